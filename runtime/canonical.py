@@ -1,0 +1,42 @@
+"""Canonical JSON and digests: equal values have equal bytes, on every machine and in every order of insertion."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+JSON = Any  # str | int | float | bool | None | list[JSON] | dict[str, JSON]
+
+
+def canonical(value: JSON) -> bytes:
+    """UTF-8 JSON with sorted keys and no spaces.
+
+    Raises:
+        TypeError: for a value that is not JSON (the message names its type).
+    """
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+
+
+def pretty(value: JSON) -> bytes:
+    """The same value for people: sorted keys, two spaces, a final newline."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def digest(value: JSON) -> str:
+    """SHA-256 of the canonical JSON, as 64 hex digits."""
+    return hashlib.sha256(canonical(value)).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes, as 64 hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def folder_digest(folder: Path, *, pattern: str = "**/*") -> str:
+    """SHA-256 over the names and digests of a folder's files (hidden ones left out)."""
+    names = sorted(p for p in folder.glob(pattern) if p.is_file() and not p.name.startswith("."))
+    return digest([[p.relative_to(folder).as_posix(), file_digest(p)] for p in names])

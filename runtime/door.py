@@ -1,0 +1,183 @@
+"""The one door to a model: journal first, one flight per request, budget before dispatch, durable before return."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import cached_property
+
+import dspy
+import orjson
+
+from .budget import Cost
+from .canonical import digest
+from .engines.base import Engine
+from .errors import BadInput, BudgetExhausted, CassetteMiss, ModelUnavailable, Stop
+from .journal import Entry, Identity
+from .retry import Gate, Retry, judge
+from .secrets import redact
+from .session import Flight, Session
+from .slots import Slots
+from .wire import Answer, Request, Response, Wire, wire_of, with_seed
+
+
+class Door:
+    """An engine behind a session's journal and budget. Itself an engine, so DSPy can hold it.
+
+    Args:
+        engine: the model.
+        session: the run on whose behalf calls are made.
+        retry: how failed calls are tried again.
+
+    Raises:
+        BadInput: for a model of unknown price where a budget counts dollars.
+    """
+
+    def __init__(self, engine: Engine, session: Session, *, retry: Retry | None = None) -> None:
+        if session.ledger.in_dollars and not getattr(engine, "priced", True):
+            raise BadInput(
+                f"the price of {engine.name} is not known, so a budget in dollars cannot hold: set its prices "
+                "(prices = [READ, WRITTEN], dollars per million tokens), or a cap on calls or tokens"
+            )
+        self.engine = engine
+        self.session = session
+        self.name = engine.name
+        self._retry = retry or Retry()
+        self._gate = Gate()
+
+    @cached_property
+    def identity(self) -> Identity:
+        """What the model is."""
+        identity = self.engine.identity
+        self.session.meet(self.name, identity, self.engine.max_tokens)
+        return identity
+
+    @cached_property
+    def digest(self) -> str:
+        """Digest of the identity, under which calls are keyed."""
+        return digest(self.identity)
+
+    @property
+    def parameters(self) -> int | None:
+        """How many weights the model has, where that is known."""
+        found: int | None = getattr(self.engine, "parameters", None)
+        if found is not None:
+            self.session.meet(self.name, self.identity, self.engine.max_tokens, found)
+        return found
+
+    def complete(self, request: Request) -> Response:
+        """DSPy's seam: answer sample 0 of a request."""
+        entry = self.ask(wire_of(request), lambda seed: with_seed(request, seed), 0)
+        return entry.answer.response(request.model)
+
+    def ask(self, wire: Wire, make: Callable[[int | None], Request], sample: int) -> Entry:
+        """The completed call for sample ``sample`` of a request, from the journal or paid for now.
+
+        Args:
+            wire: the request's canonical form.
+            make: builds the request with a seed for sampling; called only if it has to be sent.
+            sample: which of several independent answers to the same request.
+
+        Raises:
+            BudgetExhausted: if the call does not fit the budget.
+            ModelUnavailable: if no call to this model can succeed.
+            JournalFailed: if the answer cannot be stored.
+            Exception: the engine's error, when its retries are used up.
+        """
+        greedy = _greedy(wire)
+        if greedy and self.engine.repeatable:
+            sample = 0
+        key = wire.key(self.digest.encode(), sample)
+        flights, mine = self.session.flights, Flight()
+        flight = flights.setdefault(key, mine)
+        if flight is not mine:
+            with flight.landed:
+                pass
+            if flight.entry is None:
+                assert flight.error is not None
+                raise flight.error
+            entry = flight.entry
+        else:
+            try:
+                entry = flight.entry = self._answer(key, wire, make, sample, greedy)
+            except BaseException as error:
+                flight.error = error
+                raise
+            finally:
+                del flights[key]
+                flight.landed.release()
+        if (meter := dspy.settings.get("dstill_meter")) is not None:
+            meter.add(entry)
+        return entry
+
+    def _answer(
+        self, key: bytes, wire: Wire, make: Callable[[int | None], Request], sample: int, greedy: bool
+    ) -> Entry:
+        found = self.session.journal.get(key)
+        if found is not None:
+            self.session.account(found, hit=True)
+            return found
+        request = make(int.from_bytes(key[:6], "big") if self.engine.repeatable and not greedy else None)
+        if self.session.replay is not None:
+            ledger = self.session.ledger
+            if ledger.in_dollars or not ledger.fits(self.engine.bound(request)):  # a cassette keeps no prices
+                raise BudgetExhausted("the budget of the recorded run ended here")
+            end = str(request.messages[-1].text or "")[-160:]
+            raise CassetteMiss(f"the cassette has no answer of {self.name} to the request that ends with {end!r}")
+        entry = self._pay(key, wire, request, sample)
+        self.session.account(entry, hit=False)
+        return entry
+
+    def _pay(self, key: bytes, wire: Wire, request: Request, sample: int) -> Entry:
+        session, engine = self.session, self.engine
+        bound = engine.bound(request)
+        attempt = 0
+        while True:
+            attempt += 1
+            self._gate.enter()
+            held = session.ledger.reserve(bound)
+            try:
+                with Slots.of_settings():
+                    started = time.perf_counter()
+                    response = engine.complete(request)
+                    seconds = time.perf_counter() - started
+                cost = engine.cost(request, response)
+            except Exception as error:
+                verdict = judge(error)
+                charge = bound if verdict.billed else Cost()
+                if verdict.billed:
+                    session.journal.lose(key, session.run, redact(f"{type(error).__name__}: {error}"), bound)
+                session.ledger.settle(held, charge)
+                wait = self._retry.wait(attempt, verdict.asked, key) if verdict.again else None
+                if verdict.fatal or (verdict.unreachable and wait is None):
+                    raise ModelUnavailable(_unavailable(engine.name, error)) from None
+                if wait is None:
+                    raise
+                if verdict.asked is not None:
+                    self._gate.close_for(wait)
+                else:
+                    time.sleep(wait)
+                continue
+            except BaseException as stop:
+                session.ledger.settle(held, Cost() if isinstance(stop, Stop) else bound)
+                raise
+            entry = Entry(key, self.digest, wire, sample, Answer.of(response), cost, bound, seconds, session.run)
+            try:
+                stored = session.journal.put(entry, self.identity)
+            finally:
+                session.ledger.settle(held, cost)
+            return stored
+
+    def close(self) -> None:
+        """Close the engine."""
+        self.engine.close()
+
+
+def _greedy(wire: Wire) -> bool:
+    """Whether no temperature is set; most requests can be told by their bytes, without reading them."""
+    return b'"temperature":' not in wire.tail or not orjson.loads(wire.tail)["settings"].get("temperature")
+
+
+def _unavailable(name: str, error: Exception) -> str:
+    first = redact(str(error)).strip().splitlines()
+    return f"the model {name} cannot be used: {first[0] if first else type(error).__name__}"

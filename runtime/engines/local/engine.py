@@ -1,0 +1,139 @@
+"""What engines over models in this process share: loading, identity, counting, batching."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+from dspy import lm15
+
+from ...budget import per_token
+from ...errors import BadInput
+from ...journal import Identity
+from ...wire import Request, Response
+from ..base import Priced
+from .batcher import Batcher
+from .loading import find_folder, load, weights_digest
+from .prompt import Prompter
+from .sampling import Chooser
+
+PRECISIONS = ("float32", "bfloat16", "float16", "float64")
+
+Prompt = tuple[Request, list[int]]
+"""A request and its tokens."""
+
+
+class LocalEngine(Priced):
+    """A Hugging Face language model on this machine; a subclass says how a batch is answered.
+
+    Args:
+        model: a folder or a hub name.
+        name: what to call it; the folder's or hub's name by default.
+        dtype: the precision of weights and sums; answers are proved independent of their batch in float32 on CPUs.
+        batch: most calls that share a batch.
+        prices: dollars per million tokens read and written, for budgets in dollars; free by default.
+
+    Weights are loaded with the first call.
+
+    Raises:
+        BadInput: for a precision that there is not.
+        ModelUnavailable: for a model that is not there or cannot be loaded.
+    """
+
+    repeatable = True
+    kind: ClassVar[str]
+    """The family, as it stands in the identity."""
+    loader: ClassVar[str]
+    """transformers' ``AutoModelFor`` class that loads it."""
+
+    def __init__(
+        self,
+        model: str | Path,
+        *,
+        name: str | None = None,
+        dtype: str = "float32",
+        batch: int = 64,
+        prices: tuple[float, float] = (0.0, 0.0),
+    ) -> None:
+        super().__init__(input_pico=per_token(prices[0]), output_pico=per_token(prices[1]))
+        if dtype not in PRECISIONS:
+            raise BadInput(f"dtype={dtype!r}: expected one of: {', '.join(PRECISIONS)}")
+        self.folder = find_folder(str(model))
+        self.name = name or str(model)
+        self.concurrency = batch
+        self._dtype = dtype
+        self._batcher: Batcher[Prompt, Response] = Batcher(self.answer, most=batch)
+
+    @abstractmethod
+    def answer(self, batch: Sequence[Prompt]) -> Sequence[Response | Exception]:
+        """The responses to a batch, each as it would be alone; called from one thread."""
+
+    @cached_property
+    def identity(self) -> Identity:
+        """The digest of weights, configuration, tokenizer and template, and the precision."""
+        return {"kind": self.kind, "weights": weights_digest(self.folder), "dtype": self._dtype}
+
+    @cached_property
+    def loaded(self) -> tuple[Any, Any, Prompter]:
+        """Model, tokenizer and prompter."""
+        model, tokenizer = load(self.loader, self.folder, dtype=self._dtype)
+        config = model.config.get_text_config(decoder=True)
+        context = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None) or 2048
+        return model, tokenizer, Prompter(tokenizer, context, self.name)
+
+    @property
+    def parameters(self) -> int:
+        """How many weights the model has."""
+        return int(self.loaded[0].num_parameters())
+
+    def count(self, request: Request) -> int:
+        """The prompt's tokens, exactly."""
+        return len(self.loaded[2].tokens(request))
+
+    def complete(self, request: Request) -> Response:
+        """The answer; greedy without a temperature, otherwise sampled with the request's seed.
+
+        Raises:
+            lm15.ContextLengthError: for a prompt beyond the model's context, naming both lengths.
+        """
+        return self._batcher((request, self.loaded[2].tokens(request)))
+
+    def close(self) -> None:
+        """End the worker; the weights go when nobody holds the engine."""
+        self._batcher.close()
+
+    def chooser(self, request: Request) -> Chooser:
+        """The choices of one request's answer."""
+        return Chooser(request.config, self._ends, self._decode, request.config.seed or 0)
+
+    @cached_property
+    def _ends(self) -> frozenset[int]:
+        model, tokenizer, _ = self.loaded
+        ends = model.generation_config.eos_token_id
+        found = {ends} if isinstance(ends, int) else set(ends or ())
+        return frozenset(found | ({tokenizer.eos_token_id} - {None}))
+
+    @cached_property
+    def _decode(self) -> Callable[[Sequence[int]], str]:
+        tokenizer = self.loaded[1]
+        return lambda tokens: str(
+            tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        )
+
+
+def response_of(prompt: int, chooser: Chooser, request: Request) -> Response:
+    """The response for a prompt of so many tokens and the choices that were made."""
+    usage = lm15.Usage(input_tokens=prompt, output_tokens=len(chooser.tokens))
+    message = lm15.Message("assistant", (lm15.TextPart(chooser.text()),))
+    scores = tuple(chooser.logprobs) if request.config.logprobs is not None else None
+    return Response(
+        id=None,
+        model=request.model,
+        message=message,
+        finish_reason=chooser.finish,
+        usage=usage,
+        logprobs=scores,
+    )

@@ -1,0 +1,102 @@
+"""Loading of models and tokenizers by folder or hub name, and the digest of what was loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ...canonical import digest, file_digest
+from ...errors import BadInput, ModelUnavailable
+from ...secrets import redact
+
+WEIGHTS = (".safetensors", ".json", ".jinja", ".model", ".txt")
+"""Files that make a model what it is: weights, configuration, tokenizer, chat template."""
+
+_IGNORED = frozenset({"README.md", "training_args.json", "trainer_state.json"})
+
+
+def find_folder(model: str) -> Path:
+    """The local folder of a model: the folder itself, or the snapshot of a hub name (fetched where it is missing).
+
+    Raises:
+        ModelUnavailable: where there is no such folder, and the hub has no such model or cannot be reached.
+    """
+    folder = Path(model).expanduser()
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise BadInput(f"{folder} is not a model: it has no config.json (expected a Hugging Face model folder)")
+        return folder
+    if model.startswith((".", "/", "~")) or model.count("/") > 1:
+        raise ModelUnavailable(f"there is no model folder {model}")
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    patterns = [f"*{suffix}" for suffix in WEIGHTS]
+    try:
+        return Path(snapshot_download(model, allow_patterns=patterns, local_files_only=True))
+    except (LocalEntryNotFoundError, FileNotFoundError):
+        pass
+    except ValueError as error:  # not a valid name
+        raise ModelUnavailable(f"{model!r} is neither a folder nor a model's name: {_first(error)}") from None
+    try:
+        return Path(snapshot_download(model, allow_patterns=patterns))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
+        raise ModelUnavailable(
+            f"the model {model!r} is no folder here, and could not be fetched from the hub: {_first(error)}"
+        ) from None
+
+
+def weights_digest(folder: Path) -> str:
+    """SHA-256 over the files that make a model what it is; its card and logs do not count."""
+    names = sorted(p for p in folder.iterdir() if p.suffix in WEIGHTS and p.name not in _IGNORED)
+    if not any(p.suffix == ".safetensors" for p in names):
+        raise ModelUnavailable(f"{folder} holds no .safetensors weights (pickled weights are never loaded)")
+    return digest([[p.name, file_digest(p)] for p in names])
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """transformers without its progress bars and hints for the length of the block."""
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def load(kind: str, folder: Path, *, dtype: str, device: str | None = None) -> tuple[Any, Any]:
+    """A model (``AutoModelFor`` + ``kind``, or the bare model) in evaluation mode, and its tokenizer.
+
+    No code from the folder runs.
+
+    Raises:
+        ModelUnavailable: for a folder that transformers cannot load, with its reason.
+    """
+    import torch
+    import transformers
+    from safetensors import SafetensorError
+
+    place = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        with quiet():
+            tokenizer = transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+            loader = getattr(transformers, f"AutoModelFor{kind}" if kind else "AutoModel")
+            model = loader.from_pretrained(
+                folder, dtype=getattr(torch, dtype), trust_remote_code=False, use_safetensors=True
+            )
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise ModelUnavailable(f"cannot load the model in {folder}: {_first(error)}") from error
+    return model.eval().requires_grad_(False).to(place), tokenizer
+
+
+def _first(error: BaseException) -> str:
+    lines = redact(str(error)).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,69 @@
+"""From a request's messages to a prompt's tokens."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from dspy import lm15
+
+from ...wire import Request
+
+
+class Prompter:
+    """A tokenizer and its chat template; plain role headings where the tokenizer has none.
+
+    Args:
+        tokenizer: a transformers tokenizer.
+        context: the most tokens that the model reads and writes.
+        name: the model's name, for messages.
+    """
+
+    def __init__(self, tokenizer: Any, context: int, name: str) -> None:
+        self._tokenizer, self._context, self._name = tokenizer, context, name
+        self._cached = lru_cache(maxsize=512)(self.encode)
+
+    def messages(self, request: Request) -> list[dict[str, str]]:
+        """Role and text of every message.
+
+        Raises:
+            lm15.UnsupportedFeatureError: for tools or anything that is not text.
+        """
+        if request.tools or request.config.response_format:
+            raise lm15.UnsupportedFeatureError(f"{self._name} takes text only, no tools and no response formats")
+        found = [] if request.system is None else [{"role": "system", "content": request.system}]
+        found += [{"role": m.role, "content": m.text} for m in request.messages]
+        if any(not isinstance(m["content"], str) for m in found):
+            raise lm15.UnsupportedFeatureError(f"{self._name} takes text only")
+        return found
+
+    def tokens(self, request: Request) -> list[int]:
+        """The prompt's tokens.
+
+        Raises:
+            lm15.ContextLengthError: for a prompt that leaves no room for an answer, naming both lengths.
+        """
+        messages = self.messages(request)
+        ids = list(self._cached(tuple((m["role"], m["content"]) for m in messages)))
+        if len(ids) >= self._context:
+            raise lm15.ContextLengthError(
+                f"the prompt has {len(ids):,} tokens, and {self._name} reads at most {self._context:,}, "
+                "answer included: use fewer or shorter demonstrations, or a model with a longer context"
+            )
+        return ids
+
+    def room(self, prompt: int, asked: int | None) -> int:
+        """The longest answer in tokens after a prompt of so many."""
+        room = self._context - prompt
+        return room if asked is None else min(room, asked)
+
+    def encode(self, messages: tuple[tuple[str, str], ...]) -> tuple[int, ...]:
+        """(role, text) messages as tokens, up to where the answer begins; of any length."""
+        if self._tokenizer.chat_template is not None:
+            chat = [{"role": role, "content": text} for role, text in messages]
+            text = self._tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+            ids = self._tokenizer(text, add_special_tokens=False)["input_ids"]
+        else:
+            parts = [f"{role.capitalize()}:\n{text}\n\n" for role, text in messages]
+            ids = self._tokenizer("".join([*parts, "Assistant:\n"]))["input_ids"]
+        return tuple(ids)

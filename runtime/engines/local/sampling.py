@@ -1,0 +1,77 @@
+"""Choosing a row's next token: greedy or sampled, with stop tokens and strings, scores kept where asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import Any
+
+import torch
+from dspy import lm15
+
+from ...derive import derive
+
+
+class Chooser:
+    """The choices of one answer.
+
+    Args:
+        config: the request's generation settings; without a temperature the likeliest token is taken.
+        ends: tokens that end an answer.
+        decode: turns tokens into text.
+        seed: the stream of the chances.
+    """
+
+    def __init__(self, config: Any, ends: frozenset[int], decode: Callable[[Sequence[int]], str], seed: int) -> None:
+        self._temperature = config.temperature or 0.0
+        self._top_p = 1.0 if config.top_p is None else config.top_p
+        self._top_k = config.top_k
+        self._stops = config.stop
+        self._scores = config.logprobs
+        self._ends, self._decode = ends, decode
+        self._chance: Random = derive(seed, "tokens")
+        self.tokens: list[int] = []
+        self.logprobs: list[Any] = []
+        """One ``TokenLogprob`` a token, where the request asked for them."""
+        self.finish = "length"
+        """Why the answer ended: ``stop``, or ``length`` if it was cut off."""
+
+    def __call__(self, logits: torch.Tensor, likeliest: int) -> int | None:
+        """The next token, or ``None`` to end."""
+        token = likeliest if self._temperature == 0.0 else self._sample(logits)
+        if token in self._ends:
+            self.finish = "stop"
+            return None
+        self.tokens.append(token)
+        if self._scores is not None:
+            self.logprobs.append(self._score(logits, token, self._scores))
+        if self._stops and any(stop in self._decode(self.tokens) for stop in self._stops):
+            self.finish = "stop"
+            return None
+        return token
+
+    def text(self) -> str:
+        """The answer, cut before the first stop string."""
+        text = self._decode(self.tokens)
+        found = [at for stop in self._stops if (at := text.find(stop)) >= 0]
+        return text[: min(found)] if found else text
+
+    def _sample(self, logits: torch.Tensor) -> int:
+        scores, order = torch.sort(logits.double() / self._temperature, descending=True, stable=True)
+        chances = torch.softmax(scores, dim=-1)
+        if self._top_k is not None:
+            chances[self._top_k :] = 0.0
+        before = torch.cumsum(chances, dim=-1) - chances
+        chances = torch.where(before < self._top_p, chances, 0.0)
+        reach = torch.cumsum(chances, dim=-1)
+        place = int(torch.searchsorted(reach, self._chance.random() * float(reach[-1]), right=True))
+        return int(order[min(place, int((chances > 0).sum()) - 1)])
+
+    def _score(self, logits: torch.Tensor, token: int, most: int) -> Any:
+        scores = torch.log_softmax(logits.double(), dim=-1)
+        best = torch.topk(scores, most).indices.tolist() if most else []
+        return lm15.TokenLogprob(
+            token=self._decode([token]),
+            logprob=float(scores[token]),
+            top=tuple(lm15.TopLogprob(token=self._decode([t]), logprob=float(scores[t])) for t in best),
+        )

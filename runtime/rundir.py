@@ -1,0 +1,241 @@
+"""Run directories: what a run wrote, in files that plain tools can read, with a manifest that vouches for them.
+
+The manifest is written last. A directory without one is a run that has not ended; doing it again completes it.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import orjson
+from filelock import FileLock, Timeout
+
+from .atomic import write_bytes, write_json, writing
+from .canonical import JSON, canonical, digest, file_digest
+from .errors import BadInput, Damaged, RunBusy
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+_HIDDEN = (".", "checkpoints")
+
+
+class RunDir:
+    """One run's directory, locked while it is open.
+
+    Args:
+        path: the directory, created where it is missing.
+        kind: what sort of run it is (``compile``, ``distill``, ``eval``, ``run``).
+        config: every value that determines the result; a directory belongs to one configuration.
+        replace: whether to give up an earlier run of the same kind with another configuration: its files go, its
+            calls stay in the journal.
+
+    Raises:
+        BadInput: if the directory belongs to another configuration, naming what differs.
+        RunBusy: if another process works on it.
+        Damaged: if it was written by a newer dstill.
+    """
+
+    def __init__(self, path: Path | str, *, kind: str, config: dict[str, JSON], replace: bool = False) -> None:
+        self.path = Path(path)
+        self.kind, self.config = kind, config
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BadInput(f"cannot make the run directory {self.path}: {error.strerror}") from None
+        self._lock = FileLock(self.path / ".lock")
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise RunBusy(f"another process is working on {self.path}; wait for it, or choose another name") from None
+        try:
+            self._adopt(replace)
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def __enter__(self) -> RunDir:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def id(self) -> str:
+        """The run's name for accounting: the same for every session of the same work, wherever it lies."""
+        return run_id(self.kind, self.config)
+
+    def file(self, name: str) -> Path:
+        """The path of one of the run's files."""
+        return self.path / name
+
+    def write(self, name: str, value: JSON) -> None:
+        """Write a JSON file, atomically."""
+        write_json(self.path / name, value)
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a text file, atomically."""
+        write_bytes(self.path / name, text.encode())
+
+    def write_lines(self, name: str, rows: Iterable[JSON]) -> None:
+        """Write a JSONL file, atomically."""
+        with writing(self.path / name) as file:
+            for row in rows:
+                file.write(canonical(row) + b"\n")
+
+    def finish(self, **facts: JSON) -> None:
+        """Write the manifest: kind, versions, git revision, and the digest of every file."""
+        write_json(
+            self.path / MANIFEST,
+            {
+                "format": FORMAT,
+                "kind": self.kind,
+                "id": self.id,
+                "versions": versions(),
+                "git": git_revision(),
+                "files": {name: file_digest(self.path / name) for name in _files(self.path)},
+                **facts,
+            },
+        )
+
+    def close(self) -> None:
+        """Give the directory back."""
+        self._lock.release()
+
+    def _adopt(self, replace: bool) -> None:
+        manifest = self.path / MANIFEST
+        if manifest.exists():
+            read_manifest(self.path)
+        before, ours = self.path / "config.json", {"kind": self.kind, **self.config}
+        old = _read(before) if before.exists() else ours
+        other = isinstance(old, dict) and canonical(old) != canonical(ours)
+        if other and old.get("kind") != self.kind:
+            raise BadInput(f"{self.path} belongs to a run of another kind ({old.get('kind')}); choose another name")
+        if other and not replace:
+            raise BadInput(
+                f"{self.path} belongs to a run with another configuration ({', '.join(_differences(old, ours)[:4])}); "
+                "choose another name, or replace it (--replace)"
+            )
+        manifest.unlink(missing_ok=True)
+        if other:
+            for name in _files(self.path):
+                (self.path / name).unlink()
+        self.write("config.json", ours)
+
+
+def run_id(kind: str, config: dict[str, JSON]) -> str:
+    """The name of a run for accounting."""
+    return digest([kind, config])[:32]
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """The manifest of a finished run.
+
+    Raises:
+        BadInput: where there is no finished run.
+        Damaged: for a manifest that cannot be read or has a newer format.
+    """
+    file = path / MANIFEST
+    if not file.exists():
+        state = "has not ended (run it again to complete it)" if path.is_dir() else "does not exist"
+        raise BadInput(f"{path} {state}: there is no {MANIFEST}")
+    manifest = _read(file)
+    form: dict[str, type] = {"format": int, "kind": str, "files": dict}
+    if not isinstance(manifest, dict) or not all(isinstance(manifest.get(key), form[key]) for key in form):
+        raise Damaged(f"{file} is not a run's manifest")
+    if manifest["format"] > FORMAT:
+        raise Damaged(
+            f"{path} has run format {manifest['format']}, and this dstill reads up to {FORMAT}: update dstill"
+        )
+    return manifest
+
+
+def check_files(folder: Path, *names: str) -> None:
+    """Refuse a run that has not ended, or whose files of these names are not what it wrote.
+
+    A folder without ``config.json`` is no run directory; nothing vouches for its files, and nothing is refused.
+
+    Raises:
+        BadInput: for a run that has not ended.
+        Damaged: for a file that has changed, and for a newer format.
+    """
+    if not (folder / "config.json").is_file():
+        return
+    files = read_manifest(folder)["files"]
+    for name in names:
+        if name in files and (not (folder / name).is_file() or file_digest(folder / name) != files[name]):
+            raise Damaged(f"{folder / name} has changed since the run ended; dstill verify says what else has")
+
+
+def verify(path: Path) -> list[str]:
+    """What is wrong with a finished run, a line a file; empty if every file is what the manifest says."""
+    files: dict[str, str] = read_manifest(path)["files"]
+    problems = []
+    for name, expected in files.items():
+        file = path / name
+        if not file.is_file():
+            problems.append(f"{file} is missing")
+        elif file_digest(file) != expected:
+            problems.append(f"{file} has changed since the run ended")
+    problems += [f"{path / name} is not in the manifest" for name in _files(path) if name not in files]
+    return problems
+
+
+def versions() -> dict[str, str]:
+    """The versions that a result may depend on."""
+    found = {"python": sys.version.split()[0]}
+    for name in ("dstill", "dspy", "torch", "transformers", "peft", "optuna", "numpy", "scipy"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def git_revision() -> str | None:
+    """The commit of the folder that the user works in, with ``+`` if it has uncommitted changes; or ``None``."""
+    try:
+        head = _git("rev-parse", "HEAD")
+        return head + ("+" if _git("status", "--porcelain") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _git(*words: str) -> str:
+    done = subprocess.run(["git", *words], capture_output=True, text=True, timeout=10, check=True)
+    return done.stdout.strip()
+
+
+def _files(path: Path) -> list[str]:
+    found = []
+    for folder, names, files in os.walk(path):
+        names[:] = sorted(n for n in names if not n.startswith(_HIDDEN) and not (Path(folder) / n / MANIFEST).exists())
+        for file in files:
+            name = (Path(folder) / file).relative_to(path).as_posix()
+            if not file.startswith(".") and not file.endswith((".tmp", ".part")) and name != MANIFEST:
+                found.append(name)
+    return sorted(found)
+
+
+def _read(file: Path) -> Any:
+    try:
+        return orjson.loads(file.read_bytes())
+    except (OSError, orjson.JSONDecodeError) as error:
+        raise Damaged(f"{file} cannot be read: {error}") from None
+
+
+def _differences(old: Any, new: Any, place: str = "") -> list[str]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        found = []
+        for name in sorted(old.keys() | new.keys()):
+            found += _differences(old.get(name), new.get(name), f"{place}.{name}".lstrip("."))
+        return found
+    return [] if old == new else [f"{place}: {str(old)[:40]} became {str(new)[:40]}"]

@@ -1,0 +1,81 @@
+"""The journal's tables, their version, and the steps from each version to the next."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+
+from .errors import Damaged
+
+APPLICATION = 0x6473746C
+"""'dstl', SQLite's application id of a journal."""
+
+TABLES = """
+CREATE TABLE models (digest TEXT PRIMARY KEY, identity TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE prefixes (digest BLOB PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE calls (
+    id INTEGER PRIMARY KEY,
+    key BLOB NOT NULL UNIQUE,
+    model TEXT NOT NULL REFERENCES models(digest),
+    prefix BLOB NOT NULL REFERENCES prefixes(digest),
+    tail TEXT NOT NULL,
+    sample INTEGER NOT NULL,
+    answer TEXT NOT NULL,
+    tokens INTEGER NOT NULL,
+    pico INTEGER NOT NULL,
+    seconds REAL NOT NULL,
+    run TEXT NOT NULL,
+    bound_tokens INTEGER NOT NULL,
+    bound_pico INTEGER NOT NULL
+);
+CREATE TABLE losses (
+    id INTEGER PRIMARY KEY,
+    key BLOB NOT NULL,
+    run TEXT NOT NULL,
+    error TEXT NOT NULL,
+    tokens INTEGER NOT NULL,
+    pico INTEGER NOT NULL
+);
+CREATE TABLE runs (run TEXT PRIMARY KEY, seconds REAL NOT NULL) WITHOUT ROWID;
+"""
+
+MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {}
+"""From version n to n + 1, each within one transaction; version 1 is the first."""
+
+VERSION = 1
+
+
+def prepare(connection: sqlite3.Connection, name: str) -> None:
+    """Create the tables of an empty file, or bring an older journal up to date.
+
+    Raises:
+        Damaged: for a file that is not a journal, or one written by a newer dstill.
+    """
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if application not in (0, APPLICATION) or (application == 0 and tables):
+        raise Damaged(f"{name} is an SQLite file, but not a dstill journal; name another file")
+    if version > VERSION:
+        raise Damaged(
+            f"{name} has journal format {version}, and this dstill reads up to {VERSION}: "
+            "update dstill, or name another journal"
+        )
+    if version == VERSION:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if version == 0:
+            for statement in TABLES.split(";"):
+                if statement.strip():
+                    connection.execute(statement)
+            connection.execute(f"PRAGMA application_id = {APPLICATION}")
+            version = VERSION
+        while version < VERSION:
+            MIGRATIONS[version](connection)
+            version += 1
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise

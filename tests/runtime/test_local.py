@@ -1,0 +1,306 @@
+"""Local models: an answer does not depend on who shares its batch or whose prefix it found; errors are clear."""
+
+from __future__ import annotations
+
+import random
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny_models
+import torch
+from dspy.lm15 import Config, Request
+from dstill.runtime import LM, BadInput, Journal, ModelUnavailable, Session, engine_for
+from dstill.runtime.engines.local import attention
+from dstill.runtime.engines.local.batcher import Batcher
+from dstill.runtime.engines.local.cache import Shape
+from dstill.runtime.engines.local.causal import CausalEngine
+from dstill.runtime.engines.local.checks import check_invariance
+from dstill.runtime.engines.local.decoder import Decoder, Row
+from dstill.runtime.engines.local.loading import weights_digest
+from dstill.runtime.engines.local.prefix import PrefixStore, cuts, names
+from dstill.runtime.engines.local.seq2seq import Seq2SeqEngine
+from dstill.runtime.internals import LMError
+from dstill.runtime.wire import request_of_chat
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    root = tmp_path_factory.mktemp("models")
+    made = {kind: tiny_models.causal(root / kind, kind) for kind in ("lfm2", "llama", "mistral")}
+    return made | {"t5": tiny_models.seq2seq(root / "t5")}
+
+
+def request(text: str, **config: Any) -> Request:
+    chat = [{"role": "system", "content": "the quick brown fox " * 25}, {"role": "user", "content": text}]
+    return request_of_chat("m", chat, Config(**{"max_tokens": 12, **config}))
+
+
+def ask_together(engine: Any, requests: list[Request]) -> list[Any]:
+    found: dict[int, Any] = {}
+
+    def work(n: int) -> None:
+        found[n] = engine.complete(requests[n])
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(len(requests))]
+    [t.start() for t in threads]
+    [t.join() for t in threads]
+    return [found[n] for n in range(len(requests))]
+
+
+def texts(length: int) -> list[str]:
+    chance = random.Random(length)
+    return [" ".join(chance.choice(["fox", "dog", "quick", "ünï", "[[ ## "]) for _ in range(n)) for n in range(length)]
+
+
+@pytest.mark.parametrize("kind", ["lfm2", "llama", "t5", "mistral"])
+def test_answers_are_the_same_alone_and_together_greedy_and_sampled(folders: dict[str, Path], kind: str) -> None:
+    make = Seq2SeqEngine if kind == "t5" else CausalEngine
+    requests = [request(text) for text in texts(24)]
+    requests += [request(text, temperature=1.0, top_p=0.9, seed=n, logprobs=2) for n, text in enumerate(texts(24))]
+    together = ask_together(make(folders[kind]), requests)
+    fresh = make(folders[kind])
+    alone = [fresh.complete(r) for r in requests]
+    assert [r.text for r in alone] == [r.text for r in together]
+    assert [r.logprobs for r in alone] == [r.logprobs for r in together]
+    assert len({r.text for r in alone}) > 10
+    for engine in (fresh,):
+        engine.close()
+
+
+@pytest.mark.parametrize("kind", ["lfm2", "llama", "mistral"])
+def test_greedy_answers_are_those_of_transformers(folders: dict[str, Path], kind: str) -> None:
+    from transformers import AutoModelForCausalLM
+
+    engine = CausalEngine(folders[kind])
+    reference = AutoModelForCausalLM.from_pretrained(folders[kind])
+    _, tokenizer, prompter = engine.loaded
+    for text in texts(12):
+        ids = prompter.tokens(request(text))
+        out = reference.generate(torch.tensor([ids]), max_new_tokens=12, do_sample=False, pad_token_id=0)
+        expected = tokenizer.decode(out[0, len(ids) :], skip_special_tokens=True)
+        assert engine.complete(request(text)).text == expected
+
+
+@pytest.mark.parametrize("kind", ["lfm2", "llama"])
+def test_scores_are_bit_for_bit_independent_of_batch_and_prefix_store(folders: dict[str, Path], kind: str) -> None:
+    model, shape = _ready(folders[kind])
+    chance = random.Random(1)
+    prefix = [chance.randrange(400) for _ in range(150)]
+    prompts = [[*prefix[: chance.randrange(151)], *(chance.randrange(400) for _ in range(n))] for n in range(1, 40)]
+
+    def logits(prompts: list[list[int]], store: PrefixStore) -> list[torch.Tensor]:
+        seen: list[list[torch.Tensor]] = [[] for _ in prompts]
+
+        def choose(index: int) -> Any:
+            return lambda scores, likeliest: seen[index].append(scores.clone()) or likeliest
+
+        Decoder(model, shape, store).run([Row(list(ids), choose(n), 30) for n, ids in enumerate(prompts)])
+        return [torch.stack(row) for row in seen]
+
+    store = PrefixStore(2**28)
+    cold, warm = logits(prompts, store), logits(prompts[::-1], store)[::-1]
+    assert store.hits > 0
+    for index in range(0, 39, 5):
+        (alone,) = logits([prompts[index]], PrefixStore(0))
+        assert torch.equal(alone, cold[index])
+        assert torch.equal(alone, warm[index])
+
+
+def test_the_check_sees_a_model_whose_answers_depend_on_their_batch(folders: dict[str, Path]) -> None:
+    model, shape = _ready(folders["llama"])
+    assert check_invariance(model, shape) is None
+    block = model.model.layers[0].mlp
+    plain = block.forward
+    block.forward = lambda x: plain(x) + 1e-3 * x.abs().mean()  # every row feels the batch
+    assert "share their batch" in str(check_invariance(model, shape))
+
+
+def test_the_check_sees_a_model_that_keeps_its_state_elsewhere(folders: dict[str, Path]) -> None:
+    model, shape = _ready(folders["llama"])
+    forward = model.model.layers[0].self_attn.forward
+    model.model.layers[0].self_attn.forward = lambda **kw: forward(**{**kw, "past_key_values": None})
+    assert check_invariance(model, shape) is not None
+
+
+def test_each_piece_of_a_prompt_is_computed_once(folders: dict[str, Path]) -> None:
+    engine = CausalEngine(folders["lfm2"])
+    requests = [request(text) for text in texts(30)]
+    prompts = [engine.loaded[2].tokens(r) for r in requests]
+    pieces = {name for ids in prompts for name in names(ids, cuts(len(ids)))}
+    assert len(pieces) < sum(len(cuts(len(ids))) for ids in prompts) - 29
+    for _ in range(2):
+        ask_together(engine, requests)
+    assert engine.decoder is not None
+    assert engine.decoder._store.misses == len(pieces)
+
+
+def test_pieces_cover_a_prompt_but_its_last_token() -> None:
+    for length in range(1, 300):
+        ends = cuts(length)
+        assert all(a < b for a, b in zip([0, *ends], ends, strict=False))
+        assert 0 <= length - 1 - (ends[-1] if ends else 0) < 16
+    ids = list(range(200))
+    assert names(ids, cuts(200))[:2] == names([*ids[:128], *range(500, 572)], cuts(200))[:2]
+    assert names(ids, cuts(200))[2] != names([*ids[:128], *range(500, 572)], cuts(200))[2]
+
+
+def test_a_sliding_window_is_served_one_call_at_a_time(folders: dict[str, Path]) -> None:
+    assert CausalEngine(folders["mistral"]).decoder is None
+    assert CausalEngine(folders["lfm2"]).decoder is not None
+
+
+def test_stop_strings_end_an_answer_and_are_cut_off(folders: dict[str, Path]) -> None:
+    engine = CausalEngine(folders["lfm2"])
+    whole = engine.complete(request("fox", max_tokens=40))
+    assert whole.finish_reason == "length"
+    stop = whole.text[10:13]
+    cut = engine.complete(request("fox", max_tokens=40, stop=(stop,)))
+    assert cut.text == whole.text[: whole.text.index(stop)]
+    assert cut.finish_reason == "stop"
+    assert cut.usage.output_tokens < whole.usage.output_tokens
+
+
+def test_top_k_of_one_is_greedy_and_seeds_differ(folders: dict[str, Path]) -> None:
+    engine = CausalEngine(folders["lfm2"])
+    greedy = engine.complete(request("dog")).text
+    assert engine.complete(request("dog", temperature=2.0, top_k=1, seed=5)).text == greedy
+    sampled = {engine.complete(request("dog", temperature=2.0, seed=n)).text for n in range(5)}
+    assert len(sampled) == 5
+
+
+def test_log_probabilities_are_those_of_the_model(folders: dict[str, Path]) -> None:
+    from transformers import AutoModelForCausalLM
+
+    engine = CausalEngine(folders["llama"])
+    reply = engine.complete(request("fox", logprobs=3))
+    ids = engine.loaded[2].tokens(request("fox"))
+    scores = (
+        AutoModelForCausalLM.from_pretrained(folders["llama"])(torch.tensor([ids]))
+        .logits[0, -1]
+        .detach()
+        .log_softmax(-1)
+    )
+    first = reply.logprobs[0]
+    assert first.logprob == pytest.approx(float(scores.max()), abs=1e-4)
+    assert [t.logprob for t in first.top] == pytest.approx(scores.topk(3).values.tolist(), abs=1e-4)
+
+
+def test_a_prompt_beyond_the_context_names_both_lengths(folders: dict[str, Path]) -> None:
+    lm = LM(CausalEngine(folders["lfm2"]))
+    with pytest.raises(LMError, match=r"prompt has [\d,]+ tokens.*at most 512"):
+        lm("fox " * 600)
+    assert lm.door.session.ledger.spent.calls == 0
+
+
+def test_any_text_gets_an_answer(folders: dict[str, Path]) -> None:
+    engine = CausalEngine(folders["lfm2"])
+    for text in ("", "\x00\x01", "日本語 🎉", "<|end|><|assistant|>", "a" * 300):
+        assert isinstance(engine.complete(request(text)).text, str)
+
+
+def test_the_identity_is_what_the_weights_are(folders: dict[str, Path], tmp_path: Path) -> None:
+    same = tiny_models.causal(tmp_path / "same", "lfm2")
+    other = tiny_models.causal(tmp_path / "other", "lfm2", seed=1)
+    (same / "README.md").write_text("a card changes nothing")
+    assert weights_digest(folders["lfm2"]) == weights_digest(same) != weights_digest(other)
+    assert CausalEngine(same).identity == CausalEngine(folders["lfm2"]).identity
+
+
+def test_calls_to_a_local_model_are_journaled_with_exact_tokens(folders: dict[str, Path], tmp_path: Path) -> None:
+    session = Session(Journal(tmp_path / "j"))
+    lm = LM(engine_for(f"local:{folders['lfm2']}"), session, max_tokens=5)
+    (first,) = lm("quick")
+    spent = session.ledger.spent
+    assert lm("quick") == [first]
+    assert session.ledger.spent == spent
+    assert spent.tokens == next(iter(session.journal.entries())).answer.input_tokens + 5
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda p: None, "no model folder"),
+        (lambda p: p.mkdir(), "no config.json"),
+        (lambda p: (p.mkdir(), (p / "config.json").write_text("{}")), "no .safetensors"),
+    ],
+)
+def test_a_folder_that_is_no_model_is_named(tmp_path: Path, make: Any, words: str) -> None:
+    make(tmp_path / "m")
+    with pytest.raises((BadInput, ModelUnavailable), match=words) as caught:
+        LM(engine_for(f"local:{tmp_path / 'm'}"))("hello")
+    assert str(tmp_path / "m") in str(caught.value)
+
+
+def test_a_corrupt_model_is_named(folders: dict[str, Path], tmp_path: Path) -> None:
+    broken = tiny_models.causal(tmp_path / "broken")
+    weights = broken / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(ModelUnavailable, match="broken"):
+        LM(engine_for(f"local:{broken}"))("hello")
+
+
+def test_an_encoder_is_told_from_a_model_that_writes(tmp_path: Path) -> None:
+    folder = tiny_models.encoder(tmp_path / "encoder")
+    with pytest.raises(BadInput, match=r"is an encoder \(BertModel\).*student of a classifier recipe"):
+        engine_for(f"local:{folder}")
+
+
+def test_a_hub_model_that_cannot_be_fetched_is_named() -> None:
+    with pytest.raises(ModelUnavailable, match="nobody/nothing"):
+        engine_for("local:nobody/nothing")
+
+
+def test_a_batcher_isolates_failures_and_closes() -> None:
+    sizes: list[int] = []
+
+    def work(items: Any) -> Any:
+        sizes.append(len(items))
+        return [ValueError(f"bad {n}") if n % 3 == 0 else n * 2 for n in items]
+
+    batcher: Batcher[int, int] = Batcher(work, most=8)
+    found: dict[int, Any] = {}
+
+    def ask(n: int) -> None:
+        try:
+            found[n] = batcher(n)
+        except ValueError as error:
+            found[n] = str(error)
+
+    threads = [threading.Thread(target=ask, args=(n,)) for n in range(30)]
+    [t.start() for t in threads]
+    [t.join() for t in threads]
+    assert found == {n: f"bad {n}" if n % 3 == 0 else n * 2 for n in range(30)}
+    assert max(sizes) <= 8
+    batcher.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        batcher(1)
+
+
+def _ready(folder: Path) -> tuple[Any, Shape]:
+    from transformers import AutoModelForCausalLM
+
+    attention.register()
+    model = AutoModelForCausalLM.from_pretrained(folder).eval()
+    model.set_attn_implementation(attention.NAME)
+    shape = Shape.of(model)
+    assert shape is not None
+    return model, shape
+
+
+def test_settings_of_the_engine_are_checked_and_prices_are_dollars_per_million(folders: dict[str, Path]) -> None:
+    name = f"local:{folders['llama']}"
+    engine = engine_for(name, prices=[1.0, 2.0])
+    asked = request("hello")
+    read = engine.cost(asked, engine.complete(asked)).tokens
+    assert 0 < engine.cost(asked, engine.complete(asked)).usd <= 2e-6 * read
+    with pytest.raises(BadInput, match=r"takes no setting 'timeout'; of base_url, .* it takes: dtype, batch, prices"):
+        engine_for(name, timeout=3.0)
+    with pytest.raises(BadInput, match="takes no setting 'dtype'.*it takes: timeout, prices"):
+        engine_for("openai/gpt-4.1-mini", dtype="float32")
+    for wrong in (-1.0, float("nan"), float("inf")):
+        with pytest.raises(BadInput, match="expected dollars per million tokens, 0 or more"):
+            engine_for(name, prices=[1.0, wrong])
+    with pytest.raises(BadInput, match="dtype='float31': expected one of: float32"):
+        engine_for(name, dtype="float31")

@@ -1,0 +1,75 @@
+"""A scripted world for tests of logic: a small task, and a model whose answers respond to its prompt."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any, Literal
+
+import dspy
+from dstill.programs import Task, make_examples, metrics
+from dstill.runtime import ScriptedEngine
+from dstill.runtime.fields import input_fields, render_fields
+
+Colour = Literal["red", "green", "blue", "black"]
+COLOURS = ("red", "green", "blue", "black")
+
+
+class Paint(dspy.Signature):
+    """Name the colour."""
+
+    text: str = dspy.InputField()
+    colour: Colour = dspy.OutputField()
+
+
+def task(train: int = 40, dev: int = 60, test: int = 40, program: Any = None, metric: Any = None) -> Task:
+    """Texts whose colour is known."""
+    rows = make_examples(
+        [{"id": f"r{n}", "text": f"thing number {n}", "colour": COLOURS[n * 7 % 4]} for n in range(train + dev + test)],
+        inputs=["text"],
+    )
+    return Task(
+        "paint", program or dspy.Predict(Paint), rows[:train], rows[train : train + dev], rows[train + dev :],
+        metric or metrics.exact("colour"),
+    )  # fmt: skip
+
+
+def truth(text: str) -> str:
+    """The right colour of a text."""
+    return COLOURS[int(text.split()[-1]) * 7 % 4]
+
+
+def painter(
+    skill: Callable[[int, str], float] = lambda demos, instructions: 0.4 + 0.1 * min(demos, 4), **options: Any
+) -> ScriptedEngine:
+    """A model that is right with probability ``skill(demonstrations, instructions)``, by a fixed draw per request.
+
+    Asked for an instruction, it writes one of three, of which "Look twice." is the good one.
+    """
+
+    def script(request: Any) -> str:
+        system = str(request.system or "")
+        fields = input_fields(request)
+        if "`instruction`" in system:
+            draw = random.Random(f"{fields}{request.config.seed}")
+            return render_fields({"instruction": draw.choice(["Look twice.", "Guess.", "Name the colour now."])})
+        demos = (len(request.messages) - 1) // 2
+        instructions = system.rpartition("objective is:")[2].strip()
+        right = truth(fields["text"])
+        # One draw an example, so that a better prompt is right wherever a worse one is.
+        draw = random.Random(fields["text"]).random()
+        wrong = COLOURS[(COLOURS.index(right) + 1) % 4]
+        return render_fields({"colour": right if draw < skill(demos, instructions) else wrong})
+
+    return ScriptedEngine(script, name=options.pop("name", "painter"), repeatable=True, **options)
+
+
+def painting(handler: Any, body: dict[str, Any]) -> None:
+    """``painter`` behind the HTTP server: right on three texts of four, told instructions or not."""
+    from tests_support import answer
+
+    text = next(line for line in body["messages"][-1]["content"].splitlines() if line.startswith("thing number"))
+    right, number = truth(text), int(text.split()[-1])
+    wrong = COLOURS[(COLOURS.index(right) + 1) % 4]
+    reply = render_fields({"colour": wrong if number % 4 == 3 else right}) + "\n\n[[ ## completed ## ]]"
+    answer(reply, read=len(str(body["messages"])) // 4, written=len(reply) // 4)(handler, body)

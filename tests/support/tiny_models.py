@@ -1,0 +1,92 @@
+"""Real, tiny, randomly initialised models in Hugging Face folders, made in a second."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+TEMPLATE = (
+    "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}<|end|>{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+
+
+def tokenizer(vocab: int = 400, template: str | None = TEMPLATE) -> Any:
+    """A byte-level BPE tokenizer over a few sentences."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    raw = Tokenizer(models.BPE())
+    raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    raw.decoder = decoders.ByteLevel()
+    special = ["<|pad|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>"]
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab,
+        special_tokens=special,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    raw.train_from_iterator(["[[ ## question ## ]]\nthe quick brown fox [[ ## completed ## ]]"] * 5, trainer)
+    made = PreTrainedTokenizerFast(tokenizer_object=raw, pad_token="<|pad|>", eos_token="<|end|>")
+    made.chat_template = template
+    return made
+
+
+def save(model: Any, folder: Path, template: str | None = TEMPLATE) -> Path:
+    """The model with its tokenizer."""
+    tokens = tokenizer(template=template)
+    for config in (model.config, getattr(model, "generation_config", None)):
+        if config is not None:
+            config.pad_token_id, config.eos_token_id = tokens.pad_token_id, tokens.eos_token_id
+    model.save_pretrained(folder)
+    tokens.save_pretrained(folder)
+    return folder
+
+
+def causal(folder: Path, kind: str = "lfm2", *, context: int = 512, seed: int = 0) -> Path:
+    """A causal LM: ``lfm2`` (convolutions and attention), ``llama`` (grouped queries), ``mistral`` (sliding window)."""
+    import torch
+    import transformers as tf
+
+    torch.manual_seed(seed)
+    common: dict[str, Any] = {
+        "vocab_size": 400, "hidden_size": 64, "intermediate_size": 128, "num_attention_heads": 4,
+        "num_key_value_heads": 2, "max_position_embeddings": context, "initializer_range": 0.4,
+        "bos_token_id": None, "pad_token_id": 0, "eos_token_id": 1,
+    }  # fmt: skip
+    if kind == "lfm2":
+        config = tf.Lfm2Config(
+            num_hidden_layers=3, full_attn_idxs=[1], block_auto_adjust_ff_dim=False, conv_L_cache=3, **common
+        )
+        model: Any = tf.Lfm2ForCausalLM(config)
+    elif kind == "llama":
+        model = tf.LlamaForCausalLM(tf.LlamaConfig(num_hidden_layers=2, **common))
+    else:
+        model = tf.MistralForCausalLM(tf.MistralConfig(num_hidden_layers=2, sliding_window=16, **common))
+    return save(model, folder)
+
+
+def encoder(folder: Path, seed: int = 0) -> Path:
+    """A BERT without a head."""
+    import torch
+    import transformers as tf
+
+    torch.manual_seed(seed)
+    config = tf.BertConfig(
+        vocab_size=400, hidden_size=64, num_hidden_layers=2, num_attention_heads=4, intermediate_size=128,
+        max_position_embeddings=256,
+    )  # fmt: skip
+    return save(tf.BertModel(config), folder, template=None)
+
+
+def seq2seq(folder: Path, seed: int = 0) -> Path:
+    """A T5."""
+    import torch
+    import transformers as tf
+
+    torch.manual_seed(seed)
+    config = tf.T5Config(
+        vocab_size=400, d_model=64, d_kv=16, d_ff=128, num_layers=2, num_heads=4, decoder_start_token_id=0,
+        pad_token_id=0, eos_token_id=1, initializer_factor=3.0,
+    )  # fmt: skip
+    return save(tf.T5ForConditionalGeneration(config), folder, template=None)
