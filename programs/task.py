@@ -1,0 +1,188 @@
+"""The unit that a user declares: a program, its data in three splits, and a metric."""
+
+from __future__ import annotations
+
+import html
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import dspy
+
+from ..runtime.adapters import ADAPTERS
+from ..runtime.canonical import digest
+from ..runtime.errors import BadInput
+from .metrics import Metric, name_of
+from .splits import label, overlaps
+
+SPLITS = ("train", "dev", "test")
+
+
+@dataclass(frozen=True)
+class Task:
+    """A program to make good, and the means to tell how good it is.
+
+    Examples without declared inputs (``Example.with_inputs``) get the parameters of the program's ``forward``.
+
+    Raises:
+        BadInput: for a program without predictors, an empty split, a duplicate id, one example in two splits, an
+            example without inputs, a metric that cannot be called, or an unknown adapter.
+    """
+
+    name: str
+    """What the task is called in boards and run directories."""
+    program: dspy.Module
+    """The declared program; never changed."""
+    train: Sequence[dspy.Example]
+    """Proposes: demonstrations and training rows come from here. Labels may be missing."""
+    dev: Sequence[dspy.Example]
+    """Selects: candidates are compared here."""
+    test: Sequence[dspy.Example]
+    """Opened once, at the end; code that compiles or distils is never handed it."""
+    metric: Metric
+    """A number in [0, 1] or a Score for an example and a prediction."""
+    adapter: str = "chat"
+    """The adapter that renders the program's prompts: ``chat``, ``json`` or ``xml``."""
+    source: Mapping[str, Any] | None = None
+    """How ``task_named`` made it, so that a run directory knows; ``None`` for a task made otherwise."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name.strip():
+            raise BadInput(f"Task(name={self.name!r}): expected a name")
+        if not isinstance(self.program, dspy.Module):
+            raise BadInput(
+                f"Task(program={self.program!r}): expected a dspy.Module, e.g. dspy.Predict('question -> answer')"
+            )
+        if not self.program.named_predictors():
+            raise BadInput(
+                f"the program {type(self.program).__name__} has no predictor: nothing in it calls a language model. "
+                "Expected at least one dspy.Predict (or dspy.ChainOfThought, ...) as an attribute"
+            )
+        if not callable(self.metric):
+            raise BadInput(f"Task(metric={self.metric!r}): expected a function of an example and a prediction")
+        if self.adapter not in ADAPTERS:
+            raise BadInput(f"Task(adapter={self.adapter!r}): expected one of: {', '.join(ADAPTERS)}")
+        inputs = _declared_inputs(self.program)
+        for name in SPLITS:
+            object.__setattr__(self, name, tuple(_checked(name, getattr(self, name), inputs)))
+        problems = overlaps({name: getattr(self, name) for name in SPLITS})
+        if problems:
+            more = f" (and {len(problems) - 3} more)" if len(problems) > 3 else ""
+            raise BadInput(f"task {self.name}: " + "; ".join(problems[:3]) + more)
+
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        """Digests of what determines a result: each split, the program, the metric."""
+        return {**self.compile_view.digests, "test": digest([dict(e.toDict()) for e in self.test])}
+
+    @property
+    def compile_view(self) -> CompileView:
+        """The task without its test split, for code that compiles or distils."""
+        train, dev = tuple(self.train), tuple(self.dev)
+        return CompileView(self.name, self.program, train, dev, self.metric, self.adapter, self.source)
+
+    def split(self, name: str) -> Sequence[dspy.Example]:
+        """A split by name.
+
+        Raises:
+            BadInput: for a name that is none.
+        """
+        if name not in SPLITS:
+            raise BadInput(f"split {name!r}: expected one of: {', '.join(SPLITS)}")
+        found: Sequence[dspy.Example] = getattr(self, name)
+        return found
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{name} {len(getattr(self, name))}" for name in SPLITS)
+        return f"Task({self.name!r}: {type(self.program).__name__}; {sizes}; {name_of(self.metric)})"
+
+    def _repr_html_(self) -> str:
+        predictors = "".join(
+            f"<tr><td><code>{html.escape(name)}</code></td><td><code>{html.escape(p.signature.signature)}</code></td>"
+            f"<td>{html.escape(p.signature.instructions)}</td></tr>"
+            for name, p in self.program.named_predictors()
+        )
+        sizes = ", ".join(f"{name} {len(getattr(self, name))}" for name in SPLITS)
+        return (
+            f"<b>Task {html.escape(self.name)}</b>: {sizes}; metric <code>{html.escape(name_of(self.metric))}</code>"
+            f"<table><tr><th>predictor</th><th>signature</th><th>instructions</th></tr>{predictors}</table>"
+        )
+
+
+@dataclass(frozen=True)
+class CompileView:
+    """A task as compilers and distillers see it; see ``Task`` for the fields."""
+
+    name: str
+    program: dspy.Module
+    train: Sequence[dspy.Example]
+    dev: Sequence[dspy.Example]
+    metric: Metric
+    adapter: str
+    source: Mapping[str, Any] | None = None
+
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        """Digests of what determines a compilation: train, dev, program, metric."""
+        found = {name: digest([dict(e.toDict()) for e in getattr(self, name)]) for name in ("train", "dev")}
+        return {**found, "program": program_digest(self.program), "metric": metric_digest(self.metric)}
+
+
+def program_digest(program: dspy.Module) -> str:
+    """Digest of what a program is: its class's source and the state of its predictors."""
+    return digest([_source(type(program)), program.dump_state()])
+
+
+def metric_digest(metric: Metric) -> str:
+    """Digest of a metric: its name and its source (or its value, for a metric that is one)."""
+    value = repr(metric) if hasattr(metric, "__dataclass_fields__") else _source(metric)
+    return digest([name_of(metric), value])
+
+
+def _source(thing: Any) -> Any:
+    """What a class or function says: its source, and for a function its constants and what it closes over."""
+    try:
+        text = inspect.getsource(thing if inspect.isroutine(thing) or inspect.isclass(thing) else type(thing))
+    except (OSError, TypeError):
+        text = f"{getattr(thing, '__module__', '')}.{getattr(thing, '__qualname__', type(thing).__qualname__)}"
+    code = getattr(thing, "__code__", None)
+    if code is None:
+        return text
+    cells = [repr(cell.cell_contents) for cell in thing.__closure__ or () if isinstance(cell.cell_contents, _PLAIN)]
+    return [text, [repr(value) for value in code.co_consts if isinstance(value, _PLAIN)], list(code.co_names), cells]
+
+
+_PLAIN = (str, int, float, bool, tuple, frozenset, type(None))
+
+
+def _declared_inputs(program: dspy.Module) -> tuple[str, ...]:
+    parameters = inspect.signature(type(program).forward).parameters.values()
+    named = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and p.name != "self"]
+    if named:
+        return tuple(named)
+    return tuple(program.named_predictors()[0][1].signature.input_fields)
+
+
+def _checked(name: str, examples: Any, inputs: tuple[str, ...]) -> list[dspy.Example]:
+    try:
+        rows = list(examples)
+    except TypeError:
+        raise BadInput(f"Task({name}={examples!r}): expected a sequence of dspy.Example") from None
+    if not rows:
+        raise BadInput(f"the {name} split is empty: expected at least one example")
+    made = []
+    for index, row in enumerate(rows):
+        if not isinstance(row, dspy.Example):
+            raise BadInput(f"{name}[{index}] is a {type(row).__name__}: expected a dspy.Example")
+        if row._input_keys is None:
+            row = row.with_inputs(*(field for field in inputs if field in row))
+        missing = [field for field in row._input_keys if field not in row]
+        if missing or not row._input_keys:
+            raise BadInput(
+                f"{label(name, index, row)}: no field {', '.join(missing) or ' or '.join(inputs)}; "
+                f"it has: {', '.join(row.keys())}"
+            )
+        made.append(row)
+    return made
