@@ -1,0 +1,19 @@
+"""eval: evaluation, statistics, leaderboards. Built on runtime and programs."""
+
+from .compare import Comparison as Comparison
+from .compare import NonInferiority as NonInferiority
+from .compare import compare as compare
+from .compare import non_inferior as non_inferior
+from .evaluate import Artifact as Artifact
+from .evaluate import System as System
+from .evaluate import evaluate as evaluate
+from .evaluate import evaluate_on as evaluate_on
+from .evaluate import system_of as system_of
+from .intervals import Interval as Interval
+from .leaderboard import Board as Board
+from .leaderboard import leaderboard as leaderboard
+from .report import Report as Report
+from .rows import Row as Row
+from .runner import Job as Job
+from .runner import Outcome as Outcome
+from .runner import Runner as Runner

@@ -1,0 +1,155 @@
+"""Comparing two systems on the same examples: is there a difference, is one not inferior, how many would decide?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from ..runtime.derive import derive_int
+from ..runtime.errors import BadInput
+from .intervals import RESAMPLES, Interval, is_binary, normal_quantile, paired_interval
+from .report import Report
+
+Verdict = Literal["better", "worse", "no significant difference"]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """System ``a`` against baseline ``b``, example by example."""
+
+    difference: Interval
+    """Mean of a - b."""
+    p: float
+    """Two-sided: exact McNemar for right-or-wrong scores, else a sign-flip permutation test."""
+    n: int
+    """Examples scored by both."""
+    wins: int
+    """Examples on which a scores higher."""
+    losses: int
+    """Examples on which b scores higher."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """By the interval: better or worse only if it leaves zero on one side."""
+        if self.difference.low > 0:
+            return "better"
+        return "worse" if self.difference.high < 0 else "no significant difference"
+
+
+@dataclass(frozen=True, slots=True)
+class NonInferiority:
+    """Whether a system loses less than a margin against another one."""
+
+    accepted: bool
+    difference: Interval
+    """a - b, with a two-sided interval whose lower end is the one-sided bound."""
+    margin: float
+    n: int
+    needed: int | None
+    """Examples at which a system with this many disagreements and truly no loss would be accepted in four of five
+    trials; ``None`` if there are no disagreements to judge by."""
+
+    def __str__(self) -> str:
+        bound = f"loses at most {max(0.0, -100 * self.difference.low):.1f} points (one-sided 95 %)"
+        if self.accepted:
+            return f"not inferior: {bound}, margin {100 * self.margin:.1f}"
+        if self.difference.high < -self.margin:
+            loss = f"loses {-100 * self.difference.value:.1f} points"
+            return f"inferior: {loss} on {self.n} examples, margin {100 * self.margin:.1f}"
+        more = "" if self.needed is None or self.needed <= self.n else f"; some {self.needed:,} examples would decide"
+        return f"not shown to be non-inferior: {bound} on {self.n} examples, margin {100 * self.margin:.1f}{more}"
+
+
+def compare_scores(a: Sequence[float], b: Sequence[float], *, level: float = 0.95, seed: int = 0) -> Comparison:
+    """Paired scores: the difference with its interval, and the test."""
+    left, right = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    difference = paired_interval(left, right, level, seed=seed)
+    wins, losses = int((left > right).sum()), int((left < right).sum())
+    right_or_wrong = is_binary(left) and is_binary(right)
+    p = mcnemar(wins, losses) if right_or_wrong else sign_flip(left - right, seed=seed)
+    return Comparison(difference, p, left.size, wins, losses)
+
+
+def compare(a: Report, b: Report, *, level: float = 0.95) -> Comparison:
+    """Two reports on the same examples; rows unscored in either are left out.
+
+    Raises:
+        BadInput: if they are not on the same examples (how many they share is said), or share no scored one.
+    """
+    return compare_scores(*paired_scores(a, b), level=level)
+
+
+def paired_scores(a: Report, b: Report) -> tuple[list[float], list[float]]:
+    """The scores of the examples that both systems were scored on, in order."""
+    mine, theirs = [row.id for row in a.rows], [row.id for row in b.rows]
+    if mine != theirs:
+        shared = len(set(mine) & set(theirs))
+        raise BadInput(
+            f"{a.system} and {b.system} were run on different examples: {len(mine)} and {len(theirs)}, of which they "
+            f"share {shared}; evaluate both on the same split"
+        )
+    pairs = [
+        (x.score, y.score) for x, y in zip(a.rows, b.rows, strict=True) if x.score is not None and y.score is not None
+    ]
+    if not pairs:
+        raise BadInput(f"{a.system} and {b.system} share no example that both were scored on")
+    return [x for x, _ in pairs], [y for _, y in pairs]
+
+
+def non_inferior(
+    a: Sequence[float], b: Sequence[float], *, margin: float = 0.01, level: float = 0.95, seed: int = 0
+) -> NonInferiority:
+    """Whether ``a`` is worse than ``b`` by less than ``margin``, at a one-sided level.
+
+    Accepted if the one-sided lower bound of the paired difference lies above ``-margin`` (CONSORT's extension to
+    non-inferiority trials, Piaggio et al., JAMA 308, 2012).
+    """
+    difference = paired_interval(a, b, 2 * level - 1, seed=seed)
+    values = np.asarray(a, dtype=np.float64) - np.asarray(b, dtype=np.float64)
+    needed = examples_needed(float(np.mean(values**2)), margin, level=level)
+    return NonInferiority(difference.low > -margin, difference, margin, values.size, needed)
+
+
+def examples_needed(spread: float, effect: float, *, level: float = 0.95, power: float = 0.8) -> int | None:
+    """Paired examples to establish a difference of ``effect`` one-sided, by the paired interval's own approximation.
+
+    Args:
+        spread: the mean square of the paired differences (for right-or-wrong scores: the share of disagreements).
+        effect: the difference, or the margin, in score.
+    """
+    if spread <= 0 or effect <= 0:
+        return None
+    # The interval adds two disagreements: (z / effect)^2 * (spread + 2 / n) = n, solved for n.
+    z = (normal_quantile(level) + normal_quantile(power)) / effect
+    return math.ceil((z * z * spread + math.sqrt((z * z * spread) ** 2 + 8 * z * z)) / 2)
+
+
+def mcnemar(wins: int, losses: int) -> float:
+    """The exact two-sided McNemar test (a binomial test on the disagreements; McNemar, Psychometrika 12, 1947)."""
+    n, k = wins + losses, min(wins, losses)
+    tail = sum(math.comb(n, i) for i in range(k + 1))
+    return min(1.0, float(2 * tail / 2**n))
+
+
+def sign_flip(differences: np.ndarray, *, seed: int = 0) -> float:
+    """The two-sided sign-flip permutation test of a zero mean (Fisher, The Design of Experiments, 1935).
+
+    All sign patterns for up to 13 differences, else a random sample that counts the observed one.
+    """
+    values = differences[differences != 0]
+    if values.size == 0:
+        return 1.0
+    observed = abs(float(values.sum())) * (1 - 1e-12)
+    if values.size <= 13:
+        signs = 1 - 2 * ((np.arange(2**values.size)[:, None] >> np.arange(values.size)) & 1)
+        return float((np.abs(signs @ values) >= observed).mean())
+    chance = np.random.default_rng(derive_int(seed, "sign flip", values.size))
+    hits = 0
+    for size in [1000] * (RESAMPLES // 1000) + [RESAMPLES % 1000]:
+        signs = chance.integers(0, 2, (size, values.size)) * 2 - 1
+        hits += int((np.abs(signs @ values) >= observed).sum())
+    return (hits + 1) / (RESAMPLES + 1)

@@ -1,0 +1,141 @@
+"""What an evaluation found: a row per example, and the figures that follow from the rows."""
+
+from __future__ import annotations
+
+import html
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+
+from ..runtime.errors import BadInput, Damaged
+from ..runtime.rundir import RunDir, check_files
+from .intervals import Interval, mean_interval
+from .rows import Row
+
+
+@dataclass(frozen=True)
+class Report:
+    """One system on one split of one task."""
+
+    system: str
+    """What the system is called in boards."""
+    task: str
+    split: str
+    metric: str
+    rows: tuple[Row, ...]
+    """In the order of the split."""
+    parameters: int | None = None
+    """Weights of the models that answered, where they are known."""
+    notes: tuple[str, ...] = ()
+    """What a reader should know, e.g. that a budget ended the run."""
+
+    @cached_property
+    def scores(self) -> list[float]:
+        """Scores of the rows that have one; a failure's is 0."""
+        return [row.score for row in self.rows if row.score is not None]
+
+    @cached_property
+    def score(self) -> Interval | None:
+        """The mean score with a 95 % interval; ``None`` if nothing was scored."""
+        return mean_interval(self.scores) if self.scores else None
+
+    @property
+    def failed(self) -> int:
+        """Rows without a prediction, counted as 0."""
+        return sum(row.status == "failed" for row in self.rows)
+
+    @property
+    def unscored(self) -> int:
+        """Rows that do not count."""
+        return sum(row.status == "unscored" for row in self.rows)
+
+    @property
+    def failures(self) -> dict[str, int]:
+        """How many rows failed or went unscored, by kind."""
+        return dict(sorted(Counter(row.failure.kind for row in self.rows if row.failure is not None).items()))
+
+    def latency(self, quantile: float) -> float:
+        """Seconds in engines per example, at a quantile (linear interpolation)."""
+        return float(np.quantile([row.seconds for row in self.rows], quantile)) if self.rows else 0.0
+
+    @property
+    def usd_per_1000(self) -> float:
+        """Dollars for 1,000 examples."""
+        return 1000 * sum(row.usd for row in self.rows) / max(1, len(self.rows))
+
+    @property
+    def prompt_tokens(self) -> float:
+        """Mean tokens read per example."""
+        return sum(row.tokens_in for row in self.rows) / max(1, len(self.rows))
+
+    def dump(self) -> dict[str, Any]:
+        """The figures as JSON; equal evaluations have equal bytes, so times stand in the rows only."""
+        return {
+            "system": self.system,
+            "task": self.task,
+            "split": self.split,
+            "metric": self.metric,
+            "n": len(self.rows),
+            "score": None if self.score is None else self.score.dump(),
+            "failed": self.failed,
+            "unscored": self.unscored,
+            "failures": self.failures,
+            "calls": sum(row.calls for row in self.rows),
+            "tokens_in": sum(row.tokens_in for row in self.rows),
+            "tokens_out": sum(row.tokens_out for row in self.rows),
+            "usd_per_1000": round(self.usd_per_1000, 9),
+            "parameters": self.parameters,
+            "notes": list(self.notes),
+        }
+
+    def save(self, run: RunDir) -> None:
+        """Write ``report.json`` and ``rows.jsonl`` into a run directory."""
+        run.write_lines("rows.jsonl", (row.dump() for row in self.rows))
+        run.write("report.json", self.dump())
+
+    @classmethod
+    def load(cls, folder: Path | str) -> Report:
+        """A saved report.
+
+        Raises:
+            BadInput: where there is none.
+            Damaged: for files that are no report.
+        """
+        folder = Path(folder)
+        check_files(folder, "report.json", "rows.jsonl")
+        try:
+            head = orjson.loads((folder / "report.json").read_bytes())
+            lines = (folder / "rows.jsonl").read_bytes().splitlines()
+            rows = tuple(Row.load(orjson.loads(line)) for line in lines)
+            return cls(
+                head["system"], head["task"], head["split"], head["metric"], rows, head["parameters"],
+                tuple(head["notes"]),
+            )  # fmt: skip
+        except FileNotFoundError as error:
+            raise BadInput(f"there is no report in {folder}: {error.filename} is missing") from None
+        except (orjson.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError) as error:
+            raise Damaged(f"the report in {folder} cannot be read: {type(error).__name__}: {error}") from None
+
+    def __str__(self) -> str:
+        score = "nothing scored" if self.score is None else str(self.score)
+        bad = "".join(
+            f", {count} {name}" for name, count in (("failed", self.failed), ("unscored", self.unscored)) if count
+        )
+        return f"{self.system} on {self.task} {self.split}: {score} (n={len(self.rows)}{bad})"
+
+    def _repr_html_(self) -> str:
+        worst = [row for row in self.rows if row.score is not None and row.score < 1][:10]
+        lines = "".join(
+            f"<tr><td>{html.escape(row.id)}</td><td>{row.score:g}</td><td>{html.escape(str(row.outputs)[:200])}</td>"
+            f"<td>{html.escape(row.feedback or (row.failure.message if row.failure else ''))}</td></tr>"
+            for row in worst
+        )
+        return (
+            f"<b>{html.escape(str(self))}</b><details><summary>examples that fell short</summary><table>"
+            f"<tr><th>id</th><th>score</th><th>outputs</th><th>why</th></tr>{lines}</table></details>"
+        )

@@ -1,0 +1,95 @@
+"""A row: what became of one example."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import dspy
+
+from ..runtime.internals import AdapterParseError, ContextWindowExceededError, LMError
+from ..runtime.secrets import redact
+
+Status = Literal["scored", "failed", "unscored"]
+"""``scored``: the metric gave a number. ``failed``: the program brought no prediction, which counts as 0.
+``unscored``: it is not the program's fault (an engine's failure, or the metric abstained), and it does not count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why there is no prediction: ``parse``, ``context`` or ``program`` (the system's), ``lm`` (the engine's)."""
+
+    kind: Literal["parse", "context", "program", "lm", "abstained"]
+    type: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One example's outcome, as it stands in ``rows.jsonl``."""
+
+    index: int
+    id: str
+    """The example's own id, or its place in the split."""
+    status: Status
+    score: float | None
+    """In [0, 1]; 0 for a failure, ``None`` where unscored."""
+    feedback: str
+    outputs: dict[str, Any]
+    """The prediction's fields, as JSON."""
+    failure: Failure | None
+    calls: int
+    tokens_in: int
+    tokens_out: int
+    usd: float
+    seconds: float
+    """Time in engines, as it was when the calls were paid for."""
+
+    def dump(self) -> dict[str, Any]:
+        """As JSON."""
+        body: dict[str, Any] = {name: getattr(self, name) for name in Row.__slots__}
+        if self.failure is not None:
+            body["failure"] = {name: getattr(self.failure, name) for name in Failure.__slots__}
+        return body
+
+    @classmethod
+    def load(cls, body: dict[str, Any]) -> Row:
+        """The inverse of ``dump``."""
+        failure = body["failure"]
+        return cls(**{**body, "failure": None if failure is None else Failure(**failure)})
+
+
+def failure_of(error: Exception) -> Failure:
+    """Whose fault an error is, with a message of one line and without credentials."""
+    if isinstance(error, AdapterParseError):
+        shown = " ".join(str(error.lm_response).split())[:160]
+        return Failure("parse", "AdapterParseError", redact(f"the answer could not be read: {shown!r}"))
+    kind: Literal["context", "lm", "program"] = "program"
+    if isinstance(error, ContextWindowExceededError):
+        kind = "context"
+    elif isinstance(error, LMError):
+        kind = "lm"
+    lines = redact(str(error)).strip().splitlines()
+    return Failure(kind, type(error).__name__, lines[0][:300] if lines else "")
+
+
+def outputs_of(prediction: Any) -> dict[str, Any]:
+    """A prediction's fields as JSON; what is not JSON becomes text."""
+    if not isinstance(prediction, dspy.Example):
+        return {"prediction": str(prediction)}
+    return {str(name): as_json(value) for name, value in prediction.items()}
+
+
+def as_json(value: Any) -> Any:
+    """A field's value as JSON: models and examples become objects, anything else that is not JSON its text."""
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    if isinstance(value, list | tuple):
+        return [as_json(item) for item in value]
+    if isinstance(value, dict):
+        return {str(name): as_json(item) for name, item in value.items()}
+    if hasattr(value, "model_dump"):
+        return as_json(value.model_dump(mode="json"))
+    if hasattr(value, "toDict"):
+        return as_json(value.toDict())
+    return str(value)

@@ -1,0 +1,283 @@
+"""Evaluation: the same at any concurrency, a row per example, failures kept apart from wrong answers."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import dspy
+import fakes
+import pytest
+from dspy.lm15 import ContextLengthError, RateLimitError, ServerError
+from dstill.eval import Report, compare, evaluate, evaluate_on, leaderboard
+from dstill.programs import Score
+from dstill.runtime import LM, BadInput, Budget, BudgetExhausted, RunDir, ScriptedEngine, Session
+from dstill.runtime.errors import BadMetric
+from dstill.runtime.fields import render_fields
+from dstill.runtime.retry import Retry
+
+
+@pytest.fixture(autouse=True)
+def _fast_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dstill.runtime.door.Retry", lambda: Retry(attempts=2, first=0.001))
+
+
+def rows_without_times(report: Report) -> list[dict[str, Any]]:
+    return [{k: v for k, v in row.dump().items() if k != "seconds"} for row in report.rows]
+
+
+def test_the_report_is_the_same_at_any_concurrency() -> None:
+    task = fakes.task()
+    reports = []
+    for concurrency in (1, 3, 64):
+        jitter = fakes.painter()
+        plain = jitter.complete
+
+        def complete(request: Any, plain: Any = plain) -> Any:
+            time.sleep(0.001 * (hash(str(request)) % 7))
+            return plain(request)
+
+        jitter.complete = complete  # type: ignore[method-assign]
+        reports.append(evaluate_on(task, task.program, lm=LM(jitter), concurrency=concurrency))
+    assert rows_without_times(reports[0]) == rows_without_times(reports[1]) == rows_without_times(reports[2])
+    assert [row.index for row in reports[2].rows] == list(range(40))
+    assert reports[0].dump() == reports[2].dump()
+
+
+@pytest.mark.parametrize("wrapper", [dspy.BestOfN, dspy.Refine])
+def test_modules_that_write_to_the_trace_are_evaluated(wrapper: Any) -> None:
+    task = fakes.task()
+    program = wrapper(task.program, N=2, reward_fn=lambda inputs, prediction: 1.0, threshold=0.5)
+    report = evaluate_on(task, program, lm=LM(fakes.painter(lambda d, i: 1.0)))
+    assert report.failed == 0
+    assert report.score is not None and report.score.value == 1.0
+
+
+def test_calls_in_flight_are_bounded_by_concurrency() -> None:
+    now, most, lock = [0], [0], threading.Lock()
+
+    class Counting(ScriptedEngine):
+        def complete(self, request: Any) -> Any:
+            with lock:
+                now[0] += 1
+                most[0] = max(most[0], now[0])
+            time.sleep(0.005)
+            with lock:
+                now[0] -= 1
+            return super().complete(request)
+
+    task = fakes.task()
+    evaluate_on(task, task.program, lm=LM(Counting(lambda r: render_fields({"colour": "red"}))), concurrency=6)
+    assert most[0] == 6
+
+
+def test_a_row_is_written_for_every_example_as_it_completes(tmp_path: Path) -> None:
+    task = fakes.task()
+    seen: list[int] = []
+    path = tmp_path / "rows.jsonl"
+
+    def metric(example: Any, prediction: Any) -> float:
+        seen.append(path.read_bytes().count(b"\n"))
+        return 1.0
+
+    report = evaluate(task.program, task.test, metric, LM(fakes.painter()), rows=path, concurrency=1)
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert sorted(line["index"] for line in lines) == list(range(40))
+    assert seen[-1] > 30
+    assert lines[0]["tokens_in"] > 0
+    assert report.score is not None
+    assert report.score.value == 1
+
+
+def test_failures_are_typed_and_kept_apart_from_wrong_answers() -> None:
+    def script(request: Any) -> Any:
+        n = int(request.messages[-1].text.split("number ")[1].split()[0])
+        return {
+            0: "no fields at all",
+            1: ContextLengthError("too long"),
+            2: RateLimitError("slow down"),
+            3: render_fields({"colour": "pink"}),
+        }.get(n, render_fields({"colour": fakes.COLOURS[n * 7 % 4]}))
+
+    task = fakes.task(train=10, dev=10, test=10)
+    engine = ScriptedEngine(script)
+    report = evaluate(task.program, task.train, task.metric, LM(engine))
+    status = [(row.status, row.score, row.failure.kind if row.failure else None) for row in report.rows]
+    assert status[:5] == [
+        ("failed", 0.0, "parse"),
+        ("failed", 0.0, "context"),
+        ("unscored", None, "lm"),
+        ("failed", 0.0, "parse"),
+        ("scored", 1.0, None),
+    ]
+    assert report.score is not None
+    assert report.score.value == pytest.approx(6 / 9)
+    assert report.failures == {"context": 1, "lm": 1, "parse": 2}
+    assert "3 failed, 1 unscored" in str(report)
+    assert report.rows[2].failure is not None
+    assert "slow down" in report.rows[2].failure.message
+
+
+def test_failed_calls_are_retried_alone() -> None:
+    failing = {3, 7}
+    asked: list[int] = []
+
+    def script(request: Any) -> Any:
+        n = int(request.messages[-1].text.split("number ")[1].split()[0])
+        asked.append(n)
+        if n in failing and asked.count(n) <= 2:  # both attempts of the first pass
+            return ServerError("down")
+        return render_fields({"colour": "red"})
+
+    task = fakes.task()
+    report = evaluate(task.program, task.train, task.metric, LM(ScriptedEngine(script)))
+    assert report.unscored == 0
+    assert len(asked) == 40 + 2 + 2  # a retry each, and once more alone
+
+
+def test_a_program_that_raises_fails_on_those_examples() -> None:
+    class Picky(dspy.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.paint = dspy.Predict(fakes.Paint)
+
+        def forward(self, text: str) -> Any:
+            if text.endswith("4"):
+                raise ValueError("I dislike 4")
+            return self.paint(text=text)
+
+    task = fakes.task(program=Picky())
+    report = evaluate(task.program, task.train, task.metric, LM(fakes.painter()))
+    assert report.failures == {"program": 4}
+    assert report.rows[4].failure is not None
+    assert report.rows[4].failure.message == "I dislike 4"
+
+
+def test_a_metric_may_abstain() -> None:
+    task = fakes.task()
+    report = evaluate(
+        task.program, task.train, lambda e, p: Score(None, "unclear") if e.id == "r3" else 1.0, LM(fakes.painter())
+    )
+    assert (report.unscored, report.failed, len(report.scores)) == (1, 0, 39)
+    assert report.rows[3].feedback == "unclear"
+
+
+def test_a_bad_metric_stops_at_once_and_names_the_first_example() -> None:
+    engine = fakes.painter(seconds=0.002)
+    task = fakes.task(train=40)
+    with pytest.raises(BadMetric, match="returned None on examples example"):
+        evaluate(task.program, task.train, lambda e, p: None, LM(engine), concurrency=4)  # type: ignore[arg-type, return-value]
+    assert engine.calls < 20
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        (lambda r: "gibberish", "brought no prediction on any of 40 examples; the model answers in no form.*gibberish"),
+        (lambda r: ServerError("down"), "fails on every call.*down"),
+        (lambda r: ContextLengthError("too long"), "longer than the model's context"),
+    ],
+)
+def test_a_model_that_never_answers_is_one_clear_message(script: Any, words: str) -> None:
+    task = fakes.task()
+    with pytest.raises(BadInput, match=words):
+        evaluate(task.program, task.train, task.metric, LM(ScriptedEngine(script)))
+
+
+def test_a_budget_ends_an_evaluation_and_keeps_what_was_paid_for() -> None:
+    session = Session(budget=Budget(calls=15))
+    task = fakes.task()
+    with pytest.raises(BudgetExhausted, match="15 of 15 calls"):
+        evaluate_on(task, task.program, lm=fakes.painter(), session=session)
+    assert len(session.journal) == 15
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"examples": []}, "no examples"),
+        ({"program": "x -> y"}, "'x -> y' is no program"),
+        ({"lm": None}, "no model for Predict"),
+        ({"lm": 7}, "lm=7: expected"),
+    ],
+)
+def test_bad_arguments(arguments: dict[str, Any], words: str) -> None:
+    task = fakes.task()
+    values = {"program": task.program, "examples": task.train, "metric": task.metric, "lm": fakes.painter()} | arguments
+    with pytest.raises(BadInput, match=words):
+        evaluate(**values)
+
+
+def test_a_report_is_saved_and_loaded(tmp_path: Path) -> None:
+    task = fakes.task()
+    with RunDir(tmp_path / "r", kind="eval", config={}) as run:
+        report = evaluate_on(task, task.program, lm=fakes.painter(), run=run, name="mine")
+    assert Report.load(tmp_path / "r") == report
+    assert not (tmp_path / "r" / "rows.jsonl.part").exists()
+    with pytest.raises(BadInput, match="no report"):
+        Report.load(tmp_path)
+
+
+def test_a_report_of_equal_runs_has_equal_bytes_whatever_the_times(tmp_path: Path) -> None:
+    task = fakes.task()
+    found = [evaluate_on(task, task.program, lm=fakes.painter(seconds=s)).dump() for s in (0.0, 0.004)]
+    assert found[0] == found[1]
+
+
+def two_reports() -> tuple[Report, Report]:
+    task = fakes.task()
+    weak = evaluate_on(task, task.program, lm=fakes.painter(lambda d, i: 0.3), name="weak")
+    return weak, evaluate_on(task, task.program, lm=fakes.painter(lambda d, i: 0.9, name="p2"), name="strong")
+
+
+def test_reports_on_other_examples_are_not_compared() -> None:
+    task = fakes.task()
+    weak, _ = two_reports()
+    other = evaluate_on(task, task.program, "dev", lm=fakes.painter())
+    with pytest.raises(BadInput, match="40 and 60, of which they share 0"):
+        compare(weak, other)
+
+
+def test_a_board_ranks_compares_and_writes_itself(tmp_path: Path) -> None:
+    weak, strong = two_reports()
+    board = leaderboard([weak, strong])
+    assert [entry.report.system for entry in board.entries] == ["strong", "weak"]
+    assert board.entries[0].gain == compare(strong, weak)
+    assert board.entries[1].gain is None
+    text = str(board)
+    assert "strong" in text.splitlines()[2]
+    assert text == repr(board)
+    paths = board.save(tmp_path)
+    page = paths["html"].read_text()
+    assert "http" not in page.replace("http-equiv", "")
+    assert page.count("<svg") == 2
+    assert "strong" in page
+    body = json.loads(paths["json"].read_text())
+    assert body["systems"][0]["gain"]["verdict"] == "better"
+    assert paths["md"].read_text().count("\n|") == 4
+    assert "iframe" in board._repr_html_()
+    assert leaderboard([weak, strong], baseline="strong").baseline == "strong"
+
+
+def test_a_board_that_makes_no_sense_is_refused() -> None:
+    weak, strong = two_reports()
+    with pytest.raises(BadInput, match="empty board"):
+        leaderboard([])
+    with pytest.raises(BadInput, match="two systems are called 'weak'"):
+        leaderboard([weak, weak])
+    with pytest.raises(BadInput, match="'other'.*weak, strong"):
+        leaderboard([weak, strong], baseline="other")
+
+
+def test_a_page_escapes_what_models_say(tmp_path: Path) -> None:
+    task = fakes.task()
+    evil = ScriptedEngine(
+        lambda r: "<script>alert(1)</script>" if "41" in str(r.messages[-1].text) else render_fields({"colour": "red"})
+    )
+    report = evaluate_on(task, task.program, "dev", lm=evil, name="<b>evil</b>")
+    page = leaderboard([report]).html()
+    assert "<script>" not in page
+    assert "<b>evil" not in page + report._repr_html_()
