@@ -1,0 +1,116 @@
+"""A candidate: what may differ between two versions of one program, as an immutable value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import dspy
+
+from ..eval.rows import as_json
+from ..runtime.canonical import canonical, digest
+from ..runtime.errors import BadInput
+
+Demo = Mapping[str, Any]
+"""One demonstration: field names to JSON values."""
+
+
+@dataclass(frozen=True)
+class PredictorState:
+    """What one predictor is told."""
+
+    instructions: str
+    demos: tuple[Demo, ...] = ()
+
+    def dump(self) -> dict[str, Any]:
+        """As JSON."""
+        return {"instructions": self.instructions, "demos": [dict(demo) for demo in self.demos]}
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Predictor name to what it is told, in the program's order. Equal candidates have equal digests."""
+
+    predictors: Mapping[str, PredictorState]
+
+    @classmethod
+    def of(cls, program: dspy.Module) -> Candidate:
+        """What a program's predictors are told now (those of frozen sub-modules are left as they are)."""
+        return cls(
+            {
+                name: PredictorState(
+                    predictor.signature.instructions,
+                    tuple({str(k): as_json(v) for k, v in dict(demo).items()} for demo in predictor.demos),
+                )
+                for name, predictor in program.named_predictors()
+            }
+        )
+
+    def apply(self, program: dspy.Module) -> dspy.Module:
+        """A copy of the program that is told this; the program itself is not touched.
+
+        Raises:
+            BadInput: if the program has other predictors.
+        """
+        made = program.deepcopy()
+        found = dict(made.named_predictors())
+        if found.keys() != self.predictors.keys():
+            raise BadInput(
+                f"this candidate is for predictors {', '.join(self.predictors) or 'none'}, "
+                f"and the program has {', '.join(found) or 'none'}"
+            )
+        for name, state in self.predictors.items():
+            predictor = found[name]
+            if predictor.signature.instructions != state.instructions:
+                predictor.signature = predictor.signature.with_instructions(state.instructions)
+            predictor.demos = [dspy.Example(**demo) for demo in state.demos]
+        return made
+
+    def with_state(self, name: str, **changes: Any) -> Candidate:
+        """Another candidate in which one predictor is told something else."""
+        return Candidate({**self.predictors, name: replace(self.predictors[name], **changes)})
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the canonical JSON."""
+        return digest(self.dump())
+
+    @cached_property
+    def length(self) -> int:
+        """Characters of instructions and demonstrations; of equals, the shorter is preferred."""
+        return len(canonical(self.dump()))
+
+    def dump(self) -> dict[str, Any]:
+        """As JSON."""
+        return {name: state.dump() for name, state in self.predictors.items()}
+
+    @classmethod
+    def load(cls, body: Mapping[str, Any]) -> Candidate:
+        """The inverse of ``dump``."""
+        return cls({name: PredictorState(state["instructions"], tuple(state["demos"])) for name, state in body.items()})
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Candidate) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+
+def short(candidate: Candidate) -> str:
+    """A line about a candidate for people."""
+    parts = []
+    for name, state in candidate.predictors.items():
+        first = state.instructions.strip().splitlines()[0] if state.instructions.strip() else ""
+        parts.append(f"{name}: {len(state.demos)} demos, {first[:60]!r}")
+    return "; ".join(parts)
+
+
+def demos_from(examples: Sequence[dspy.Example], fields: Sequence[str]) -> list[Demo]:
+    """Demonstrations from labelled examples: the given fields of those examples that have them all."""
+    return [
+        {field: as_json(example[field]) for field in fields}
+        for example in examples
+        if all(field in example and example[field] is not None for field in fields)
+    ]

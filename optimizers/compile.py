@@ -1,0 +1,187 @@
+"""``compile``: from a task and a model to a better program, within a budget, with honest evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..eval.runner import Runner
+from ..programs.task import CompileView, Task
+from ..runtime.budget import Budget
+from ..runtime.cassette import export
+from ..runtime.derive import derive
+from ..runtime.errors import BadInput, BudgetExhausted
+from ..runtime.home import default_journal, run_folder
+from ..runtime.lm import LM
+from ..runtime.models import Model, lm_for
+from ..runtime.progress import progress
+from ..runtime.rundir import RunDir
+from ..runtime.session import Session
+from .candidate import Candidate
+from .compiled import CompiledProgram, Evidence, dump_program
+from .config import Dspy, FewShot, Optimizer, ZeroShot, dump, optimizer_of
+from .dspy_optimizers import run_dspy_optimizer
+from .history import History, Trial
+from .loop import BUDGET, Found, confirm, search
+from .proposers import BootstrappedDemos, Ground, LabeledDemos
+from .race import Race
+
+RESERVE = 0.2
+"""Share of every cap that is kept for confirming the winner's gain."""
+
+
+@dataclass(frozen=True)
+class Where:
+    """Where a run lies and on whose account it calls models."""
+
+    folder: Path | str | None = None
+    """The run directory; one named after the work, under ``runs``, by default."""
+    session: Session | None = None
+    """A session to work within (its journal, its budget); one on the default journal otherwise."""
+    replace: bool = False
+    """Whether to give up an earlier run of another configuration in the same directory."""
+
+
+def compile(
+    task: Task | CompileView,
+    lm: Model,
+    optimizer: str | Optimizer = "race",
+    budget: Budget | None = None,
+    seed: int = 0,
+    *,
+    prompt_lm: Model | None = None,
+    concurrency: int | None = None,
+    run: Path | str | Where | None = None,
+    name: str | None = None,
+) -> CompiledProgram:
+    """Find instructions and demonstrations that make a task's program good on a model.
+
+    Args:
+        task: what to compile; its test split is never looked at.
+        lm: the model that the program will run on.
+        optimizer: ``race`` (the default), ``zero-shot``, ``k-shot``, ``bootstrap``, ``dspy:NAME``, or a value of
+            ``dstill.optimizers`` (``Race(candidates=48)``).
+        budget: caps on calls, tokens, dollars or seconds; when one is reached, the best so far is returned.
+        seed: everything that is left to chance follows from it.
+        prompt_lm: the model that writes instructions; ``lm`` by default.
+        concurrency: engine calls in flight.
+        run: the run directory. Calling again with equal arguments goes on where an interrupted run ended; nothing
+            is paid for twice.
+        name: what to call the result in boards.
+
+    Returns:
+        the program with its evidence; ``.verdict`` says what may be claimed.
+
+    Raises:
+        BadInput: for arguments that make no sense, or a model that answers in no readable form.
+        Stop: if the model, the metric or the journal failed.
+    """
+    view = task.compile_view if isinstance(task, Task) else task
+    if not isinstance(view, CompileView):
+        raise BadInput(f"compile(task={task!r}): expected a dstill.Task")
+    chosen = optimizer_of(optimizer)
+    where = run if isinstance(run, Where) else Where(run)
+    models = lm_for(lm), lm_for(prompt_lm if prompt_lm is not None else lm)
+    config = {
+        "task": view.name, "source": view.source and dict(view.source), "data": view.digests, "adapter": view.adapter,
+        "lm": model_config(models[0]), "prompt_lm": model_config(models[1]),
+        "optimizer": dump(chosen), "budget": (budget or Budget()).caps(), "seed": seed,
+    }  # fmt: skip
+    label = name or f"{view.name} compiled ({dump(chosen)['name']})"
+    with RunDir(
+        run_folder(where.folder, view.name, config), kind="compile", config=config, replace=where.replace
+    ) as out:
+        parent = where.session or Session(default_journal(out.path))
+        session = Session(run=out.id, budget=budget, parent=parent)
+        made = _compile(view, chosen, session, models, seed, concurrency, label, out)
+        export(session, out.file("cassette.jsonl.zst"))
+        out.finish(stopped=made.evidence.stopped if made.evidence else None)
+    return made
+
+
+def _compile(
+    view: CompileView,
+    chosen: Optimizer,
+    session: Session,
+    models: tuple[LM, LM],
+    seed: int,
+    concurrency: int | None,
+    label: str,
+    out: RunDir,
+) -> CompiledProgram:
+    budget = session.ledger.budget
+    share, rest = _divided(budget)
+    inner = Session(run=f"{session.run}/search", budget=share, parent=session)
+    lm, prompt_lm = (model.on(inner) for model in models)
+    runner = Runner(lm, view.metric, adapter=view.adapter, concurrency=concurrency)
+    with progress(f"compile {view.name}") as bar:
+        race = chosen if isinstance(chosen, Race) else Race(confirm=getattr(chosen, "confirm", 0.3))
+        if isinstance(chosen, Race):
+            found = search(view, chosen, runner, inner, prompt_lm=prompt_lm, seed=seed, bar=bar)
+        elif isinstance(chosen, Dspy):
+            found = run_dspy_optimizer(
+                chosen.name, dict(chosen.options), view, runner, lm=lm, prompt_lm=prompt_lm, race=race, seed=seed
+            )
+        else:
+            found = _single(view, chosen, Ground(view.program, view.train, runner, prompt_lm, seed), seed)
+        out.write_lines("trials.jsonl", (trial.dump() for trial in found.history.trials))
+        best, gain, spread = found.best.candidate, None, None
+        if isinstance(chosen, Race | Dspy) and found.best.number != 0:
+            bar.note("confirming the gain")
+            # What a search that was cut off has spent depends on timing; the rest that was kept does not.
+            room = rest if found.stopped == BUDGET else None
+            last = Session(run=f"{session.run}/confirm", budget=room, parent=session)
+            runner = Runner(models[0].on(last), view.metric, adapter=view.adapter, concurrency=concurrency)
+            gain, spread = confirm(view, race, runner, last, best, seed=seed)
+    stopped = f"the budget of {budget} is used up" if found.stopped == BUDGET else found.stopped
+    if gain is not None and gain.difference.value <= 0:
+        best = Candidate.of(view.program)
+    evidence = Evidence(dump(chosen)["name"], len(found.history.trials), found.best.number, gain, spread, stopped)
+    bound = models[0].on(session)
+    made = CompiledProgram(label, view.name, best.apply(view.program), bound, view.adapter, best, evidence, out.path)
+    out.write("program.json", dump_program(made))
+    out.write("report.json", {"kind": "compile", **evidence.dump(), "digest": best.digest})
+    return made
+
+
+def _single(view: CompileView, chosen: Optimizer, ground: Ground, seed: int) -> Found:
+    """The optimizers that make one candidate and select nothing."""
+    history = History().add([(ground.baseline, "declared", ())], 0)
+    if isinstance(chosen, ZeroShot):
+        return Found(history, history.trials[0], None)
+    proposer: Any = (
+        LabeledDemos(ground, chosen.k)
+        if isinstance(chosen, FewShot)
+        else BootstrappedDemos(ground, chosen.k, chosen.pool)  # type: ignore[union-attr]
+    )
+    stopped = None
+    made: Sequence[Candidate] = []
+    try:
+        made = proposer.propose(history, derive(seed, "propose", proposer.name, 0), 1)
+    except BudgetExhausted:
+        stopped = BUDGET
+    history = history.add([(candidate, proposer.name, (0,)) for candidate in made], 0)
+    best: Trial = history.trials[-1]
+    return Found(history.change(best.number, decision="winner", why="drawn once"), best, stopped)
+
+
+def _divided(budget: Budget) -> tuple[Budget, Budget]:
+    """Every cap in two: for searching, and for confirming; of the seconds, each has all."""
+    calls, tokens, usd = (
+        None if cap is None else cap * (1 - RESERVE) for cap in (budget.calls, budget.tokens, budget.usd)
+    )
+    share = Budget(None if calls is None else int(calls), None if tokens is None else int(tokens), usd, budget.seconds)
+    rest = Budget(
+        calls=None if budget.calls is None else budget.calls - (share.calls or 0),
+        tokens=None if budget.tokens is None else budget.tokens - (share.tokens or 0),
+        usd=None if budget.usd is None else budget.usd - (share.usd or 0),
+        seconds=budget.seconds,
+    )
+    return share, rest
+
+
+def model_config(lm: LM) -> dict[str, Any]:
+    """What of a model determines its answers, as JSON."""
+    return {**lm.spec, "identity": lm.door.identity}

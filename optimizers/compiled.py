@@ -1,0 +1,185 @@
+"""What ``compile`` returns: the better program, the model it was made for, and the evidence."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import dspy
+import orjson
+
+from ..eval.compare import Comparison, examples_needed
+from ..runtime.atomic import write_json
+from ..runtime.errors import BadInput, Damaged
+from ..runtime.lm import LM
+from ..runtime.models import Model, lm_for
+from ..runtime.rundir import check_files
+from ..runtime.session import Session
+from .candidate import Candidate, short
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a compilation rests on."""
+
+    optimizer: str
+    trials: int
+    """Candidates tried, the declared program included."""
+    best: int
+    """The trial that selection preferred; 0 is the declared program."""
+    gain: Comparison | None
+    """Of the chosen candidate over the declared program, on dev rows that had no part in choosing it."""
+    spread: float | None = None
+    """Mean square of the paired differences behind ``gain``."""
+    stopped: str | None = None
+    """Why the search ended early, or ``None``."""
+
+    @property
+    def verdict(self) -> str:
+        """What may be claimed, in a sentence."""
+        if self.trials <= 1:
+            text = "the program as declared; nothing was compared"
+        elif self.optimizer in ("k-shot", "bootstrap"):
+            text = "drawn once, without selection; its gain was not measured"
+        elif self.best == 0:
+            text = "no gain: nothing did better than the declared program on the rows that choose"
+        elif self.gain is None:
+            text = "its gain was not measured: neither budget nor dev rows were left to confirm it"
+        else:
+            text = self._measured(self.gain)
+        return text if self.stopped is None else f"{text} (stopped early: {self.stopped})"
+
+    def _measured(self, gain: Comparison) -> str:
+        d = gain.difference
+        points = f"{100 * d.value:+.1f} points [{100 * d.low:+.1f}, {100 * d.high:+.1f}]"
+        where = f"over the declared program on {gain.n} dev rows kept apart from selection"
+        if gain.verdict == "better":
+            return f"a gain of {points} {where}"
+        if gain.verdict == "worse":
+            return f"no gain but a loss of {points} {where}"
+        needed = examples_needed(self.spread or 0.0, abs(d.value), level=0.975)
+        more = f"; some {needed:,} rows would show a gain of this size" if needed and d.value > 0 else ""
+        return f"no significant gain {where}: {points}{more}"
+
+    def dump(self) -> dict[str, Any]:
+        """As JSON."""
+        gain = None
+        if self.gain is not None:
+            gain = {**self.gain.difference.dump(), "p": self.gain.p, "n": self.gain.n, "wins": self.gain.wins,
+                    "losses": self.gain.losses, "verdict": self.gain.verdict}  # fmt: skip
+        return {
+            "optimizer": self.optimizer, "trials": self.trials, "best": self.best, "gain": gain,
+            "stopped": self.stopped, "verdict": self.verdict,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class CompiledProgram:
+    """A compiled program. Call it like the program it was made from."""
+
+    name: str
+    """What it is called in boards."""
+    task: str
+    program: dspy.Module
+    """The declared program with the chosen instructions and demonstrations."""
+    lm: LM
+    """The model it was compiled for."""
+    adapter: str
+    candidate: Candidate
+    evidence: Evidence | None = None
+    """``None`` for a program that was loaded."""
+    folder: Path | None = field(default=None, compare=False)
+    """Its run directory."""
+
+    def __call__(self, **inputs: Any) -> Any:
+        """Run the program with its model and adapter."""
+        from ..runtime.adapters import adapter_named
+
+        with dspy.context(lm=self.lm, adapter=adapter_named(self.adapter)):
+            return self.program(**inputs)
+
+    @property
+    def verdict(self) -> str:
+        """What may be claimed, in a sentence."""
+        return self.evidence.verdict if self.evidence is not None else "loaded; see its run directory for evidence"
+
+    def save(self, path: Path | str) -> None:
+        """Write ``program.json``; plain DSPy loads it too (``program.load(path)``)."""
+        write_json(Path(path), dump_program(self))
+
+    def __str__(self) -> str:
+        return f"{self.name} of {self.task}: {short(self.candidate)}\n{self.verdict}"
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        parts = "".join(
+            f"<h4><code>{html.escape(name)}</code></h4><p>{html.escape(state.instructions)}</p>"
+            f"<details><summary>{len(state.demos)} demonstrations</summary><pre>"
+            + html.escape("\n\n".join("\n".join(f"{k}: {v}" for k, v in d.items()) for d in state.demos))
+            + "</pre></details>"
+            for name, state in self.candidate.predictors.items()
+        )
+        return f"<b>{html.escape(self.name)}</b> of {html.escape(self.task)}: {html.escape(self.verdict)}{parts}"
+
+
+def dump_program(made: CompiledProgram) -> dict[str, Any]:
+    """A program as JSON: DSPy's own state, and under ``dstill`` what DSPy does not keep."""
+    from dspy.utils.saving import get_dependency_versions
+
+    program = made.program.deepcopy()
+    for _, module in program.named_sub_modules():
+        if isinstance(module, dspy.Module):
+            module._compiled = False  # DSPy leaves frozen sub-modules out of the state
+    for predictor in program.predictors():
+        predictor.lm = None
+    return {
+        **program.dump_state(),
+        "metadata": {"dependency_versions": get_dependency_versions()},
+        "dstill": {
+            "format": FORMAT,
+            "name": made.name,
+            "task": made.task,
+            "adapter": made.adapter,
+            "lm": made.lm.spec,
+            "candidate": made.candidate.dump(),
+            "digest": made.candidate.digest,
+        },
+    }
+
+
+def load_program(
+    path: Path | str, program: dspy.Module, *, lm: Model | None = None, session: Session | None = None
+) -> CompiledProgram:
+    """A saved program, applied to the declared one.
+
+    Args:
+        path: ``program.json``, or the run directory that holds it.
+        program: the declared program; no code is taken from the file.
+        lm: another model than the one it was compiled for.
+
+    Raises:
+        BadInput: where there is no such file, or it is for another program.
+        Damaged: for a file that is no saved program, or of a newer format.
+    """
+    path = Path(path)
+    file = path / "program.json" if path.is_dir() else path
+    if path.is_dir():
+        check_files(path, "program.json")
+    try:
+        body = orjson.loads(file.read_bytes())["dstill"]
+        if body["format"] > FORMAT:
+            raise Damaged(f"{file} has program format {body['format']}, and this dstill reads up to {FORMAT}")
+        candidate = Candidate.load(body["candidate"])
+        name, task, adapter, model = body["name"], body["task"], body["adapter"], body["lm"]
+    except FileNotFoundError:
+        raise BadInput(f"there is no program in {path}") from None
+    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+        raise Damaged(f"{file} is no saved program: {type(error).__name__}: {error}") from None
+    bound = lm_for(model["model"] if lm is None else lm, session, **(model["settings"] if lm is None else {}))
+    folder = file.parent if file.name == "program.json" else None
+    return CompiledProgram(name, task, candidate.apply(program), bound, adapter, candidate, None, folder)

@@ -1,0 +1,103 @@
+"""Optimizers by name and as values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, TypeAlias
+
+from ..runtime.errors import BadInput
+from .dspy_optimizers import optimizer_class
+from .race import Race
+
+
+@dataclass(frozen=True)
+class ZeroShot:
+    """The program as declared; the baseline of every board."""
+
+
+@dataclass(frozen=True)
+class FewShot:
+    """Labelled training examples as demonstrations, drawn once, with no selection: k-shot."""
+
+    k: int = 4
+    """Demonstrations for each predictor."""
+
+    def __post_init__(self) -> None:
+        if self.k < 1:
+            raise BadInput(f"FewShot(k={self.k}): expected at least 1")
+
+
+@dataclass(frozen=True)
+class Bootstrap:
+    """Demonstrations from the program's own successful runs on training examples, with no selection."""
+
+    k: int = 4
+    """Demonstrations for each predictor."""
+    pool: int = 48
+    """Training examples to run on."""
+
+    def __post_init__(self) -> None:
+        if self.k < 1 or self.pool < 1:
+            raise BadInput(f"Bootstrap(k={self.k}, pool={self.pool}): expected at least 1 of each")
+
+
+@dataclass(frozen=True)
+class Dspy:
+    """One of DSPy's optimizers."""
+
+    name: str
+    """Its class: ``MIPROv2``, ``GEPA``, ``SIMBA``, ``COPRO``, ``BootstrapFewShotWithRandomSearch``, ..."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments of its constructor."""
+    confirm: float = 0.3
+    """Share of the dev split that it never sees; the winner's gain is measured there."""
+
+    def __post_init__(self) -> None:
+        optimizer_class(self.name)
+
+
+Optimizer: TypeAlias = ZeroShot | FewShot | Bootstrap | Race | Dspy
+NAMES: dict[str, type[Optimizer]] = {
+    "zero-shot": ZeroShot, "k-shot": FewShot, "bootstrap": Bootstrap, "race": Race,
+}  # fmt: skip
+
+
+def optimizer_of(spec: str | Optimizer, **options: Any) -> Optimizer:
+    """The optimizer of a name (``zero-shot``, ``k-shot``, ``bootstrap``, ``race``, ``dspy:NAME``) or a value.
+
+    Raises:
+        BadInput: for an unknown name, or an option that it does not take or of a wrong type.
+    """
+    if not isinstance(spec, str):
+        if not isinstance(spec, ZeroShot | FewShot | Bootstrap | Race | Dspy):
+            raise BadInput(f"optimizer={spec!r}: expected a name ({_names()}) or one of dstill.optimizers' values")
+        return spec
+    head, colon, name = spec.partition(":")
+    if colon and head == "dspy":
+        return Dspy(name, options)
+    if spec not in NAMES:
+        raise BadInput(f"optimizer {spec!r} is not known; expected one of: {_names()}")
+    kind = NAMES[spec]
+    known = {f.name: f.default for f in fields(kind)}
+    for option, value in options.items():
+        if option not in known:
+            raise BadInput(f"optimizer {spec} takes no option {option!r}; it takes: {', '.join(known) or 'none'}")
+        wanted = type(known[option])
+        if isinstance(value, bool) or not isinstance(value, (int, float) if wanted is float else wanted):
+            raise BadInput(f"optimizer {spec}: {option}={value!r}: expected a value like {known[option]!r}")
+    return kind(**options)
+
+
+def dump(optimizer: Optimizer) -> dict[str, Any]:
+    """As JSON, for configurations."""
+    name = next((n for n, kind in NAMES.items() if type(optimizer) is kind), None)
+    if isinstance(optimizer, Dspy):
+        options = {key: value if isinstance(value, str | int | float | bool | None) else repr(value)
+                   for key, value in optimizer.options.items()}  # fmt: skip
+        return {"name": f"dspy:{optimizer.name}", "options": options, "confirm": optimizer.confirm}
+    return {"name": name, **asdict(optimizer)}
+
+
+def _names() -> str:
+    return ", ".join([*NAMES, "dspy:NAME (MIPROv2, GEPA, SIMBA, COPRO, BootstrapFewShotWithRandomSearch, ...)"])

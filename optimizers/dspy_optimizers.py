@@ -1,0 +1,241 @@
+"""DSPy's own optimizers by name, under the journal and the hard budget, with the best so far salvaged.
+
+They are given a program that notes who it was when it was scored. When the budget stops one of them (in a way that
+its ``except Exception`` cannot swallow), the notes say what it had found.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import io
+import logging
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import dspy
+
+from ..eval.runner import Runner
+from ..programs import metrics
+from ..programs.task import CompileView
+from ..runtime.canonical import canonical
+from ..runtime.errors import BadInput, BudgetExhausted
+from ..runtime.lm import LM
+from ..runtime.secrets import redact
+from .candidate import Candidate
+from .history import History, Trial
+from .loop import BUDGET, Found, Selection
+from .race import Race
+
+ENOUGH = 10
+"""Scores below which a candidate is not salvaged, while others have more."""
+
+
+class Notes:
+    """Scores by candidate and example, noted from any thread."""
+
+    def __init__(self, declared: Candidate) -> None:
+        self._lock = threading.Lock()
+        self._scores: dict[Candidate, dict[bytes, float]] = {declared: {}}
+        self._known: dict[Any, tuple[Any, Candidate]] = {}
+        self._current = threading.local()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Notes:
+        return self
+
+    def ran(self, program: dspy.Module) -> None:
+        """This thread just ran a version of the program."""
+        parts = [(p.signature, *p.demos) for _, p in program.named_predictors()]
+        key = tuple(tuple(map(id, part)) for part in parts)
+        found = self._known.get(key)
+        if found is None:  # the parts are kept, so that their ids stay theirs
+            found = self._known[key] = (parts, Candidate.of(program))
+        self._current.candidate = found[1]
+
+    def scored(self, example: dspy.Example, score: float) -> None:
+        """This thread's last run brought a score on an example."""
+        candidate = getattr(self._current, "candidate", None)
+        if candidate is not None:
+            with self._lock:
+                self._scores.setdefault(candidate, {})[_key(example)] = score
+
+    def snapshot(self) -> dict[Candidate, dict[bytes, float]]:
+        """All scores so far."""
+        with self._lock:
+            return {candidate: dict(scores) for candidate, scores in self._scores.items()}
+
+
+class Noting(dspy.Module):
+    """The user's program inside one that takes notes."""
+
+    def __init__(self, program: dspy.Module, notes: Notes) -> None:
+        super().__init__()
+        self.program = program
+        self.notes = notes
+
+    def forward(self, **inputs: Any) -> Any:
+        """Run the program."""
+        prediction = self.program(**inputs)
+        self.notes.ran(self.program)
+        return prediction
+
+
+def run_dspy_optimizer(
+    name: str,
+    options: dict[str, Any],
+    task: CompileView,
+    runner: Runner,
+    *,
+    lm: LM,
+    prompt_lm: LM,
+    race: Race,
+    seed: int = 0,
+) -> Found:
+    """Let DSPy's optimizer ``name`` search; it sees train and the dev rows that choose.
+
+    Raises:
+        BadInput: for a name that is no optimizer, or options that it does not take.
+        Stop: what ended it, but for a budget, which yields the best so far.
+    """
+    kind = optimizer_class(name)
+    selection = Selection.of(len(task.dev), race.confirm, seed)
+    valset = [task.dev[row] for row in selection.choose]
+    declared = Candidate.of(task.program)
+    notes = Notes(declared)
+    student = Noting(task.program.deepcopy(), notes)
+    given = {
+        "metric": _metric(name, task, notes),
+        "prompt_model": prompt_lm, "reflection_lm": prompt_lm, "task_model": lm,
+        "num_threads": runner.concurrency, "seed": seed, "max_errors": 10**9,
+    }  # fmt: skip
+    if name == "GEPA" and not {"auto", "max_full_evals", "max_metric_calls"} & options.keys():
+        given["auto"] = "light"
+    unknown = options.keys() - inspect.signature(kind.__init__).parameters.keys()
+    if unknown:
+        raise BadInput(f"dspy:{name} takes no option {', '.join(sorted(unknown))}; it takes: {_takes(kind)}")
+    optimizer = kind(**{**_accepted(kind.__init__, given), **options})
+    data = {
+        "trainset": list(task.train),
+        "valset": valset,
+        "seed": seed,
+        "eval_kwargs": {"num_threads": runner.concurrency},
+    }
+    stopped, final = None, None
+    with dspy.context(lm=lm, adapter=runner.adapter, disable_history=True, trace=[]), _quiet():
+        try:
+            made = optimizer.compile(student, **_accepted(optimizer.compile, data))
+            final = Candidate.of(_inner(made))
+        except BudgetExhausted:
+            stopped = BUDGET
+        except Exception as error:
+            stopped = f"dspy:{name} failed: {type(error).__name__}: {redact(str(error)).strip().splitlines()[0]}"
+    return _found(notes.snapshot(), declared, final, (valset, task.train), f"dspy:{name}", stopped)
+
+
+def optimizer_class(name: str) -> Any:
+    """The class of one of DSPy's optimizers.
+
+    Raises:
+        BadInput: for a name that is none.
+    """
+    from dspy.teleprompt.teleprompt import Teleprompter
+
+    kind = getattr(dspy, name, None) or getattr(dspy.teleprompt, name, None)
+    if not (inspect.isclass(kind) and issubclass(kind, Teleprompter)):
+        classes = [k for k in vars(dspy.teleprompt).values() if inspect.isclass(k) and issubclass(k, Teleprompter)]
+        known = sorted(k.__name__ for k in classes if k is not Teleprompter)
+        raise BadInput(f"dspy:{name}: DSPy has no optimizer of that name; it has: {', '.join(known)}")
+    return kind
+
+
+def _metric(name: str, task: CompileView, notes: Notes) -> Any:
+    def score(example: dspy.Example, prediction: Any) -> metrics.Score:
+        found = metrics.call(task.metric, example, prediction, f"example {example.get('id', '?')!r}")
+        if found.value is not None:
+            notes.scored(example, found.value)
+        return found
+
+    def plain(example: dspy.Example, prediction: Any, trace: Any = None) -> float:
+        return score(example, prediction).value or 0.0
+
+    def reflective(gold: Any, pred: Any, trace: Any = None, pred_name: Any = None, pred_trace: Any = None) -> Any:
+        found = score(gold, pred)
+        return dspy.Prediction(score=found.value or 0.0, feedback=found.feedback or f"Score {found.value}.")
+
+    return reflective if name == "GEPA" else plain
+
+
+def _found(
+    scores: dict[Candidate, dict[bytes, float]],
+    declared: Candidate,
+    final: Candidate | None,
+    splits: tuple[Sequence[dspy.Example], Sequence[dspy.Example]],
+    origin: str,
+    stopped: str | None,
+) -> Found:
+    """A history of what was noted on dev rows; on training rows, for optimizers that look at nothing else."""
+    if final is not None:
+        scores.setdefault(final, {})
+    for examples in splits:
+        places = {_key(example): place for place, example in enumerate(examples)}
+        trials: list[Trial] = []
+        for candidate in sorted(scores, key=lambda c: (c != declared, c.digest)):
+            own = {places[key]: value for key, value in scores[candidate].items() if key in places}
+            source = "declared" if candidate == declared else origin
+            trials.append(
+                Trial(len(trials), candidate, source, met=max(own, default=-1) + 1, scores=own, decision="finished")
+            )
+        if any(trial.scores for trial in trials[1:]):
+            break
+    history = History(tuple(trials))
+    if final is not None:
+        best = next(trial for trial in trials if trial.candidate == final)
+    else:
+        scored = [t for t in trials if len(t.scores) >= ENOUGH or t.number == 0]
+        best = min(scored, key=lambda t: (-history.estimate(t), t.candidate.length, t.number))
+    return Found(history.change(best.number, decision="winner"), best, stopped)
+
+
+def _inner(program: Any) -> dspy.Module:
+    found = program.program if isinstance(program, Noting) else program
+    for _, module in found.named_sub_modules():
+        module._compiled = False  # DSPy marks its results frozen, which would hide their predictors
+    return found
+
+
+def _accepted(function: Any, values: dict[str, Any]) -> dict[str, Any]:
+    names = inspect.signature(function).parameters
+    return {name: value for name, value in values.items() if name in names}
+
+
+def _takes(kind: Any) -> str:
+    return ", ".join(n for n in inspect.signature(kind.__init__).parameters if n not in ("self", "metric", "kwargs"))
+
+
+def _key(example: dspy.Example) -> bytes:
+    return canonical({name: str(value) for name, value in example.inputs().items()})
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what DSPy's optimizers print and log, and without their bars; warnings and errors stay."""
+    import tqdm
+
+    loggers = [logging.getLogger(name) for name in ("dspy", "gepa", "optuna")]
+    levels = [logger.level for logger in loggers]
+    bar = tqdm.tqdm.__init__
+
+    def hidden(self: Any, *args: Any, **kwargs: Any) -> None:
+        bar(self, *args, **{**kwargs, "disable": True})
+
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        tqdm.tqdm.__init__ = hidden
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        tqdm.tqdm.__init__ = bar
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,98 @@
+"""What a compilation may cost, before anything is spent: prompts are rendered, no model is called."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import dspy
+
+from ..eval.rows import as_json
+from ..programs.task import CompileView, Task
+from ..runtime.adapters import adapter_named
+from ..runtime.budget import Budget, Cost, scaled
+from ..runtime.lm import LM
+from ..runtime.models import Model, lm_for
+from ..runtime.wire import request_of_chat
+from .candidate import Candidate, demos_from
+from .config import Bootstrap, Dspy, FewShot, Optimizer, ZeroShot, optimizer_of
+from .loop import Selection
+from .race import Race
+
+SAMPLE = 16
+"""Examples whose prompts are rendered."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Bounds of what a compilation may cost. Each predictor is taken to be called once per example."""
+
+    low: Cost
+    """Zero-shot prompts and short answers, for the evaluations that the search cannot do without."""
+    high: Cost
+    """Prompts full of demonstrations and answers of full length, for every evaluation that it may make."""
+    budget: Budget
+    known: bool
+    """Whether the search's size is known; DSPy's own optimizers decide theirs as they go."""
+    priced: bool = True
+    """Whether the model's price is known."""
+
+    def __str__(self) -> str:
+        def line(cost: Cost) -> str:
+            price = f"${cost.usd:,.4g}" if self.priced else "price unknown"
+            return f"{cost.calls:,} calls, {cost.tokens:,} tokens, {price}"
+
+        size = "" if self.known else " (DSPy decides the size of its search; this is a guess)"
+        capped = f"\ncapped by the budget: {self.budget}" if self.budget.caps() else "\nno budget is set"
+        return f"at least {line(self.low)}\nat most  {line(self.high)}{size}{capped}"
+
+
+def estimate(
+    task: Task | CompileView,
+    lm: Model,
+    optimizer: str | Optimizer = "race",
+    budget: Budget | None = None,
+    seed: int = 0,
+) -> Estimate:
+    """What ``compile`` with the same arguments may cost; nothing is spent."""
+    view = task.compile_view if isinstance(task, Task) else task
+    chosen, model = optimizer_of(optimizer), lm_for(lm)
+    least, most, known = _evaluations(view, chosen, seed)
+    demos = getattr(chosen, "demos", getattr(chosen, "k", 0 if isinstance(chosen, ZeroShot) else 4))
+    bare, full = _per_example(view, model, 0), _per_example(view, model, demos)
+    low = Cost(bare.calls, bare.tokens // 2, bare.pico // 2)  # answers rarely use the room they may
+    priced = getattr(model.door.engine, "priced", True)
+    return Estimate(scaled(low, least), scaled(full, most), budget or Budget(), known, priced)
+
+
+def _evaluations(view: CompileView, chosen: Optimizer, seed: int) -> tuple[int, int, bool]:
+    """(least, most) runs of the program, and whether that is certain."""
+    if isinstance(chosen, ZeroShot | FewShot):
+        return 0, 0, True
+    if isinstance(chosen, Bootstrap):
+        return min(chosen.pool, len(view.train)), min(chosen.pool, len(view.train)), True
+    race = chosen if isinstance(chosen, Race) else Race(confirm=chosen.confirm)
+    rows = Selection.of(len(view.dev), race.confirm, seed)
+    confirm = 2 * len(rows.confirm)
+    if isinstance(chosen, Dspy):
+        return len(rows.choose) + confirm, 30 * len(rows.choose) + confirm, False
+    first = race.candidates * min(race.block, len(rows.choose))
+    bootstrap = min(race.pool, len(view.train)) if race.demos else 0
+    return first + len(rows.choose) + confirm, race.candidates * len(rows.choose) + 4 * bootstrap + confirm, True
+
+
+def _per_example(view: CompileView, lm: LM, demos: int) -> Cost:
+    """The bound of running every predictor once, averaged over some dev examples."""
+    adapter = adapter_named(view.adapter)
+    total = Cost()
+    rows = view.dev[:SAMPLE]
+    for example in rows:
+        for name, predictor in view.program.named_predictors():
+            fields = list(predictor.signature.fields)
+            shown = [dspy.Example(**demo) for demo in demos_from(view.train, fields)[:demos]]
+            state = Candidate.of(view.program).predictors[name]
+            inputs = {f: as_json(example[f]) if f in example else "x" * 200 for f in predictor.signature.input_fields}
+            chat = adapter.format(predictor.signature, shown or [dspy.Example(**d) for d in state.demos], inputs)
+            config = dspy.lm15.Config(max_tokens=lm.kwargs.get("max_tokens"))
+            total += lm.door.engine.bound(request_of_chat(lm.model, chat, config))
+    count = max(1, len(rows))
+    return Cost(total.calls // count, total.tokens // count, total.pico // count)

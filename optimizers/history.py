@@ -1,0 +1,111 @@
+"""What a search has tried and found: all that a proposer sees."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ..runtime.budget import Cost
+from .candidate import Candidate
+
+PRIOR = 8.0
+"""Pseudo-examples with which a candidate's mean is drawn towards the mean of all, against luck on few examples."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One candidate and what became of it."""
+
+    number: int
+    """In order of proposal; 0 is the program as declared."""
+    candidate: Candidate
+    origin: str
+    """The proposer."""
+    parents: tuple[int, ...] = ()
+    """Numbers of the trials that it was made from."""
+    met: int = 0
+    """Examples met so far; everybody meets the same ones in the same order."""
+    scores: Mapping[int, float] = field(default_factory=dict)
+    """By place in that order; a place whose evaluation failed through the engine is missing."""
+    cost: Cost = field(default_factory=Cost)
+    """Of all its evaluations, whoever paid for them."""
+    born: int = 0
+    """The round in which it was proposed."""
+    decision: str = "live"
+    """``live``, ``dropped``, ``finished`` or ``winner``."""
+    why: str = ""
+
+    @property
+    def mean(self) -> float:
+        """The mean score so far (0 before any)."""
+        return sum(self.scores.values()) / len(self.scores) if self.scores else 0.0
+
+    def dump(self) -> dict[str, Any]:
+        """As JSON, a line of ``trials.jsonl``."""
+        return {
+            "number": self.number,
+            "origin": self.origin,
+            "parents": list(self.parents),
+            "born": self.born,
+            "decision": self.decision,
+            "why": self.why,
+            "met": self.met,
+            "mean": self.mean,
+            "scores": [[place, self.scores[place]] for place in sorted(self.scores)],
+            "calls": self.cost.calls,
+            "tokens": self.cost.tokens,
+            "usd": self.cost.usd,
+            "digest": self.candidate.digest,
+            "candidate": self.candidate.dump(),
+        }
+
+
+@dataclass(frozen=True)
+class History:
+    """Trials in order of their numbers; an immutable value."""
+
+    trials: tuple[Trial, ...] = ()
+
+    def add(self, candidates: Sequence[tuple[Candidate, str, tuple[int, ...]]], born: int) -> History:
+        """The history with new trials: (candidate, origin, parents) each."""
+        start = len(self.trials)
+        new = [
+            Trial(start + n, candidate, origin, parents, born=born)
+            for n, (candidate, origin, parents) in enumerate(candidates)
+        ]
+        return History((*self.trials, *new))
+
+    def change(self, number: int, **changes: Any) -> History:
+        """The history with one trial changed."""
+        trials = list(self.trials)
+        trials[number] = replace(trials[number], **changes)
+        return History(tuple(trials))
+
+    def has(self, candidate: Candidate) -> bool:
+        """Whether a candidate was tried."""
+        return any(trial.candidate == candidate for trial in self.trials)
+
+    @property
+    def live(self) -> list[Trial]:
+        """Trials that are still being evaluated."""
+        return [trial for trial in self.trials if trial.decision == "live"]
+
+    @property
+    def standing(self) -> list[Trial]:
+        """Trials that were not dropped."""
+        return [trial for trial in self.trials if trial.decision != "dropped"]
+
+    def estimate(self, trial: Trial) -> float:
+        """A trial's mean score, drawn towards the mean of all scores by ``PRIOR`` pseudo-examples."""
+        total = sum(sum(t.scores.values()) for t in self.trials)
+        count = sum(len(t.scores) for t in self.trials)
+        centre = total / count if count else 0.0
+        return (sum(trial.scores.values()) + PRIOR * centre) / (len(trial.scores) + PRIOR)
+
+    def leader(self) -> Trial:
+        """The trial with the best estimate; of equals the shorter, then the earlier."""
+        return min(
+            (trial for trial in self.standing if trial.scores or trial.number == 0),
+            key=lambda trial: (-self.estimate(trial), trial.candidate.length, trial.number),
+        )

@@ -1,0 +1,227 @@
+"""The compile loop: propose, evaluate a round, decide, until the budget or the ideas are used up; then confirm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import dspy
+
+from ..eval.compare import Comparison, compare_scores
+from ..eval.evaluate import check_answers
+from ..eval.rows import Row
+from ..eval.runner import Job, Outcome, Runner
+from ..programs.task import CompileView
+from ..runtime.budget import Cost
+from ..runtime.derive import derive
+from ..runtime.errors import BudgetExhausted
+from ..runtime.lm import LM
+from ..runtime.progress import Bar, Silent
+from ..runtime.session import Session
+from .candidate import Candidate
+from .history import History, Trial
+from .proposers import BootstrappedDemos, CombinedParts, Ground, LabeledDemos, Proposer, WrittenInstructions
+from .race import Race, decide, winner, work
+
+BUDGET = "the budget"
+"""What ended a search that its budget ended; which call it was depends on timing, and is not told."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search came to."""
+
+    history: History
+    best: Trial
+    stopped: str | None
+    """Why it ended before it was done (a budget), or ``None``."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The dev split, divided."""
+
+    choose: tuple[int, ...]
+    """Rows that choose, in the order in which all candidates meet them."""
+    confirm: tuple[int, ...]
+    """Rows that have no part in choosing."""
+
+    @classmethod
+    def of(cls, rows: int, share: float, seed: int) -> Selection:
+        """A random division; at least one row chooses."""
+        order = list(range(rows))
+        derive(seed, "selection").shuffle(order)
+        kept = min(rows - 1, round(rows * share))
+        return cls(tuple(order[kept:]), tuple(sorted(order[:kept])))
+
+
+class Evaluations:
+    """Runs candidates on dev rows in rounds that either count as a whole or not at all."""
+
+    def __init__(self, task: CompileView, runner: Runner, session: Session) -> None:
+        self._task, self._runner, self._session = task, runner, session
+        self._programs: dict[str, dspy.Module] = {}
+
+    def round(self, work: Sequence[tuple[Candidate, int]]) -> list[Outcome]:
+        """Evaluate candidates on dev rows, in order.
+
+        Raises:
+            BudgetExhausted: if the round does not fit; whether it does depends on the calls alone, not on their order.
+        """
+        jobs = [Job(self._program(candidate), self._task.dev[row], row, "dev") for candidate, row in work]
+        self._session.ledger.begin_round()
+        outcomes = self._runner.run(jobs)
+        if not self._session.ledger.round_holds():
+            raise BudgetExhausted(f"budget exhausted: no further round fits into {self._session.ledger.budget}")
+        return outcomes
+
+    def _program(self, candidate: Candidate) -> dspy.Module:
+        if candidate.digest not in self._programs:
+            self._programs[candidate.digest] = candidate.apply(self._task.program)
+        return self._programs[candidate.digest]
+
+
+def search(
+    task: CompileView,
+    race: Race,
+    runner: Runner,
+    session: Session,
+    *,
+    prompt_lm: LM,
+    seed: int = 0,
+    bar: Bar | None = None,
+) -> Found:
+    """The best candidate by the rows that choose; a function of its arguments and the journal alone.
+
+    Raises:
+        BadInput: if not one candidate brings a readable answer in the first round.
+        Stop: what ended it, but for a budget, which yields the best so far.
+    """
+    rows = Selection.of(len(task.dev), race.confirm, seed).choose
+    ground = Ground(task.program, task.train, runner, prompt_lm, seed)
+    history = History().add([(ground.baseline, "declared", ())], 0)
+    evaluations, plan = Evaluations(task, runner, session), _Plan(ground, race)
+    best, quiet, number = 0, 0, 0
+    try:
+        while history.live or plan.open:
+            history = _propose(history, plan, race, seed, number, quiet)
+            if not history.live:
+                break
+            todo = work(history, race, len(rows))
+            outcomes = evaluations.round([(history.trials[t].candidate, rows[place]) for t, place in todo])
+            if number == 0:
+                check_answers("the program", [outcome.row for outcome in outcomes])
+            history = decide(_enter(history, todo, outcomes), race, len(rows), more=plan.open)
+            number += 1
+            leader = history.leader()
+            best, quiet = (best, quiet + 1) if leader.number == best else (leader.number, 0)
+            if quiet >= race.patience:
+                plan.close()
+            _show(bar or Silent(), history, session, len(todo))
+    except BudgetExhausted:
+        return _end(history, len(rows), BUDGET)
+    return _end(history, len(rows), None)
+
+
+def confirm(
+    task: CompileView,
+    race: Race,
+    runner: Runner,
+    session: Session,
+    candidate: Candidate,
+    *,
+    seed: int = 0,
+) -> tuple[Comparison | None, float | None]:
+    """The gain of a candidate over the declared program on rows that had no part in choosing it, and its spread.
+
+    The spread is the mean square of the paired differences. On fewer rows where the budget does not reach for all;
+    ``None`` if it reaches for none, or there are none.
+    """
+    rows = Selection.of(len(task.dev), race.confirm, seed).confirm
+    declared = Candidate.of(task.program)
+    evaluations = Evaluations(task, runner, session)
+    pairs: list[tuple[Row, Row]] = []
+    for start in range(0, len(rows), race.block):
+        part = rows[start : start + race.block]
+        try:
+            outcomes = evaluations.round([(c, row) for c in (candidate, declared) for row in part])
+        except BudgetExhausted:
+            break
+        pairs += [(a.row, b.row) for a, b in zip(outcomes[: len(part)], outcomes[len(part) :], strict=True)]
+    scored = [(a.score, b.score) for a, b in pairs if a.score is not None and b.score is not None]
+    if not scored:
+        return None, None
+    spread = sum((a - b) ** 2 for a, b in scored) / len(scored)
+    return compare_scores([a for a, _ in scored], [b for _, b in scored], seed=seed), spread
+
+
+class _Plan:
+    """How many candidates each proposer may still bring."""
+
+    def __init__(self, ground: Ground, race: Race) -> None:
+        rest = race.candidates - 1
+        written = min(race.instructions * len(ground.baseline.predictors), rest // 3)
+        labelled = 0 if race.demos == 0 else min(max(1, rest // 4), rest)
+        shown = 0 if race.demos == 0 else min(max(1, rest // 4), rest - labelled)
+        written = min(written, rest - labelled - shown)
+        self.order: list[Proposer] = [
+            LabeledDemos(ground, race.demos),
+            BootstrappedDemos(ground, race.demos, race.pool),
+            WrittenInstructions(ground),
+            CombinedParts(ground),
+        ]
+        self.left = [labelled, shown, written, rest - labelled - shown - written]
+
+    @property
+    def open(self) -> bool:
+        """Whether anybody may still propose."""
+        return any(self.left)
+
+    def close(self) -> None:
+        """No more proposals."""
+        self.left = [0] * len(self.left)
+
+    def spend(self, index: int, wanted: int, brought: int) -> None:
+        """Count what a proposer brought; what it has run out of goes to the last one."""
+        self.left[index] -= brought
+        if brought < wanted:
+            spare, self.left[index] = self.left[index], 0
+            if index < len(self.left) - 1:
+                self.left[-1] += spare
+
+
+def _propose(history: History, plan: _Plan, race: Race, seed: int, number: int, quiet: int) -> History:
+    """Fill the field: every source in turn brings its share of the free places."""
+    parent = history.leader().number
+    while (room := race.width - len(history.live)) > 0 and plan.open:
+        active = [n for n, left in enumerate(plan.left) if left and (n < len(plan.left) - 1 or number > 0)]
+        if not active:
+            break
+        index = active[0] if len(active) == 1 else active[len(history.trials) % len(active)]
+        wanted = min(max(1, room // len(active)), plan.left[index])
+        proposer = plan.order[index]
+        found = proposer.propose(history, derive(seed, "propose", proposer.name, len(history.trials)), wanted)
+        history = history.add([(candidate, proposer.name, (parent,)) for candidate in found], number)
+        plan.spend(index, wanted, len(found))
+    return history
+
+
+def _enter(history: History, todo: Sequence[tuple[int, int]], outcomes: Sequence[Outcome]) -> History:
+    for (number, place), outcome in zip(todo, outcomes, strict=True):
+        trial, row = history.trials[number], outcome.row
+        scores = dict(trial.scores) if row.score is None else {**trial.scores, place: row.score}
+        cost = trial.cost + Cost(row.calls, row.tokens_in + row.tokens_out, round(row.usd * 10**12))
+        history = history.change(number, scores=scores, met=max(trial.met, place + 1), cost=cost)
+    return history
+
+
+def _end(history: History, rows: int, stopped: str | None) -> Found:
+    best = winner(history, rows)
+    return Found(history.change(best.number, decision="winner"), best, stopped)
+
+
+def _show(bar: Bar, history: History, session: Session, done: int) -> None:
+    leader = history.leader()
+    left = ", ".join(f"{amount:,.4g} {name} left" for name, amount in session.ledger.left().items())
+    bar.advance(done)
+    bar.note(f"best {100 * leader.mean:.1f} (trial {leader.number} of {len(history.trials)}) {left}")

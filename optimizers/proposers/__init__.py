@@ -1,0 +1,8 @@
+"""Proposers: one file a source of candidates, each under the contract in ``base``."""
+
+from .base import Ground as Ground
+from .base import Proposer as Proposer
+from .bootstrapped import BootstrappedDemos as BootstrappedDemos
+from .combined import CombinedParts as CombinedParts
+from .instructions import WrittenInstructions as WrittenInstructions
+from .labeled import LabeledDemos as LabeledDemos

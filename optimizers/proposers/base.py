@@ -1,0 +1,117 @@
+"""Where candidates come from: the proposer's contract, and what proposers are grounded in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from random import Random
+from typing import Protocol, runtime_checkable
+
+import dspy
+
+from ...eval.rows import as_json
+from ...eval.runner import Job, Runner
+from ...runtime.lm import LM
+from ..candidate import Candidate, Demo, PredictorState
+from ..history import History
+
+
+@runtime_checkable
+class Proposer(Protocol):
+    """Makes candidates. It may run programs on training examples through its ``Ground``; dev rows it never sees.
+
+    ``propose`` is a function of the history, the stream of chance and the journal: called twice with equal
+    arguments it returns equal candidates. It keeps nothing between calls. It returns at most ``n`` candidates,
+    fewer (or none) when it has nothing new: none that the history has, and no two alike. It raises nothing but
+    what the runner raises (``Stop``).
+    """
+
+    @property
+    def name(self) -> str:
+        """What to call it in the list of trials."""
+        ...
+
+    def propose(self, history: History, rng: Random, n: int) -> Sequence[Candidate]:
+        """Up to ``n`` new candidates."""
+        ...
+
+
+@dataclass(frozen=True)
+class Step:
+    """One predictor call in a successful run: what it was given and what it answered."""
+
+    predictor: str
+    demo: Demo
+    """Inputs and outputs by field name."""
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What proposers stand on: the declared program and the training examples, and a way to run programs on them."""
+
+    program: dspy.Module
+    train: Sequence[dspy.Example]
+    runner: Runner
+    """Scores with the task's metric."""
+    prompt_lm: LM
+    """Writes instructions."""
+    seed: int = 0
+    """For choices that must be the same in every call; all others come from the stream that a call is handed."""
+
+    @cached_property
+    def baseline(self) -> Candidate:
+        """The program as declared."""
+        return Candidate.of(self.program)
+
+    @cached_property
+    def fields(self) -> dict[str, tuple[str, ...]]:
+        """Every predictor's fields, inputs first."""
+        return {name: tuple(p.signature.fields) for name, p in self.program.named_predictors()}
+
+    def labelled(self, predictor: str) -> list[tuple[int, Demo]]:
+        """Training examples that have all of a predictor's fields but reasoning, as (place, demo)."""
+        signature = dict(self.program.named_predictors())[predictor].signature
+        needed = [f for f in signature.fields if f != "reasoning"]
+        return [
+            (place, {f: as_json(e[f]) for f in signature.fields if f in e})
+            for place, e in enumerate(self.train)
+            if all(f in e and e[f] is not None for f in needed)
+        ]
+
+    def traces(self, candidate: Candidate, places: Sequence[int]) -> dict[int, list[Step]]:
+        """Run a candidate on training examples; by place, the steps of those runs that the metric accepts wholly.
+
+        A candidate is not shown the example it is run on: demonstrations with the same inputs are taken out.
+        """
+        jobs = []
+        for place in places:
+            jobs.append(
+                Job(without(candidate, self.train[place]).apply(self.program), self.train[place], place, "train")
+            )
+        found: dict[int, list[Step]] = {}
+        for place, job, outcome in zip(places, jobs, self.runner.run(jobs, trace=True), strict=True):
+            if outcome.row.score is None or outcome.row.score < 1.0:
+                continue
+            names = {id(predictor): name for name, predictor in job.program.named_predictors()}
+            found[place] = [
+                Step(names[id(predictor)], {k: as_json(v) for k, v in {**inputs, **dict(prediction)}.items()})
+                for predictor, inputs, prediction in outcome.trace
+                if id(predictor) in names
+            ]
+        return found
+
+
+def without(candidate: Candidate, example: dspy.Example) -> Candidate:
+    """The candidate without demonstrations that share an example's inputs."""
+    inputs = {name: as_json(value) for name, value in example.inputs().items()}
+
+    def same(demo: Demo) -> bool:
+        shared = [name for name in inputs if name in demo]
+        return bool(shared) and all(demo[name] == inputs[name] for name in shared)
+
+    states = {
+        name: PredictorState(state.instructions, tuple(demo for demo in state.demos if not same(demo)))
+        for name, state in candidate.predictors.items()
+    }
+    return Candidate(states)

@@ -1,0 +1,96 @@
+"""Search over the product of instructions and demonstration sets, with Optuna's TPE (Bergstra et al., 2011).
+
+The choices are those that the history holds: every instruction and every demonstration set that some trial has, for
+every predictor. A study is built anew from the history in every call, so nothing is kept between calls.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from ..candidate import Candidate, PredictorState
+from ..history import History
+from .base import Ground
+
+
+@dataclass(frozen=True)
+class CombinedParts:
+    """New combinations of the instructions and demonstrations tried so far, asked of Optuna's TPE sampler."""
+
+    ground: Ground
+
+    @property
+    def name(self) -> str:
+        """``tpe``."""
+        return "tpe"
+
+    def propose(self, history: History, rng: Random, n: int) -> Sequence[Candidate]:
+        """Up to ``n`` combinations that were not tried."""
+        menus = _menus(history)
+        if all(len(menu) < 2 for menu in menus.values()):
+            return []
+        study, spaces = _study(history, menus, rng.randrange(2**31))
+        made: list[Candidate] = []
+        for _ in range(6 * n):
+            trial = study.ask(spaces)
+            candidate = _combine(menus, trial.params, history)
+            if candidate not in made and not history.has(candidate):
+                made.append(candidate)
+            if len(made) == n:
+                break
+        return made
+
+
+Menus = dict[str, list[Any]]
+"""By parameter name (predictor and part), the choices in order of first appearance."""
+
+
+def _menus(history: History) -> Menus:
+    menus: Menus = {}
+    for trial in history.trials:
+        for name, state in trial.candidate.predictors.items():
+            for part in ("instructions", "demos"):
+                menu = menus.setdefault(f"{name}:{part}", [])
+                value = getattr(state, part)
+                if value not in menu:
+                    menu.append(value)
+    return menus
+
+
+def _study(history: History, menus: Menus, seed: int) -> tuple[Any, dict[str, Any]]:
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    spaces = {key: optuna.distributions.CategoricalDistribution(list(range(len(menu)))) for key, menu in menus.items()}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True, n_startup_trials=4)
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    for trial in history.trials:
+        if trial.scores:
+            params = {
+                f"{name}:{part}": menus[f"{name}:{part}"].index(getattr(state, part))
+                for name, state in trial.candidate.predictors.items()
+                for part in ("instructions", "demos")
+            }
+            study.add_trial(
+                optuna.trial.create_trial(params=params, distributions=spaces, value=history.estimate(trial))
+            )
+    return study, spaces
+
+
+def _combine(menus: Menus, params: dict[str, int], history: History) -> Candidate:
+    first = history.trials[0].candidate
+    return Candidate(
+        {
+            name: PredictorState(
+                menus[f"{name}:instructions"][params[f"{name}:instructions"]],
+                menus[f"{name}:demos"][params[f"{name}:demos"]],
+            )
+            for name in first.predictors
+        }
+    )
