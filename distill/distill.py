@@ -1,0 +1,113 @@
+"""``distill``: from a compiled program to the same program on small models, with proof."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ..optimizers.compile import Where, model_config
+from ..optimizers.compiled import CompiledProgram, dump_program
+from ..programs.task import CompileView, Task
+from ..runtime.budget import Budget
+from ..runtime.cassette import export
+from ..runtime.errors import BadInput
+from ..runtime.home import default_journal, run_folder
+from ..runtime.rundir import RunDir
+from ..runtime.session import Session
+from .distilled import DistilledProgram, dump_distilled
+from .recipes import Recipe, recipe_of
+from .stages import Stage
+from .stages.common import base_digest
+from .stages.gate import bind, student_lms
+from .state import DistillState, Gated
+
+
+def distill(
+    compiled: CompiledProgram,
+    task: Task | CompileView,
+    student: str,
+    recipe: str | Recipe | Sequence[Stage] = "sft",
+    margin: float = 0.01,
+    budget: Budget | None = None,
+    seed: int = 0,
+    *,
+    run: Path | str | Where | None = None,
+    name: str | None = None,
+) -> DistilledProgram:
+    """Train students on a compiled program's runs and put them where they are not inferior.
+
+    Args:
+        compiled: the teacher: what ``compile`` returned.
+        task: its task; the test split is never looked at.
+        student: the base model to fine-tune: ``embedded:small``, a folder, or a hub name.
+        recipe: ``sft``, ``label-only``, ``step-by-step`` (generative students), ``labels``, ``soft-labels``,
+            ``gold`` (classifiers), or a list of stages.
+        margin: what the program may lose on dev with a student, in score; the default is one point. It is held at a
+            one-sided 95 % level, so few dev rows let few students pass.
+        budget: caps on what the teacher is asked for; students cost nothing.
+        seed: order of rows, new weights, dropout.
+        run: the run directory; interrupted and called again, even a training goes on where it was.
+        name: what to call the result in boards.
+
+    Returns:
+        the program; ``.verdict`` says which students ship, and why the others do not.
+
+    Raises:
+        BadInput: for a teacher that passes nothing, labels that make no classifier, a margin that makes no sense.
+        ModelUnavailable: for a base model that cannot be had or trained.
+    """
+    view = task.compile_view if isinstance(task, Task) else task
+    if not isinstance(compiled, CompiledProgram):
+        raise BadInput(f"distill(compiled={compiled!r}): expected what compile returned")
+    if not isinstance(student, str) or not student:
+        raise BadInput(f"student={student!r}: expected embedded:small, a model folder, or a hub name")
+    if not 0 < margin < 1:
+        raise BadInput(f"margin={margin!r}: expected a share of the score between 0 and 1, e.g. 0.01 for one point")
+    chosen = recipe_of(recipe)
+    where = run if isinstance(run, Where) else Where(run)
+    config = {
+        "task": view.name, "source": view.source and dict(view.source), "data": view.digests, "adapter": view.adapter,
+        "teacher": {"digest": compiled.candidate.digest, "lm": model_config(compiled.lm)},
+        "student": {"base": student, "weights": base_digest(student)},
+        "recipe": chosen.dump(), "margin": margin, "budget": (budget or Budget()).caps(), "seed": seed,
+    }  # fmt: skip
+    label = name or f"{view.name} {student.rstrip('/').rpartition('/')[2]} ({chosen.name})"
+    folder = run_folder(where.folder, f"{view.name}-{chosen.name}", config)
+    with RunDir(folder, kind="distill", config=config, replace=where.replace) as out:
+        session = Session(run=out.id, budget=budget, parent=where.session or Session(default_journal(out.path)))
+        out.write("teacher.json", dump_program(compiled))
+        state = DistillState(view, compiled, student, session, out.path, seed, margin)
+        for stage in chosen.stages:
+            state = stage.run(state)
+        made = _assemble(state, label, out)
+        export(session, out.file("cassette.jsonl.zst"))
+        out.finish(shipped=sorted(made.students), stopped=made.stopped)
+    return made
+
+
+def _assemble(state: DistillState, label: str, out: RunDir) -> DistilledProgram:
+    unproven = Gated(False, "the recipe has no gate stage, so nothing was compared")
+    state = replace(state, gates={name: state.gates.get(name, unproven) for name in state.students})
+    shipped = {name: folder for name, folder in state.students.items() if state.gates[name].shipped}
+    program = bind(state, student_lms(shipped, state))
+    candidate = state.teacher.candidate
+    declared = dict(state.task.program.named_predictors())
+    for name in shipped:
+        candidate = candidate.with_state(name, instructions=declared[name].signature.instructions, demos=())
+    lm = state.teacher.lm.on(state.session)
+    made = DistilledProgram(
+        label, state.task.name, program, lm, state.teacher.adapter, candidate, shipped, state.gates, state.effects,
+        out.path, bind(state, student_lms(state.students, state)), state.stopped,
+    )  # fmt: skip
+    out.write("program.json", dump_distilled(made))
+    out.write(
+        "report.json",
+        {
+            "kind": "distill",
+            "verdict": made.verdict,
+            "students": {name: gate.dump() for name, gate in state.gates.items()},
+            "stages": [effect.dump() for effect in state.effects],
+        },
+    )
+    return made

@@ -1,0 +1,131 @@
+"""What ``distill`` returns: the same program with some predictors on local weights, and the evidence."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import dspy
+import orjson
+
+from ..optimizers.candidate import Candidate
+from ..optimizers.compiled import CompiledProgram, dump_program, load_program
+from ..runtime.errors import BadInput, Damaged
+from ..runtime.lm import LM
+from ..runtime.models import Model
+from ..runtime.session import Session
+from .state import Effect, Gated
+from .students import student_engine
+
+
+@dataclass(frozen=True)
+class DistilledProgram:
+    """A program whose shipped predictors run on students; the others stay on the teacher. Call it like the program."""
+
+    name: str
+    task: str
+    program: dspy.Module
+    lm: LM
+    """The teacher's model, for predictors without a student."""
+    adapter: str
+    candidate: Candidate
+    students: Mapping[str, Path]
+    """Folders of the shipped students, by predictor."""
+    gates: Mapping[str, Gated]
+    """For every student that was trained, whether it ships and why."""
+    effects: tuple[Effect, ...] = ()
+    """What each stage of the recipe did."""
+    folder: Path | None = field(default=None, compare=False)
+    trained: dspy.Module | None = field(default=None, compare=False)
+    """The program with every trained student in its place, those held back too: what a board measures."""
+    stopped: str | None = None
+    """Why it ended early (a budget), or ``None``."""
+
+    def __call__(self, **inputs: Any) -> Any:
+        """Run the program."""
+        from ..runtime.adapters import adapter_named
+
+        with dspy.context(lm=self.lm, adapter=adapter_named(self.adapter)):
+            return self.program(**inputs)
+
+    @property
+    def verdict(self) -> str:
+        """What may be claimed, a sentence for each student."""
+        return "; ".join(
+            f"{name}: {'shipped' if gate.shipped else 'held back'}, {gate.why}" for name, gate in self.gates.items()
+        )
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """A note for every student that was trained and does not ship, with the reason."""
+        return tuple(f"{name} held back on dev: {gate.why}" for name, gate in self.gates.items() if not gate.shipped)
+
+    def __str__(self) -> str:
+        return "\n".join(
+            [f"{self.name} of {self.task}: {len(self.students)} of {len(self.gates)} students shipped", self.verdict]
+        )
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{html.escape(e.stage)}</td><td>{e.rows_in}</td><td>{e.rows_out}</td>"
+            f"<td>{html.escape('; '.join(e.notes))}</td></tr>"
+            for e in self.effects
+        )
+        return (
+            f"<b>{html.escape(str(self).splitlines()[0])}</b><p>{html.escape(self.verdict)}</p>"
+            f"<table><tr><th>stage</th><th>rows in</th><th>rows out</th><th>notes</th></tr>{rows}</table>"
+        )
+
+
+def dump_distilled(made: DistilledProgram) -> dict[str, Any]:
+    """As JSON: a compiled program, and where its students lie (relative to the file)."""
+    base = CompiledProgram(made.name, made.task, made.program, made.lm, made.adapter, made.candidate)
+    body = dump_program(base)
+    body["dstill"]["students"] = {name: f"students/{folder.name}" for name, folder in made.students.items()}
+    return body
+
+
+def load_distilled(
+    folder: Path | str, program: dspy.Module, *, lm: Model | None = None, session: Session | None = None
+) -> DistilledProgram:
+    """A distilled program from its run directory; no network, no code from the files.
+
+    Args:
+        folder: the run directory.
+        program: the declared program.
+        lm: another model for the predictors without a student.
+
+    Raises:
+        BadInput: for a folder that holds no distilled program.
+        Damaged: for files that are not what they were.
+    """
+    folder = Path(folder)
+    base = load_program(folder, program, lm=lm, session=session)
+    body = orjson.loads((folder / "program.json").read_bytes())["dstill"]
+    if "students" not in body:
+        raise BadInput(f"{folder} holds a compiled program without students; load it with load_program")
+    students = {name: folder / place for name, place in body["students"].items()}
+    predictors = dict(base.program.named_predictors())
+    for name, place in students.items():
+        predictors[name].lm = LM(student_engine(place), session)
+    gates = {name: Gated(True, "loaded; see the run's report for evidence") for name in students}
+    return DistilledProgram(
+        base.name, base.task, base.program, base.lm, base.adapter, base.candidate, students,
+        gates | _gates(folder / "report.json"), (), folder,
+    )  # fmt: skip
+
+
+def _gates(report: Path) -> dict[str, Gated]:
+    """The verdicts in a run's report; none where it has been left behind."""
+    if not report.is_file():
+        return {}
+    try:
+        found = orjson.loads(report.read_bytes())["students"]
+        return {name: Gated(gate["shipped"], gate["why"], gate["difference"]) for name, gate in found.items()}
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        raise Damaged(f"{report} cannot be read: {type(error).__name__}: {error}") from None

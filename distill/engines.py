@@ -1,0 +1,188 @@
+"""Students as engines: what DSPy asks in the program's prompt, a student answers from its own.
+
+A student's calls cost nothing and no cap counts them; its tokens are counted all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import orjson
+import torch
+from dspy import lm15
+
+from ..runtime.budget import Cost
+from ..runtime.engines.base import Priced, text_response
+from ..runtime.engines.local.batcher import Batcher
+from ..runtime.engines.local.causal import CausalEngine
+from ..runtime.engines.local.loading import load
+from ..runtime.fields import input_fields, render_fields
+from ..runtime.journal import Identity
+from ..runtime.wire import Request, Response, request_of_chat
+from .formats import Format
+from .pooling import with_saved_head
+from .students import student_digest
+
+ROWS, STRIDE = 16, 16
+"""A classifier's batches: so many rows, inputs padded to a multiple of so many tokens; one shape, one order of sums."""
+
+
+class _Free(Priced):
+    """No cap counts a student's calls."""
+
+    repeatable = True
+
+    def bound(self, request: Request) -> Cost:
+        """Nothing."""
+        return Cost()
+
+    def cost(self, request: Request, response: Response) -> Cost:
+        """Nothing."""
+        return Cost()
+
+
+class CausalStudent(_Free):
+    """A generative student: asks its model in the student's own prompt and translates the answer."""
+
+    def __init__(self, folder: Path, form: Format, max_tokens: int) -> None:
+        super().__init__()
+        self.name = f"student:{folder.name}"
+        self._form = form
+        self._engine = CausalEngine(folder, name=self.name)
+        self.concurrency = self._engine.concurrency
+        self.max_tokens = max_tokens
+
+    @cached_property
+    def identity(self) -> Identity:
+        """The digest of weights and format."""
+        return {"kind": "student", "weights": self._engine.identity["weights"]}
+
+    @property
+    def parameters(self) -> int:
+        """How many weights the student has."""
+        return self._engine.parameters
+
+    def complete(self, request: Request) -> Response:
+        """The student's answer, in the words of the program's adapter."""
+        inputs = _inputs(request, self._form.inputs, self.name)
+        config = replace(request.config, stop=(), response_format=None)
+        response = self._engine.complete(request_of_chat(self.name, self._form.prompt(inputs), config))
+        message = lm15.Message("assistant", (lm15.TextPart(self._form.translate(response.text or "")),))
+        return replace(response, model=request.model, message=message)
+
+    def close(self) -> None:
+        """End the worker."""
+        self._engine.close()
+
+
+class EncoderStudent(_Free):
+    """A classifier: one pass over the inputs, one label."""
+
+    concurrency = 128
+
+    def __init__(self, folder: Path, facts: Any) -> None:
+        super().__init__()
+        self.folder = folder
+        self.name = f"student:{folder.name}"
+        self._inputs: tuple[str, ...] = tuple(facts["inputs"])
+        self._order: tuple[str, ...] = tuple(facts["order"])
+        self._field, self._labels, self._length = facts["field"], facts["labels"], facts["max_length"]
+        self._mean = facts.get("pooling") == "mean"
+        self._batcher: Batcher[dict[str, str], tuple[str, int, list[float]]] = Batcher(self._classify, most=16 * ROWS)
+
+    @cached_property
+    def identity(self) -> Identity:
+        """The digest of weights, tokenizer and labels."""
+        return {"kind": "student", "weights": student_digest(self.folder)}
+
+    @cached_property
+    def _loaded(self) -> tuple[Any, Any]:
+        if not self._mean:
+            return load("SequenceClassification", self.folder, dtype="float32")
+        encoder, tokenizer = load("", self.folder, dtype="float32")
+        return with_saved_head(encoder, self.folder), tokenizer
+
+    @property
+    def parameters(self) -> int:
+        """How many weights the student has."""
+        return int(self._loaded[0].num_parameters())
+
+    def complete(self, request: Request) -> Response:
+        """The likeliest label; with ``logprobs`` asked for, the log-probability of each."""
+        label, tokens, logs = self._batcher(_inputs(request, self._inputs, self.name))
+        text = render_fields({name: label if name == self._field else "" for name in self._order})
+        if request.config.response_format is not None:
+            text = orjson.dumps({name: label if name == self._field else "" for name in self._order}).decode()
+        more: dict[str, Any] = {}
+        if request.config.logprobs is not None:
+            top = tuple(lm15.TopLogprob(token=t, logprob=p) for t, p in zip(self._labels, logs, strict=True))
+            more["logprobs"] = (lm15.TokenLogprob(token=label, logprob=max(logs), top=top),)
+        return text_response(request.model, text, read=tokens, written=1, **more)
+
+    def probabilities(self, inputs: Sequence[dict[str, str]]) -> torch.Tensor:
+        """[inputs, labels], each row summing to 1."""
+        return torch.tensor([self._batcher(row)[2] for row in inputs], dtype=torch.float64).exp()
+
+    def close(self) -> None:
+        """End the worker."""
+        self._batcher.close()
+
+    @torch.inference_mode()
+    def _classify(self, batch: Sequence[dict[str, str]]) -> Sequence[tuple[str, int, list[float]] | Exception]:
+        model, tokenizer = self._loaded
+        rows = [encode(tokenizer, inputs, self._inputs, self._length) for inputs in batch]
+        found: dict[int, tuple[str, int, list[float]]] = {}
+        groups: dict[int, list[int]] = {}
+        for index, row in enumerate(rows):
+            groups.setdefault(-(-len(row["input_ids"]) // STRIDE) * STRIDE, []).append(index)
+        for width, members in groups.items():
+            for start in range(0, len(members), ROWS):
+                part = members[start : start + ROWS]
+                feed = collate([rows[index] for index in part], tokenizer, count=ROWS, width=width)
+                scores = model(**feed).logits[: len(part)].double().log_softmax(dim=-1)
+                for index, logs in zip(part, scores, strict=True):
+                    label = self._labels[int(logs.argmax())]
+                    found[index] = (label, len(rows[index]["input_ids"]), logs.tolist())
+        return [found[index] for index in range(len(batch))]
+
+
+def encode(tokenizer: Any, inputs: dict[str, str], names: Sequence[str], length: int) -> dict[str, list[int]]:
+    """A classifier's input: the text alone, two texts as a pair, more as ``name: text`` lines; cut at ``length``."""
+    texts = [inputs[name] for name in names]
+    if len(texts) > 2:
+        texts = ["\n".join(f"{name}: {text}" for name, text in zip(names, texts, strict=True))]
+    made: dict[str, list[int]] = dict(tokenizer(*texts, truncation=True, max_length=length))
+    return made
+
+
+def collate(
+    rows: Sequence[dict[str, list[int]]], tokenizer: Any, *, count: int = 0, width: int = 0
+) -> dict[str, torch.Tensor]:
+    """Rows as tensors [rows, tokens], padded on the right, to at least ``count`` rows and ``width`` tokens."""
+    count = max(len(rows), count)
+    width = max(width, *(len(row["input_ids"]) for row in rows))
+    made = {}
+    for name in rows[0]:
+        filler = tokenizer.pad_token_id or 0 if name == "input_ids" else 0
+        tensor = torch.full((count, width), filler, dtype=torch.long)
+        for index, row in enumerate(rows):
+            tensor[index, : len(row[name])] = torch.tensor(row[name])
+        made[name] = tensor
+    if "attention_mask" in made:
+        made["attention_mask"][len(rows) :, 0] = 1
+    return made
+
+
+def _inputs(request: Request, names: Sequence[str], student: str) -> dict[str, str]:
+    found = input_fields(request)
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise lm15.InvalidRequestError(
+            f"{student} needs the fields {', '.join(names)}, and the prompt has {', '.join(found) or 'none'}: "
+            "it answers one predictor, under the chat or json adapter"
+        )
+    return {name: found[name] for name in names}

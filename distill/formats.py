@@ -1,0 +1,128 @@
+"""How a generative student is asked and how its answers are read; written into its folder as ``student.json``.
+
+DSPy hands a student the program's rendered prompt. The student was trained on a shorter one of its own: the declared
+instructions and the inputs, no demonstrations (what the teacher learned from its context is in the weights). Output
+fields that the student leaves out, such as a rationale that is not wanted at inference, come back empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import dspy
+import orjson
+
+from ..runtime.errors import BadInput
+from ..runtime.fields import render_fields
+from ..runtime.internals import field_header_pattern
+
+Style = Literal["chat", "bare"]
+"""``chat``: as ChatAdapter renders it without demonstrations. ``bare``: ``name: value`` lines and nothing else."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """The student's own prompt, and the way from its answer to the program's adapter."""
+
+    style: Style
+    system: str
+    """The system text (empty in the bare style)."""
+    reminder: str
+    """What follows the inputs (empty in the bare style)."""
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    """Fields that the student writes, in order."""
+    left_out: tuple[str, ...]
+    """Fields of the program's predictor that it does not write."""
+    order: tuple[str, ...]
+    """All output fields in the order of the predictor."""
+    adapter: str
+    """The adapter that reads the answers: ``chat`` or ``json``."""
+    task: str = ""
+    """A prefix of the inputs that tells tasks apart, as in distilling step by step."""
+
+    @classmethod
+    def of(cls, signature: Any, *, outputs: Sequence[str], style: Style, adapter: str, task: str = "") -> Format:
+        """The format of a student that writes some of a signature's output fields.
+
+        Raises:
+            BadInput: for an adapter whose answers students cannot write.
+        """
+        if adapter not in ("chat", "json"):
+            raise BadInput(f"a student cannot answer under the {adapter!r} adapter; expected chat or json")
+        left_out = tuple(name for name in signature.output_fields if name not in outputs)
+        shorter = signature
+        for name in left_out:
+            shorter = shorter.delete(name)
+        chat = dspy.ChatAdapter()
+        return cls(
+            style=style,
+            system=chat.format_system_message(shorter) if style == "chat" else "",
+            reminder=chat.user_message_output_requirements(shorter) if style == "chat" else "",
+            inputs=tuple(signature.input_fields),
+            outputs=tuple(outputs),
+            left_out=left_out,
+            order=tuple(signature.output_fields),
+            adapter=adapter,
+            task=task,
+        )
+
+    def prompt(self, inputs: Mapping[str, str]) -> list[dict[str, str]]:
+        """The student's messages for some inputs."""
+        if self.style == "bare":
+            lines = [f"{name}: {inputs[name]}" for name in self.inputs]
+            return [{"role": "user", "content": "\n".join([*([self.task] if self.task else []), *lines])}]
+        parts = [f"[[ ## {name} ## ]]\n{inputs[name]}" for name in self.inputs]
+        if self.task:
+            parts.insert(0, self.task)
+        user = "\n\n".join([*parts, self.reminder]).strip()
+        return [{"role": "system", "content": self.system}, {"role": "user", "content": user}]
+
+    def answer(self, outputs: Mapping[str, str]) -> str:
+        """What the student should write."""
+        if self.style == "bare":
+            return "\n".join(f"{name}: {outputs[name]}" for name in self.outputs)
+        return render_fields({name: outputs[name] for name in self.outputs}) + "\n"
+
+    def translate(self, text: str) -> str:
+        """The student's answer as the program's adapter reads it."""
+        found = self.read(text)
+        if self.adapter == "json":
+            return orjson.dumps({name: found.get(name, "") for name in self.order}).decode()
+        missing = [name for name in self.outputs if name not in found]
+        if missing:
+            return text  # unreadable, and shown as such
+        return render_fields({name: found.get(name, "") for name in self.order})
+
+    def read(self, text: str) -> dict[str, str]:
+        """The fields in the student's answer."""
+        found: dict[str, list[str]] = {}
+        name: str | None = None
+        for line in text.splitlines():
+            head = self._head(line)
+            if head is not None and head[0] not in found:
+                name = head[0]
+                found[name] = [head[1]] if head[1] else []
+            elif name is not None:
+                found[name].append(line)
+        return {n: "\n".join(lines).strip() for n, lines in found.items() if n in self.outputs}
+
+    def _head(self, line: str) -> tuple[str, str] | None:
+        if self.style == "chat":
+            match = field_header_pattern.match(line.strip())
+            return None if match is None else (match.group(1), line.strip()[match.end() :].strip())
+        name, colon, rest = line.partition(":")
+        return (name.strip(), rest.strip()) if colon and name.strip() in self.outputs else None
+
+    def dump(self) -> dict[str, Any]:
+        """As JSON."""
+        return asdict(self)
+
+    @classmethod
+    def load(cls, body: Mapping[str, Any]) -> Format:
+        """The inverse of ``dump``."""
+        lists = ("inputs", "outputs", "left_out", "order")
+        values: dict[str, Any] = {name: tuple(value) if name in lists else value for name, value in body.items()}
+        return cls(**values)

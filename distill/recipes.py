@@ -1,0 +1,146 @@
+"""Recipes: lists of stages, by name, from TOML tables, or as values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from typing import Any, get_args, get_origin, get_type_hints
+
+from ..runtime.errors import BadInput
+from .stages import Collect, Filter, Gate, Gold, Stage, TrainCausal, TrainEncoder
+from .stages.train_causal import Lora
+from .training import Training
+
+STAGES: dict[str, type[Any]] = {
+    "collect": Collect, "gold": Gold, "filter": Filter, "train-causal": TrainCausal, "train-encoder": TrainEncoder,
+    "gate": Gate,
+}  # fmt: skip
+"""Stages by their name in recipes."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A named list of stages."""
+
+    name: str
+    stages: tuple[Stage, ...]
+
+    def dump(self) -> dict[str, Any]:
+        """As JSON, for configurations."""
+        names = {kind: name for name, kind in STAGES.items()}
+        stages = [{"stage": names.get(type(s), type(s).__name__), **asdict(s)} for s in self.stages]  # type: ignore[call-overload]
+        return {"name": self.name, "stages": stages}
+
+
+RECIPES: dict[str, tuple[Stage, ...]] = {
+    "sft": (Collect(), Filter(), TrainCausal(), Gate()),
+    "label-only": (Collect(), Filter(), TrainCausal(objective="label"), Gate()),
+    "step-by-step": (Collect(), Filter(), TrainCausal(objective="step-by-step"), Gate()),
+    "labels": (Collect(), Filter(), TrainEncoder(), Gate()),
+    "soft-labels": (Collect(keep="all", samples=5), Filter(), TrainEncoder(soft=True), Gate()),
+    "gold": (Gold(), Filter(), TrainEncoder(), Gate()),
+}
+"""Recipes by name. ``sft``: the teacher's answers with their rationales. ``label-only``: without. ``step-by-step``:
+labels and rationales as two tasks. ``labels``, ``soft-labels``: a classifier of the teacher's answers, or of their
+shares. ``gold``: a classifier of the data's own labels."""
+
+
+def recipe_of(spec: str | Recipe | Sequence[Stage], **options: Any) -> Recipe:
+    """The recipe of a name, a value, or a list of stages.
+
+    Args:
+        options: settings of its training stage: ``epochs``, ``batch``, ``lr``, ``lora`` (a rank), ``alpha``,
+            ``smoothing``, ``style``, ``keep``, ``samples``, and the other fields of the stages.
+
+    Raises:
+        BadInput: for an unknown name or option, or an option of a wrong type.
+    """
+    if isinstance(spec, Recipe):
+        made = spec
+    elif isinstance(spec, str):
+        if spec not in RECIPES:
+            raise BadInput(f"recipe {spec!r} is not known; expected one of: {', '.join(RECIPES)}, or a list of stages")
+        made = Recipe(spec, RECIPES[spec])
+    else:
+        made = Recipe("own", tuple(spec))
+    wrong = [stage for stage in made.stages if not isinstance(stage, Stage)]
+    if wrong or not made.stages:
+        raise BadInput(f"a recipe is a list of stages, one or more: got {wrong[0] if wrong else 'none'!r}")
+    for name, value in options.items():
+        made = Recipe(made.name, tuple(_set(made, name, value)))
+    return made
+
+
+def recipe_from_tables(name: str, tables: Sequence[Mapping[str, Any]]) -> Recipe:
+    """A recipe from ``[[stages]]`` tables, each with the key ``stage`` and the stage's own settings.
+
+    Raises:
+        BadInput: naming the place of what is wrong, and what would be accepted.
+    """
+    stages = []
+    for number, table in enumerate(tables, 1):
+        place = f"recipe {name}, stage {number}"
+        kind = table.get("stage")
+        if kind not in STAGES:
+            raise BadInput(f"{place}: stage = {kind!r}; expected one of: {', '.join(STAGES)}")
+        made = STAGES[kind]()
+        for key, value in table.items():
+            if key != "stage":
+                made = _with(made, key, value, place)
+        stages.append(made)
+    return recipe_of(Recipe(name, tuple(stages)))
+
+
+def _set(recipe: Recipe, name: str, value: Any) -> list[Stage]:
+    """The stages with a setting changed in every stage that has it."""
+    found, stages = False, []
+    for stage in recipe.stages:
+        if name in _settings(stage):
+            stage, found = _with(stage, name, value, f"recipe {recipe.name}"), True
+        stages.append(stage)
+    if not found:
+        takes = sorted({key for stage in recipe.stages for key in _settings(stage)})
+        raise BadInput(f"recipe {recipe.name} takes no setting {name!r}; it takes: {', '.join(takes)}")
+    return stages
+
+
+def _settings(stage: Any) -> list[str]:
+    own = [f.name for f in fields(stage) if f.name != "training"]
+    return own + ([f.name for f in fields(Training)] if hasattr(stage, "training") else [])
+
+
+def _with(stage: Any, name: str, value: Any, place: str) -> Any:
+    if name not in _settings(stage):
+        raise BadInput(f"{place}: {stage.name} takes no setting {name!r}; it takes: {', '.join(_settings(stage))}")
+    if hasattr(stage, "training") and name in {f.name for f in fields(Training)}:
+        return replace(stage, training=_with_field(stage.training, name, value, place))
+    if name == "lora" and isinstance(value, int) and not isinstance(value, bool):
+        value = Lora(rank=value, alpha=2 * value)
+    return _with_field(stage, name, value, place)
+
+
+def _with_field(value: Any, name: str, new: Any, place: str) -> Any:
+    wanted = get_type_hints(type(value))[name]
+    if wanted is float and isinstance(new, int) and not isinstance(new, bool):
+        new = float(new)
+    if not _fits(new, wanted):
+        raise BadInput(f"{place}: {name} = {new!r}; expected {_shown(wanted)}")
+    return replace(value, **{name: new})
+
+
+def _fits(value: Any, wanted: Any) -> bool:
+    if get_origin(wanted) is not None and type(None) in get_args(wanted):
+        return value is None or any(_fits(value, kind) for kind in get_args(wanted) if kind is not type(None))
+    if get_origin(wanted) is not None:
+        return value in get_args(wanted)
+    if wanted is bool or isinstance(value, bool):
+        return wanted is bool and isinstance(value, bool)
+    return isinstance(value, wanted)
+
+
+def _shown(wanted: Any) -> str:
+    if get_origin(wanted) is not None and type(None) not in get_args(wanted):
+        return "one of: " + ", ".join(map(str, get_args(wanted)))
+    if any(is_dataclass(kind) for kind in get_args(wanted)):
+        return "a whole number (the rank)"
+    return {int: "a whole number", float: "a number", bool: "true or false", str: "text"}.get(wanted, str(wanted))

@@ -1,0 +1,140 @@
+"""Student folders: safetensors, Hugging Face configuration and tokenizer, ``student.json``, and a model card.
+
+``student.json`` is written last: a folder without it is a training that has not ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from ..runtime.atomic import write_bytes, write_json
+from ..runtime.canonical import digest
+from ..runtime.engines.base import Engine
+from ..runtime.engines.local.loading import weights_digest
+from ..runtime.errors import BadInput, Damaged
+
+FORMAT = 1
+FILE = "student.json"
+
+
+@dataclass(frozen=True)
+class Student:
+    """What stands in ``student.json``."""
+
+    kind: str
+    """``causal`` or ``encoder``."""
+    key: str
+    """Digest of everything that determined the weights: rows, base model, recipe, seed."""
+    facts: Mapping[str, Any]
+    """What the engine needs: the prompt's format, or fields and labels."""
+    training: Mapping[str, Any]
+    """What the card tells: recipe, rows, hyper-parameters, losses."""
+
+
+def training_key(**parts: Any) -> str:
+    """The digest of everything that determines a student's weights."""
+    return digest(parts)
+
+
+def finished(folder: Path, key: str) -> bool:
+    """Whether a folder holds the student of this key, trained to the end."""
+    if not (folder / FILE).is_file():
+        return False
+    return read_student(folder).key == key
+
+
+def make_way(folder: Path) -> None:
+    """Before other weights are written: until ``write_student`` ends, the folder holds no student."""
+    (folder / FILE).unlink(missing_ok=True)
+
+
+def write_student(folder: Path, student: Student) -> None:
+    """Write the card and, last, ``student.json`` beside the saved model."""
+    write_bytes(folder / "README.md", _card(student).encode())
+    write_json(
+        folder / FILE,
+        {"format": FORMAT, "kind": student.kind, "key": student.key, "facts": dict(student.facts),
+         "training": dict(student.training)},
+    )  # fmt: skip
+
+
+def read_student(folder: Path) -> Student:
+    """What a student folder holds.
+
+    Raises:
+        BadInput: for a folder that is no student.
+        Damaged: for one that cannot be read or has a newer format.
+    """
+    try:
+        body = orjson.loads((folder / FILE).read_bytes())
+        if body["format"] > FORMAT:
+            raise Damaged(f"{folder} has student format {body['format']}, and this dstill reads up to {FORMAT}")
+        return Student(body["kind"], body["key"], body["facts"], body["training"])
+    except FileNotFoundError:
+        raise BadInput(f"{folder} is no student: it has no {FILE}") from None
+    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+        raise Damaged(f"{folder / FILE} cannot be read: {type(error).__name__}: {error}") from None
+
+
+def student_engine(folder: Path | str) -> Engine:
+    """The engine of a student folder.
+
+    Raises:
+        BadInput: for a folder that is no student.
+        Damaged: for one whose kind is not known here.
+    """
+    from .engines import CausalStudent, EncoderStudent
+    from .formats import Format
+
+    folder = Path(folder)
+    student = read_student(folder)
+    if student.kind == "causal":
+        return CausalStudent(folder, Format.load(student.facts["format"]), student.facts["max_tokens"])
+    if student.kind == "encoder":
+        return EncoderStudent(folder, student.facts)
+    raise Damaged(f"{folder} holds a student of kind {student.kind!r}; this dstill knows causal and encoder")
+
+
+def student_digest(folder: Path) -> str:
+    """Digest of weights, configuration, tokenizer and format."""
+    return weights_digest(folder)
+
+
+def _card(student: Student) -> str:
+    told = student.training
+    losses = ", ".join(f"{value:.3f}" for value in told.get("losses", []))
+    rows = [
+        ("task", told["task"]), ("predictor", told["predictor"]), ("base model", told["base"]),
+        ("teacher", told["teacher"]), ("recipe", told["recipe"]), ("training rows", told["rows"]),
+        ("digest of the rows", told["data"]), ("seed", told["seed"]), ("loss, first to last tenth", losses or "–"),
+    ]  # fmt: skip
+    table = "\n".join(f"| {name} | {value} |" for name, value in rows)
+    settings = "\n".join(f"- {name}: {value}" for name, value in told["settings"].items())
+    return f"""---
+library_name: transformers
+tags: [dstill, distillation, {student.kind}]
+---
+# {told["task"]}, predictor {told["predictor"]}: a distilled student
+
+Trained by dstill to take over one predictor of a language-model program. Scores with intervals stand in the
+`report.json` of the run that it belongs to.
+
+| | |
+|---|---|
+{table}
+
+## Settings
+
+{settings}
+
+## Use
+
+`dstill.load(run)` gives the whole program with this student in it. The folder is a Hugging Face model as well:
+`AutoModelFor{"SequenceClassification" if student.kind == "encoder" else "CausalLM"}.from_pretrained(folder)`;
+`student.json` says how its input is written. The licence is that of the base model and of the training data.
+"""
