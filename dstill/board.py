@@ -1,0 +1,73 @@
+"""``dstill.leaderboard``: programs in, board out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import dspy
+
+from .distill.distilled import DistilledProgram
+from .eval.evaluate import Artifact, System, evaluate_on
+from .eval.leaderboard import Board
+from .eval.leaderboard import leaderboard as board_of
+from .eval.report import Report
+from .programs.task import Task
+from .runtime.home import JOURNAL, runs_folder
+from .runtime.journal import Journal
+from .runtime.models import Model
+from .runtime.session import Session
+
+Programs = Sequence[Any] | Mapping[str, Any]
+
+
+def leaderboard(
+    programs: Programs,
+    task: Task,
+    *,
+    lm: Model | None = None,
+    split: str = "test",
+    baseline: str | None = None,
+    session: Session | None = None,
+    concurrency: int | None = None,
+) -> Board:
+    """Score programs on a split of a task and put them on a board.
+
+    Args:
+        programs: modules, and what ``compile`` and ``distill`` returned; or a mapping from names to them. Reports
+            that are there already are taken as they are. Of a distilled program every trained student is measured,
+            those held back too, with a note that says so.
+        task: its test split is opened here.
+        lm: the model of bare modules; that of the first compiled program by default.
+        split: the split to score on.
+        baseline: the system that gains are measured against; the first by default.
+        session: the run on whose behalf calls are made; one on the default journal by default.
+        concurrency: engine calls in flight.
+
+    Returns:
+        a board that displays itself.
+    """
+    named = programs.items() if isinstance(programs, Mapping) else [(None, program) for program in programs]
+    made = [program for _, program in named if isinstance(program, Artifact) and not isinstance(program, dspy.Module)]
+    session = session or Session(Journal(runs_folder() / JOURNAL))
+    model = lm if lm is not None else made[0].lm if made else None
+    reports = []
+    for name, program in named:
+        if isinstance(program, Report):
+            reports.append(program)
+            continue
+        bare = isinstance(program, dspy.Module)
+        label = name or ("declared" if bare else None)
+        chosen = model if bare else None
+        notes: tuple[str, ...] = ()
+        student = isinstance(program, DistilledProgram)  # may be so weak that nobody can read it
+        if isinstance(program, DistilledProgram):
+            notes = program.held
+            program = System(program.name, program.trained or program.program, program.lm, program.adapter)
+        report = evaluate_on(
+            task, program, split, lm=chosen, name=label, session=session, concurrency=concurrency,
+            must_answer=not student,
+        )  # fmt: skip
+        reports.append(replace(report, notes=notes))
+    return board_of(reports, baseline=baseline)

@@ -1,0 +1,264 @@
+"""The command line: a thin layer of typer over the functions of the face."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from . import options as opt
+from .ending import Commands, end, fail, say
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # see runtime.engines.local
+
+
+app = typer.Typer(
+    cls=Commands,
+    help="dstill compiles a declarative LM program, distils it into small models, and proves what was gained.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.command()
+def run(
+    recipe: Annotated[Path, typer.Argument(help="A TOML recipe.")],
+    name: opt.NameOpt = None,
+    replace: opt.ReplaceOpt = False,
+    estimate: opt.EstimateOpt = False,
+) -> None:
+    """Everything a recipe says: compile, distil, score on the test split, leaderboard.
+
+    Example:  dstill run demo.toml
+    """
+    from .recipe import read_recipe
+    from .running import estimate_recipe, run_recipe
+
+    checked = read_recipe(recipe)
+    if estimate:
+        print(estimate_recipe(checked))
+        return
+    done = run_recipe(checked, folder=name, replace_other=replace, say=say)
+    if done.board is not None:
+        print(done.board)
+        print(f"\nleaderboard: {done.folder / 'leaderboard.html'}")
+    print(f"run directory: {done.folder}")
+    end(done.stopped)
+
+
+@app.command()
+def compile(
+    task: opt.TaskOpt,
+    lm: opt.LmOpt,
+    optimizer: Annotated[str, typer.Option(help="race, zero-shot, k-shot, bootstrap, or dspy:NAME.")] = "race",
+    calls: opt.CallsOpt = None,
+    tokens: opt.TokensOpt = None,
+    usd: opt.UsdOpt = None,
+    seconds: opt.SecondsOpt = None,
+    seed: opt.SeedOpt = 0,
+    task_arg: opt.TaskArg = None,
+    prompt_lm: Annotated[str | None, typer.Option(help="The model that writes instructions.")] = None,
+    base_url: opt.UrlOpt = None,
+    name: opt.NameOpt = None,
+    replace: opt.ReplaceOpt = False,
+    estimate: opt.EstimateOpt = False,
+) -> None:
+    """Find instructions and demonstrations that make a task's program good on a model.
+
+    Example:  dstill compile --task triage --lm openai/gpt-4.1-mini --usd 2 --run triage-mini
+    """
+    from .optimizers.compile import Where
+    from .optimizers.compile import compile as compile_
+    from .optimizers.config import optimizer_of
+    from .optimizers.estimate import estimate as estimate_
+    from .programs.library import task_named
+    from .runtime.budget import Budget
+    from .runtime.models import lm_for
+
+    made_task = task_named(task, **opt.pairs(task_arg, "--task-arg"))
+    budget = Budget(calls, tokens, usd, seconds)
+    chosen = optimizer_of(optimizer)
+    options: dict[str, Any] = {"base_url": base_url} if base_url else {}
+    model = lm_for(lm, **options)
+    if estimate:
+        print(estimate_(made_task, model, chosen, budget, seed))
+        return
+    made = compile_(made_task, model, chosen, budget, seed, prompt_lm=prompt_lm, run=Where(name, replace=replace))
+    print(made)
+    print(f"run directory: {made.folder}")
+    end(made.evidence.stopped if made.evidence else None)
+
+
+@app.command()
+def distill(
+    compiled: opt.RunArg,
+    student: Annotated[str, typer.Option(help="embedded:small, a model folder, or a hub name.")],
+    recipe: Annotated[str, typer.Option(help="sft, label-only, step-by-step, labels, soft-labels, gold.")] = "sft",
+    margin: Annotated[float, typer.Option(help="What the program may lose, in score (0.01 is a point).")] = 0.01,
+    setting: Annotated[list[str] | None, typer.Option("--set", help="A setting, e.g. epochs=3.")] = None,
+    calls: opt.CallsOpt = None,
+    tokens: opt.TokensOpt = None,
+    usd: opt.UsdOpt = None,
+    seconds: opt.SecondsOpt = None,
+    seed: opt.SeedOpt = 0,
+    name: opt.NameOpt = None,
+    replace: opt.ReplaceOpt = False,
+) -> None:
+    """Train students on a compiled program's runs and put them where they are not inferior.
+
+    Example:  dstill distill runs/triage-mini --student Qwen/Qwen2.5-0.5B-Instruct --recipe sft --set lora=16
+    """
+    from .distill.distill import distill as distill_
+    from .distill.recipes import recipe_of
+    from .optimizers.compile import Where
+    from .optimizers.compiled import load_program
+    from .runtime.budget import Budget
+    from .saved import task_of
+
+    made_task = task_of(compiled)
+    teacher = load_program(compiled, made_task.program)
+    chosen = recipe_of(recipe, **opt.pairs(setting, "--set"))
+    budget = Budget(calls, tokens, usd, seconds)
+    made = distill_(teacher, made_task, student, chosen, margin, budget, seed, run=Where(name, replace=replace))
+    print(made)
+    print(f"run directory: {made.folder}")
+    end(made.stopped)
+
+
+@app.command(name="eval")
+def eval_(
+    run: opt.RunArg,
+    split: Annotated[str, typer.Option(help="train, dev or test.")] = "test",
+    lm: Annotated[str | None, typer.Option(help="Another model than the one it was compiled for.")] = None,
+    name: Annotated[str | None, typer.Option(help="Its name on boards; the run directory's by default.")] = None,
+    concurrency: Annotated[int | None, typer.Option(help="Calls in flight.")] = None,
+) -> None:
+    """Score a compiled or distilled program on a split.
+
+    Written to a directory beside the run's, NAME-SPLIT.
+
+    Example:  dstill eval runs/triage-mini --split test
+    """
+    from dataclasses import replace
+
+    from .eval.evaluate import evaluate_on
+    from .runtime.home import default_journal, file_name
+    from .runtime.rundir import RunDir
+    from .runtime.session import Session
+    from .saved import load, task_of
+
+    if run.name in ("", ".."):  # what is beside "." lies in the folder above it
+        run = run.resolve()
+    made_task = task_of(run)
+    session = Session(default_journal(run))
+    program = load(run, made_task.program, lm=lm, session=session)
+    system = name or run.name
+    target = run.parent / f"{file_name(system)}-{split}"
+    config = {"run": run.name, "split": split, "lm": lm, "name": system}
+    with RunDir(target, kind="eval", config=config, replace=True) as out:
+        report = evaluate_on(made_task, program, split, name=system, session=session, concurrency=concurrency, run=out)
+        report = replace(report, notes=tuple(f"{note} (the teacher answers)" for note in getattr(program, "held", ())))
+        report.save(out)
+        out.finish()
+    print("\n".join([str(report), *report.notes]))
+    print(f"rows: {target / 'rows.jsonl'}")
+
+
+@app.command()
+def leaderboard(
+    runs: Annotated[list[Path], typer.Argument(help="Directories that hold a report.json with rows.")],
+    baseline: Annotated[str | None, typer.Option(help="The system to measure gains against.")] = None,
+    out: Annotated[Path, typer.Option(help="Where to write leaderboard.{html,md,json}.")] = Path(),
+) -> None:
+    """A board of finished evaluations, in the terminal and as one HTML file.
+
+    Example:  dstill leaderboard runs/triage-mini-test runs/triage-small-test --out boards
+    """
+    from .eval.leaderboard import leaderboard as board_of
+    from .eval.report import Report
+
+    board = board_of([Report.load(folder) for folder in runs], baseline=baseline)
+    print(board)
+    print(f"\nleaderboard: {board.save(out)['html']}")
+
+
+@app.command()
+def verify(runs: Annotated[list[Path], typer.Argument(help="Directories of finished runs.")]) -> None:
+    """Check every file of finished runs against their manifests, runs within them too.
+
+    Example:  dstill verify runs/demo
+    """
+    from .runtime.rundir import MANIFEST
+    from .runtime.rundir import verify as verify_
+
+    problems = []
+    for folder in runs:
+        found = verify_(folder)
+        inner = sorted(p.parent for p in folder.glob(f"*/{MANIFEST}"))
+        for part in inner:
+            found += verify_(part)
+        problems += found
+        print(f"{folder}: {'as it was written' if not found else 'damaged'} ({1 + len(inner)} manifests)")
+    if problems:
+        fail("\n".join(problems), 5)
+
+
+@app.command()
+def replay(
+    run: opt.RunArg,
+    retrain: Annotated[bool, typer.Option("--retrain", help="Train students anew, too.")] = False,
+) -> None:
+    """Carry out a finished run again from its cassette, with no engine and the network closed.
+
+    Example:  dstill replay runs/demo
+    """
+    from .replaying import replay_run
+
+    found = replay_run(run, retrain=retrain, say=say)
+    print(f"{found.calls:,} answers from the cassette, 0 from engines; {len(found.same)} files have the same bytes")
+    if found.different:
+        fail("other bytes: " + ", ".join(found.different), 5)
+
+
+@app.command(name="export-cassette")
+def export_cassette(
+    run: opt.RunArg, out: Annotated[Path, typer.Argument(help="The file to write, e.g. demo.jsonl.zst.")]
+) -> None:
+    """Write a run's part of the journal as one file; of an interrupted run, what it has paid for so far.
+
+    Example:  dstill export-cassette runs/demo demo.jsonl.zst
+    """
+    from .runtime.cassette import export_run
+
+    print(f"{export_run(run, out):,} calls in {out}")
+
+
+@app.command()
+def doctor() -> None:
+    """What is installed, which models can be reached, and what to do about what is missing.
+
+    Example:  dstill doctor
+    """
+    from .doctor import examine
+
+    bad = False
+    for line in examine():
+        print(line)
+        bad |= line.bad
+    raise typer.Exit(1 if bad else 0)
+
+
+def main() -> None:
+    """The entry point; a task's ``module:function`` may lie in the current folder, as with ``python -m``."""
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    app()
+
+
+if __name__ == "__main__":
+    main()

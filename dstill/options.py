@@ -1,0 +1,44 @@
+"""The options that commands share, and how their values are read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+RunArg = Annotated[Path, typer.Argument(help="A run's directory, e.g. runs/demo.")]
+TaskOpt = Annotated[str, typer.Option(help="triage, nli, math_word, or module:function.")]
+TaskArg = Annotated[list[str] | None, typer.Option("--task-arg", help="An argument of the task, e.g. train=200.")]
+LmOpt = Annotated[str, typer.Option(help="embedded, openai/gpt-4.1-mini, local:FOLDER, recorded:FILE, ...")]
+UrlOpt = Annotated[str | None, typer.Option(help="A server that speaks the OpenAI protocol (vLLM, Ollama).")]
+NameOpt = Annotated[str | None, typer.Option("--run", help="The run's directory, or its name under runs/.")]
+SeedOpt = Annotated[int, typer.Option(help="Everything left to chance follows from it.")]
+CallsOpt = Annotated[int | None, typer.Option(help="Cap on LM calls.")]
+TokensOpt = Annotated[int | None, typer.Option(help="Cap on input plus output tokens.")]
+UsdOpt = Annotated[float | None, typer.Option(help="Cap on dollars.")]
+SecondsOpt = Annotated[float | None, typer.Option(help="Cap on seconds.")]
+ReplaceOpt = Annotated[bool, typer.Option("--replace", help="Give up an earlier run of another configuration.")]
+EstimateOpt = Annotated[bool, typer.Option("--estimate", help="Say what it may cost, and spend nothing.")]
+
+
+def pairs(texts: list[str] | None, option: str) -> dict[str, Any]:
+    """``key=value`` options; values are TOML values where they are some, else text.
+
+    Raises:
+        BadInput: for one without a key or a value.
+    """
+    import tomllib
+
+    from .runtime.errors import BadInput
+
+    found: dict[str, Any] = {}
+    for text in texts or []:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
+            raise BadInput(f"{option} {text}: expected key=value")
+        try:
+            found[key.strip()] = tomllib.loads(f"x = {value}")["x"]
+        except tomllib.TOMLDecodeError:
+            found[key.strip()] = value
+    return found

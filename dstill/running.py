@@ -1,0 +1,197 @@
+"""``dstill run``: a recipe from beginning to end: compile, distil, score on the test split, leaderboard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from .distill.distill import distill
+from .distill.distilled import DistilledProgram
+from .distill.recipes import recipe_from_tables, recipe_of
+from .eval.evaluate import System, check_answers, evaluate_on
+from .eval.leaderboard import Board, leaderboard
+from .eval.report import Report
+from .optimizers.compile import Where, compile
+from .optimizers.compiled import CompiledProgram
+from .optimizers.config import optimizer_of
+from .optimizers.estimate import estimate
+from .programs.library import task_named
+from .programs.task import Task
+from .recipe import BudgetTable, RunRecipe, check_recipe, read_recipe
+from .runtime.budget import Budget
+from .runtime.cassette import export
+from .runtime.errors import BudgetExhausted
+from .runtime.home import default_journal, file_name, run_folder
+from .runtime.journal import Journal
+from .runtime.models import lm_for
+from .runtime.rundir import RunDir
+from .runtime.session import Replay, Session
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a run came to."""
+
+    folder: Path
+    board: Board | None
+    """``None`` if the budget ended the run before anything was scored."""
+    stopped: str | None
+    """Why it ended early, or ``None``."""
+
+
+def run_recipe(
+    recipe: RunRecipe | Path | str | dict[str, Any],
+    *,
+    folder: Path | str | None = None,
+    replace_other: bool = False,
+    journal: Journal | None = None,
+    replay: Replay | None = None,
+    say: Say = lambda line: None,
+) -> Done:
+    """Carry out a recipe; interrupted and run again, it goes on where it was and ends with the same bytes.
+
+    Args:
+        recipe: a file, its tables, or what ``read_recipe`` returned.
+        folder: the run directory; ``runs/<name>`` by default.
+        replace_other: whether to give up an earlier run of another configuration in the same directory.
+        journal: another journal than the one beside the run directory.
+        replay: what a cassette knows of its models; with it, no engine is called.
+        say: told of every step, a line each.
+    """
+    if isinstance(recipe, dict):
+        recipe = check_recipe(recipe)
+    elif not isinstance(recipe, RunRecipe):
+        recipe = read_recipe(recipe)
+    task = task_named(recipe.task.name, **recipe.task.args)
+    place = run_folder(folder or recipe.name, recipe.name, {})
+    config = {"recipe": recipe.model_dump(mode="json"), "source": dict(task.source or {}), "data": task.digests}
+    with RunDir(place, kind="run", config=config, replace=replace_other) as out:
+        shared = journal if journal is not None else default_journal(out.path)
+        session = Session(shared, run=out.id, budget=_budget(recipe.budget), replay=replay)
+        return _Run(recipe, task, out, session, replace_other, say).carry_out()
+
+
+def estimate_recipe(recipe: RunRecipe) -> str:
+    """What a recipe may cost, without asking any model."""
+    task = task_named(recipe.task.name, **recipe.task.args)
+    model = lm_for(recipe.lm.model, **recipe.lm.settings())
+    whole = Budget(**recipe.budget.model_dump())
+    parts = []
+    for step in recipe.compile:
+        optimizer = optimizer_of(step.optimizer, **step.options)
+        parts.append(f"{step.name}\n{estimate(task, model, optimizer, _budget(step.budget) or whole)}")
+    teachers = len({step.teacher or recipe.compile[-1].name for step in recipe.distill})
+    if teachers:
+        asked = f"{len(task.train):,} train and {len(task.dev):,} dev examples"
+        parts.append(f"and at most {asked} for each of {teachers} teachers, once a sample")
+    rows = len(task.split(recipe.eval.split))
+    parts.append(
+        f"and {rows:,} {recipe.eval.split} examples for each of {len(recipe.compile)} compiled systems; "
+        "students' calls are free"
+    )
+    return "\n".join(parts)
+
+
+class _Run:
+    """The steps of one run, in order."""
+
+    def __init__(
+        self, recipe: RunRecipe, task: Task, out: RunDir, session: Session, replace_other: bool, say: Say
+    ) -> None:
+        self.recipe, self.task, self.out, self.session, self.say = recipe, task, out, session, say
+        self._replace = replace_other
+        self.lm = lm_for(recipe.lm.model, session, **recipe.lm.settings())
+        writer = recipe.prompt_lm
+        self.prompt_lm = self.lm if writer is None else lm_for(writer.model, session, **writer.settings())
+        self.compiled: dict[str, CompiledProgram] = {}
+        self.stopped: list[str] = []
+
+    def carry_out(self) -> Done:
+        """Everything."""
+        systems: list[tuple[System, tuple[str, ...]]] = []
+        try:
+            for step in self.recipe.compile:
+                made = self.compiled[step.name] = self._compile(step)
+                systems.append((System(step.name, made.program, made.lm, made.adapter), ()))
+            for table in self.recipe.distill:
+                teacher = self.compiled[table.teacher or self.recipe.compile[-1].name]
+                systems.append(self._distill(table, teacher))
+        except BudgetExhausted as stop:
+            self._stop(str(stop))
+        board = self._score(systems)
+        export(self.session, self.out.file("cassette.jsonl.zst"))
+        self.out.finish(stopped=self.stopped[0] if self.stopped else None)
+        return Done(self.out.path, board, self.stopped[0] if self.stopped else None)
+
+    def _compile(self, step: Any) -> CompiledProgram:
+        self.say(f"compile {step.name} ({step.optimizer})")
+        made = compile(
+            self.task, self.lm, optimizer_of(step.optimizer, **step.options), _budget(step.budget), self.recipe.seed,
+            prompt_lm=self.prompt_lm, concurrency=self.recipe.concurrency, run=self._where(step.name), name=step.name,
+        )  # fmt: skip
+        self.say(f"  {made.verdict}")
+        if made.evidence is not None and made.evidence.stopped is not None:
+            self._stop(f"{step.name}: {made.evidence.stopped}")
+        return made
+
+    def _distill(self, table: Any, teacher: CompiledProgram) -> tuple[System, tuple[str, ...]]:
+        self.say(f"distill {table.name} ({table.student}, from {teacher.name})")
+        recipe = (
+            recipe_of(table.recipe, **table.options)
+            if table.stages is None
+            else recipe_from_tables(table.name, table.stages)
+        )
+        made: DistilledProgram = distill(
+            teacher, self.task, table.student, recipe, table.margin, _budget(table.budget), self.recipe.seed,
+            run=self._where(table.name), name=table.name,
+        )  # fmt: skip
+        if made.stopped is not None:
+            self._stop(f"{table.name}: {made.stopped}")
+        for effect in made.effects:
+            self.say("; ".join([f"  {effect.stage}: {effect.rows_in} -> {effect.rows_out} rows", *effect.notes]))
+        return System(table.name, made.trained or made.program, made.lm, made.adapter), made.held
+
+    def _score(self, systems: list[tuple[System, tuple[str, ...]]]) -> Board | None:
+        reports: list[Report] = []
+        for system, notes in systems:
+            self.say(f"score {system.name} on {self.recipe.eval.split}")
+            config = {"system": system.name, "split": self.recipe.eval.split, "run": self.out.id}
+            with RunDir(self._folder(f"eval-{system.name}"), kind="eval", config=config, replace=True) as out:
+                try:
+                    report = evaluate_on(
+                        self.task, system, self.recipe.eval.split, session=self.session,
+                        concurrency=self.recipe.concurrency, run=out, must_answer=False,
+                    )  # fmt: skip
+                except BudgetExhausted as stop:
+                    self._stop(str(stop))
+                    break
+                report = replace(report, notes=notes)
+                report.save(out)
+                out.finish()
+                reports.append(report)
+        if not reports:
+            return None
+        check_answers("the run", [row for report in reports for row in report.rows])
+        names = [report.system for report in reports]
+        baseline = self.recipe.eval.baseline if self.recipe.eval.baseline in names else None
+        board = leaderboard(reports, baseline=baseline)
+        board.save(self.out.path)
+        return board
+
+    def _where(self, name: str) -> Where:
+        return Where(self._folder(name), self.session, self._replace)
+
+    def _folder(self, name: str) -> Path:
+        return self.out.path / file_name(name)
+
+    def _stop(self, why: str) -> None:
+        self.stopped.append(why)
+        self.say(f"  stopped early: {why}")
+
+
+def _budget(table: BudgetTable | None) -> Budget | None:
+    return None if table is None else Budget(**table.model_dump())

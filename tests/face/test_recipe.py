@@ -1,0 +1,220 @@
+"""Recipes: what is wrong is said with its place and what would be accepted; a whole run with students in it."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import fakes
+import orjson
+import pytest
+import tests_support
+import tiny_models
+from dstill.runtime.errors import BadInput, CassetteMiss
+from dstill.runtime.rundir import verify
+
+import dstill
+from dstill.recipe import check_recipe, read_recipe
+from dstill.replaying import replay_run
+
+GOOD = """
+name = "demo"
+[task]
+name = "triage"
+[lm]
+model = "embedded"
+[[compile]]
+name = "zero"
+optimizer = "zero-shot"
+[[compile]]
+name = "raced"
+budget = { calls = 100 }
+[[distill]]
+name = "small"
+student = "embedded:small"
+recipe = "sft"
+options = { epochs = 2 }
+"""
+
+
+def test_a_good_recipe() -> None:
+    made = check_recipe(tomllib.loads(GOOD))
+    assert [step.optimizer for step in made.compile] == ["zero-shot", "race"]
+    assert made.distill[0].margin == 0.01
+    assert made.eval.split == "test"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('name = "demo"', 'name = "demo"\nsed = 1', "unknown key sed; expected one of: name, seed"),
+        ('model = "embedded"', 'model = "embedded"\nkey = "x"', "unknown key lm.key; expected one of: model, base_url"),
+        ("calls = 100", "call = 100", r"unknown key compile.1.budget.call; expected one of: calls, tokens, usd"),
+        ("calls = 100", 'calls = "100"', "compile.1.budget.calls = '100': input should be a valid integer"),
+        ("calls = 100", "calls = -1", "raced.*-1"),
+        ('[task]\nname = "triage"', "", "task is missing"),
+        ("[[compile]]", "[[other]]", "compile is missing"),
+        ('name = "raced"', 'name = "zero"', "two systems are called 'zero'"),
+        ('"zero-shot"', '"zeroshot"', r"compile\[0\] \(zero\).*'zeroshot' is not known; expected one of: zero-shot"),
+        ('optimizer = "zero-shot"', 'optimizer = "k-shot"\noptions = { n = 2 }', r"compile\[0\] \(zero\).*n"),
+        ('"sft"', '"stf"', r"distill\[0\] \(small\).*'stf' is not known; expected one of: sft"),
+        ("epochs = 2", 'epochs = "two"', "epochs = 'two'; expected a number"),
+        ("epochs = 2", "epoch = 2", "epoch"),
+        ('recipe = "sft"', 'teacher = "none"', "teacher = 'none'; expected one of: zero, raced"),
+        ('recipe = "sft"', 'stages = [{ stage = "x" }]', r"stage 1: stage = 'x'; expected one of: collect"),
+        ('[[compile]]\nname = "raced"', '[eval]\nsplit = "tset"\n[[compile]]\nname = "raced"', "eval.split = 'tset'"),
+        ('[[compile]]\nname = "raced"', '[eval]\nbaseline = "x"\n[[compile]]\nname = "raced"', "eval.baseline = 'x'"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_place(tmp_path: Path, old: str, new: str, said: str) -> None:
+    assert old in GOOD
+    path = tmp_path / "bad.toml"
+    path.write_text(GOOD.replace(old, new))
+    with pytest.raises(BadInput, match=said) as error:
+        read_recipe(path)
+    assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"name = ", "is not TOML: Invalid value"), (b"\xff\xfe", "is not TOML"), (b"", "name is missing")],
+)
+def test_a_file_that_is_no_recipe(tmp_path: Path, content: bytes, said: str) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_bytes(content)
+    with pytest.raises(BadInput, match=said):
+        read_recipe(path)
+    with pytest.raises(BadInput, match="cannot read"):
+        read_recipe(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def bases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    root = tmp_path_factory.mktemp("bases")
+    return {
+        "causal": str(tiny_models.causal(root / "causal", "lfm2", context=1024)),
+        "encoder": str(tiny_models.encoder(root / "encoder")),
+    }
+
+
+def recipe(url: str, bases: dict[str, str]) -> dict[str, Any]:
+    return {
+        "name": "whole",
+        "task": {"name": "fakes:task", "args": {"train": 48, "dev": 80, "test": 32}},
+        "lm": {"model": "openai/painter", "base_url": url},
+        "compile": [
+            {"name": "zero", "optimizer": "zero-shot"},
+            {"name": "raced", "options": {"candidates": 4, "instructions": 0}, "budget": {"calls": 400}},
+        ],
+        "distill": [
+            {"name": "writer", "student": bases["causal"], "options": {"epochs": 1, "checkpoint": 2, "batch": 8}},
+            {"name": "reader", "student": bases["encoder"], "recipe": "labels", "options": {"epochs": 1}},
+        ],
+    }  # fmt: skip
+
+
+def test_a_whole_run_with_students(
+    server: tests_support.OpenAIServer, tmp_path: Path, bases: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    server.script = [fakes.painting]
+    tables = recipe(server.url, bases)
+    told: list[str] = []
+    done = dstill.run(tables, folder="whole", say=told.append)
+    assert done.stopped is None
+    assert done.board is not None
+    assert {entry.report.system for entry in done.board.entries} == {"zero", "raced", "writer", "reader"}
+    assert "writer: self held back on dev" in str(done.board)
+    assert any(line.startswith("distill reader") for line in told)
+    assert not verify(done.folder)
+    assert not [problem for part in done.folder.glob("*/manifest.json") for problem in verify(part.parent)]
+
+    paid = len(server.requests)
+    before = {p: p.read_bytes() for name in ("program.json", "report.json") for p in done.folder.rglob(name)}
+    again = dstill.run(tables, folder="whole")
+    assert len(server.requests) == paid
+    assert {p: p.read_bytes() for p in before} == before
+    assert again.board is not None
+    assert str(again.board) == str(done.board)
+
+    for retrain in (False, True):
+        found = replay_run(done.folder, retrain=retrain)
+        assert found.different == []
+        assert len(found.same) >= 9
+    assert len(server.requests) == paid
+
+    program = dstill.load(done.folder / "reader")
+    assert program(text="thing number 3").colour in fakes.COLOURS
+
+    (done.folder / "raced" / "report.json").write_bytes(b"{}")
+    assert replay_run(done.folder).different == ["raced/report.json"]
+
+
+@pytest.mark.parametrize("cap", [{"calls": 40}, {"calls": 190}, {"tokens": 30_000}, {"usd": 0.02}])
+def test_a_run_that_its_budget_ended_is_replayed_too(
+    server: tests_support.OpenAIServer, tmp_path: Path, bases: dict[str, str], cap: dict[str, Any]
+) -> None:
+    server.script = [fakes.painting]
+    tables = recipe(server.url, bases) | {"distill": [], "budget": cap}
+    tables["lm"]["prices"] = [1.0, 2.0]
+    tables["compile"][1] |= {"options": {"candidates": 8, "instructions": 0}, "budget": None}
+    done = dstill.run(tables, folder=tmp_path / "whole")
+    assert done.stopped is not None
+    paid = len(server.requests)
+    found = replay_run(done.folder)
+    assert found.different == []
+    assert found.same
+    assert len(server.requests) == paid
+
+
+def test_a_replay_asks_nobody(
+    server: tests_support.OpenAIServer, tmp_path: Path, bases: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cassette without a call that the run needs is an error, not a call."""
+    from dstill.runtime.cassette import load
+    from dstill.runtime.session import Session
+
+    monkeypatch.chdir(tmp_path)
+    server.script = [fakes.painting]
+    tables = recipe(server.url, bases) | {"distill": []}
+    done = dstill.run(tables, folder="whole")
+    paid = len(server.requests)
+    journal, replay = load(done.folder / "cassette.jsonl.zst")
+    smaller = dstill.Journal()
+    for entry in list(journal.entries())[1:]:
+        smaller.put(entry, {})
+    with pytest.raises(CassetteMiss):
+        dstill.run(tables, folder=tmp_path / "again", journal=smaller, replay=replay)
+    assert len(server.requests) == paid
+    assert Session(journal, replay=replay).replay is replay
+
+
+def test_a_replay_knows_how_large_a_local_model_was(tmp_path: Path) -> None:
+    from dstill.runtime import LM, Session
+    from dstill.runtime.cassette import export, load
+    from dstill.runtime.models import lm_for
+
+    task, session = fakes.task(), Session()
+    engine = fakes.painter(name="openai/painter")
+    engine.parameters = 12345  # type: ignore[attr-defined]
+    report = dstill.evaluate(task.program, task.dev, task.metric, LM(engine, session))
+    export(session, tmp_path / "cassette.jsonl.zst")
+    journal, replay = load(tmp_path / "cassette.jsonl.zst")
+    closed = lm_for("openai/painter", Session(journal, replay=replay))
+    again = dstill.evaluate(task.program, task.dev, task.metric, closed)
+    assert again.parameters == report.parameters == 12345
+    assert again.dump() == report.dump()
+
+
+def test_a_run_of_the_face_in_json(server: tests_support.OpenAIServer, tmp_path: Path, bases: dict[str, str]) -> None:
+    """What a run leaves is plain JSON that other tools can read."""
+    server.script = [fakes.painting]
+    done = dstill.run(recipe(server.url, bases) | {"distill": []}, folder=tmp_path / "whole")
+    report = orjson.loads((done.folder / "eval-zero" / "report.json").read_bytes())
+    assert report["n"] == 32
+    manifest = orjson.loads((done.folder / "manifest.json").read_bytes())
+    assert manifest["kind"] == "run"
+    assert {"leaderboard.html", "leaderboard.json", "leaderboard.md", "cassette.jsonl.zst"} <= set(manifest["files"])
+    trials = [orjson.loads(line) for line in (done.folder / "raced" / "trials.jsonl").read_text().splitlines()]
+    assert trials[0]["decision"]
