@@ -1,0 +1,52 @@
+"""What benchmarks share: where results go, where data lies, and quantiles of repeated measurements."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import sys
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+DATA = ROOT / ".." / "shared" / "data"
+
+
+def record(name: str, figures: dict[str, Any], line: str) -> None:
+    """Write ``results/<name>.json`` and the Markdown line ``results/<name>.md``, and show the line."""
+    RESULTS.mkdir(exist_ok=True)
+    machine = {
+        "cores": os.cpu_count(), "python": platform.python_version(), "system": platform.system(),
+        **{package: version(package) for package in ("dstill", "dspy", "torch", "transformers")},
+    }  # fmt: skip
+    body = {"command": f"python benchmarks/{Path(sys.argv[0]).name} {' '.join(sys.argv[1:])}".strip(), **figures}
+    (RESULTS / f"{name}.json").write_text(json.dumps({**body, "machine": machine}, indent=2) + "\n")
+    (RESULTS / f"{name}.md").write_text(f"| {name} | {line} |\n")
+    print(f"{name}: {line}", flush=True)
+
+
+def data_folder(given: Path | None) -> Path:
+    """The folder of task data, or a clear end."""
+    folder = given or DATA
+    if not folder.is_dir():
+        sys.exit(f"there is no data in {folder}: give the folder with --data")
+    return folder
+
+
+def spread(values: Sequence[float]) -> str:
+    """Median and range: ``0.62 (0.58 to 0.66, n=5)``."""
+    return f"{statistics.median(values):.3g} ({min(values):.3g} to {max(values):.3g}, n={len(values)})"
+
+
+def alternate(ours: Callable[[], float], theirs: Callable[[], float], repeats: int) -> tuple[list[float], list[float]]:
+    """Both measurements in turn, so that a machine's moods fall on both alike; the first pair warms up."""
+    pairs = [(ours(), theirs()) for _ in range(repeats + 1)][1:]
+    return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
