@@ -9,10 +9,11 @@ from pathlib import Path
 from ..optimizers.compile import Where, model_config
 from ..optimizers.compiled import CompiledProgram, dump_program
 from ..programs.task import CompileView, Task
-from ..runtime.budget import Budget
+from ..runtime.budget import Budget, budget_of
 from ..runtime.cassette import export
 from ..runtime.errors import BadInput
 from ..runtime.home import default_journal, run_folder
+from ..runtime.models import adopt
 from ..runtime.rundir import RunDir
 from ..runtime.session import Session
 from .distilled import DistilledProgram, dump_distilled
@@ -70,13 +71,14 @@ def distill(
         "task": view.name, "source": view.source and dict(view.source), "data": view.digests, "adapter": view.adapter,
         "teacher": {"digest": compiled.candidate.digest, "lm": model_config(compiled.lm)},
         "student": {"base": student, "weights": base_digest(student)},
-        "recipe": chosen.dump(), "margin": margin, "budget": (budget or Budget()).caps(), "seed": seed,
+        "recipe": chosen.dump(), "margin": margin, "budget": budget_of(budget).caps(), "seed": seed,
     }  # fmt: skip
     label = name or f"{view.name} {student.rstrip('/').rpartition('/')[2]} ({chosen.name})"
     folder = run_folder(where.folder, f"{view.name}-{chosen.name}", config)
     with RunDir(folder, kind="distill", config=config, replace=where.replace) as out:
         session = Session(run=out.id, budget=budget, parent=where.session or Session(default_journal(out.path)))
         out.write("teacher.json", dump_program(compiled))
+        view = replace(view, program=adopt(view.program, session))
         state = DistillState(view, compiled, student, session, out.path, seed, margin)
         for stage in chosen.stages:
             state = stage.run(state)

@@ -12,7 +12,7 @@ import dspy
 import orjson
 
 from ..optimizers.candidate import Candidate
-from ..optimizers.compiled import CompiledProgram, dump_program, load_program
+from ..optimizers.compiled import CompiledProgram, dump_program, load_program, setting
 from ..runtime.errors import BadInput, Damaged
 from ..runtime.lm import LM
 from ..runtime.models import Model
@@ -46,10 +46,13 @@ class DistilledProgram:
 
     def __call__(self, **inputs: Any) -> Any:
         """Run the program."""
-        from ..runtime.adapters import adapter_named
-
-        with dspy.context(lm=self.lm, adapter=adapter_named(self.adapter)):
+        with setting(self.lm, self.adapter):
             return self.program(**inputs)
+
+    async def acall(self, **inputs: Any) -> Any:
+        """Run the program from async code."""
+        with setting(self.lm, self.adapter):
+            return await self.program.acall(**inputs)
 
     @property
     def verdict(self) -> str:

@@ -81,7 +81,7 @@ def recipe_from_tables(name: str, tables: Sequence[Mapping[str, Any]]) -> Recipe
     for number, table in enumerate(tables, 1):
         place = f"recipe {name}, stage {number}"
         kind = table.get("stage")
-        if kind not in STAGES:
+        if not isinstance(kind, str) or kind not in STAGES:
             raise BadInput(f"{place}: stage = {kind!r}; expected one of: {', '.join(STAGES)}")
         made = STAGES[kind]()
         for key, value in table.items():

@@ -44,8 +44,8 @@ class Training:
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch", "lr", "new", "clip", "checkpoint"):
-            if getattr(self, name) <= 0:
-                raise BadInput(f"Training({name}={getattr(self, name)}): expected more than 0")
+            if not 0 < getattr(self, name) < math.inf:
+                raise BadInput(f"Training({name}={getattr(self, name)}): expected a number, more than 0")
         for name in ("warmup", "weight_decay"):
             if not 0 <= getattr(self, name) < 1:
                 raise BadInput(f"Training({name}={getattr(self, name)}): expected 0 or more, below 1")

@@ -35,9 +35,9 @@ def leaderboard(
     """Score programs on a split of a task and put them on a board.
 
     Args:
-        programs: modules, and what ``compile`` and ``distill`` returned; or a mapping from names to them. Reports
-            that are there already are taken as they are. Of a distilled program every trained student is measured,
-            those held back too, with a note that says so.
+        programs: a list of modules and of what ``compile`` and ``distill`` returned, or a mapping from names to
+            them. Reports that are there already are taken as they are. Of a distilled program every trained student
+            is measured, those held back too, with a note that says so.
         task: its test split is opened here.
         lm: the model of bare modules; that of the first compiled program by default.
         split: the split to score on.
@@ -48,6 +48,8 @@ def leaderboard(
     Returns:
         a board that displays itself.
     """
+    if isinstance(programs, Report | Artifact | dspy.Module):
+        programs = [programs]
     named = programs.items() if isinstance(programs, Mapping) else [(None, program) for program in programs]
     made = [program for _, program in named if isinstance(program, Artifact) and not isinstance(program, dspy.Module)]
     session = session or Session(Journal(runs_folder() / JOURNAL))

@@ -25,9 +25,11 @@ class Commands(TyperGroup):
             fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}", 1)
         except BaseException as error:
             code = getattr(error, "exit_code", None)  # dstill's errors; importing them here would slow down --help
-            if not isinstance(code, int):
+            if isinstance(code, int):
+                fail(str(error), code)
+            if isinstance(error, SystemExit) or os.environ.get("DSTILL_TRACEBACK"):
                 raise
-            fail(str(error), code)
+            fail(_unforeseen(error), 1)
 
 
 def fail(message: str, code: int) -> NoReturn:
@@ -38,11 +40,18 @@ def fail(message: str, code: int) -> NoReturn:
     os._exit(code)  # calls may hang in threads of theirs; what is paid for is in the journal
 
 
+def _unforeseen(error: BaseException) -> str:
+    from .runtime.errors import failure
+    from .runtime.secrets import redact
+
+    return f"{redact(failure(error))}; DSTILL_TRACEBACK=1 shows the way there"
+
+
 def end(stopped: str | None) -> None:
-    """Leave with the budget's code if something ended the work early."""
+    """Leave with the budget's code if a budget ended the work early, with 1 if something failed in it."""
     if stopped is not None:
         print(f"dstill: stopped early: {stopped}; this is the best result so far", file=sys.stderr)
-        raise typer.Exit(3)
+        raise typer.Exit(1 if "failed: " in stopped else 3)
 
 
 def say(line: str) -> None:

@@ -102,7 +102,7 @@ def read_recipe(path: Path | str) -> RunRecipe:
     """
     path = Path(path)
     try:
-        tables = tomllib.loads(path.read_text())
+        tables = tomllib.loads(path.read_text("utf-8-sig"))
     except FileNotFoundError:
         raise BadInput(f"there is no recipe {path}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -22,7 +22,7 @@ from .programs.task import Task
 from .recipe import BudgetTable, RunRecipe, check_recipe, read_recipe
 from .runtime.budget import Budget
 from .runtime.cassette import export
-from .runtime.errors import BudgetExhausted
+from .runtime.errors import BadInput, BudgetExhausted
 from .runtime.home import default_journal, file_name, run_folder
 from .runtime.journal import Journal
 from .runtime.models import lm_for
@@ -64,8 +64,10 @@ def run_recipe(
     """
     if isinstance(recipe, dict):
         recipe = check_recipe(recipe)
-    elif not isinstance(recipe, RunRecipe):
+    elif isinstance(recipe, Path | str):
         recipe = read_recipe(recipe)
+    elif not isinstance(recipe, RunRecipe):
+        raise BadInput(f"run(recipe={recipe!r}): expected a TOML file's path, or its tables as a dictionary")
     task = task_named(recipe.task.name, **recipe.task.args)
     place = run_folder(folder or recipe.name, recipe.name, {})
     config = {"recipe": recipe.model_dump(mode="json"), "source": dict(task.source or {}), "data": task.digests}

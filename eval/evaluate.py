@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import IO, Protocol, runtime_checkable
 
 import dspy
 
@@ -15,7 +15,7 @@ from ..programs.task import Task
 from ..runtime.canonical import canonical
 from ..runtime.errors import BadInput
 from ..runtime.lm import LM
-from ..runtime.models import Model, lm_for
+from ..runtime.models import Model, adopt, lm_for
 from ..runtime.progress import progress
 from ..runtime.rundir import RunDir
 from ..runtime.session import Session
@@ -70,12 +70,8 @@ def system_of(
     chosen = lm if lm is not None else own if own is not None else dspy.settings.lm
     if chosen is None and any(predictor.lm is None for predictor in predictors):
         raise BadInput(f"no model for {found}: pass lm=..., e.g. lm='openai/gpt-4.1-mini' or lm='embedded'")
-    module = module.deepcopy()
-    for _, predictor in module.named_predictors():
-        if predictor.lm is not None:
-            predictor.lm = lm_for(predictor.lm, session)
     bound = None if chosen is None else lm_for(chosen, session)
-    return System(name or found, module, bound, adapter or kind)
+    return System(name or found, adopt(module, session), bound, adapter or kind)
 
 
 def evaluate(
@@ -155,9 +151,10 @@ def _measure(
         raise BadInput("no examples to evaluate on: expected at least one")
     runner = Runner(system.lm, metric, adapter=system.adapter, concurrency=concurrency)
     with ExitStack() as stack:
-        sink = None if rows is None else stack.enter_context(Path(rows).open("ab", buffering=0))
+        sink = None if rows is None else stack.enter_context(_sink(Path(rows)))
         bar = stack.enter_context(progress(f"evaluate {system.name}", len(examples)))
         total, count = 0.0, 0
+        ledger = None if system.lm is None else system.lm.door.session.ledger
 
         def on_row(row: Row) -> None:
             nonlocal total, count
@@ -165,11 +162,18 @@ def _measure(
                 sink.write(canonical(row.dump()) + b"\n")
             total, count = total + (row.score or 0.0), count + (row.score is not None)
             bar.advance()
-            bar.note(f"score {100 * total / max(1, count):.1f}")
+            bar.note(f"score {100 * total / max(1, count):.1f}{'' if ledger is None else f'; {ledger.status}'}")
 
         outcomes = runner.run(jobs_for(system.program, examples, split), on_row=on_row)
     found = tuple(outcome.row for outcome in outcomes)
     return Report(system.name, "", split, name_of(metric), found, parameters_of(system))
+
+
+def _sink(path: Path) -> IO[bytes]:
+    try:
+        return path.open("ab", buffering=0)
+    except OSError as error:
+        raise BadInput(f"cannot write rows to {path}: {error.strerror}") from None
 
 
 def _is_made(program: object) -> bool:

@@ -14,7 +14,7 @@ import dspy
 from ..programs import metrics
 from ..programs.metrics import Metric
 from ..runtime.adapters import adapter_named
-from ..runtime.errors import Stop
+from ..runtime.errors import BadInput, Stop
 from ..runtime.lm import LM
 from ..runtime.session import Meter
 from ..runtime.slots import Slots
@@ -68,10 +68,12 @@ class Runner:
         concurrency: int | None = None,
         retries: int = 1,
     ) -> None:
+        if concurrency is not None and (not isinstance(concurrency, int) or concurrency < 1):
+            raise BadInput(f"concurrency={concurrency!r}: expected a whole number of calls in flight, 1 or more")
         self.lm, self.metric = lm, metric
         self.adapter = adapter_named(adapter)
         hint = lm.door.engine.concurrency if lm is not None else 16
-        self.concurrency = max(1, concurrency if concurrency is not None else hint)
+        self.concurrency: int = max(1, concurrency if concurrency is not None else hint)
         self._retries = retries
 
     def run(

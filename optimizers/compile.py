@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ..eval.runner import Runner
 from ..programs.task import CompileView, Task
-from ..runtime.budget import Budget
+from ..runtime.budget import Budget, budget_of
 from ..runtime.cassette import export
 from ..runtime.derive import derive
 from ..runtime.errors import BadInput, BudgetExhausted
 from ..runtime.home import default_journal, run_folder
 from ..runtime.lm import LM
-from ..runtime.models import Model, lm_for
+from ..runtime.models import Model, adopt, lm_for
 from ..runtime.progress import progress
 from ..runtime.rundir import RunDir
 from ..runtime.session import Session
 from .candidate import Candidate
 from .compiled import CompiledProgram, Evidence, dump_program
-from .config import Dspy, FewShot, Optimizer, ZeroShot, dump, optimizer_of
+from .config import Bootstrap, Dspy, FewShot, Optimizer, ZeroShot, dump, optimizer_of
 from .dspy_optimizers import run_dspy_optimizer
 from .history import History, Trial
 from .loop import BUDGET, Found, confirm, search
@@ -87,7 +87,7 @@ def compile(
     config = {
         "task": view.name, "source": view.source and dict(view.source), "data": view.digests, "adapter": view.adapter,
         "lm": model_config(models[0]), "prompt_lm": model_config(models[1]),
-        "optimizer": dump(chosen), "budget": (budget or Budget()).caps(), "seed": seed,
+        "optimizer": dump(chosen), "budget": budget_of(budget).caps(), "seed": seed,
     }  # fmt: skip
     label = name or f"{view.name} compiled ({dump(chosen)['name']})"
     with RunDir(
@@ -115,6 +115,7 @@ def _compile(
     share, rest = _divided(budget)
     inner = Session(run=f"{session.run}/search", budget=share, parent=session)
     lm, prompt_lm = (model.on(inner) for model in models)
+    declared, view = view, replace(view, program=adopt(view.program, inner))
     runner = Runner(lm, view.metric, adapter=view.adapter, concurrency=concurrency)
     with progress(f"compile {view.name}") as bar:
         race = chosen if isinstance(chosen, Race) else Race(confirm=getattr(chosen, "confirm", 0.3))
@@ -122,8 +123,9 @@ def _compile(
             found = search(view, chosen, runner, inner, prompt_lm=prompt_lm, seed=seed, bar=bar)
         elif isinstance(chosen, Dspy):
             found = run_dspy_optimizer(
-                chosen.name, dict(chosen.options), view, runner, lm=lm, prompt_lm=prompt_lm, race=race, seed=seed
-            )
+                chosen.name, dict(chosen.options), view, runner, lm=lm, prompt_lm=prompt_lm, race=race, seed=seed,
+                bar=bar,
+            )  # fmt: skip
         else:
             found = _single(view, chosen, Ground(view.program, view.train, runner, prompt_lm, seed), seed)
         out.write_lines("trials.jsonl", (trial.dump() for trial in found.history.trials))
@@ -134,13 +136,15 @@ def _compile(
             room = rest if found.stopped == BUDGET else None
             last = Session(run=f"{session.run}/confirm", budget=room, parent=session)
             runner = Runner(models[0].on(last), view.metric, adapter=view.adapter, concurrency=concurrency)
-            gain, spread = confirm(view, race, runner, last, best, seed=seed)
+            view = replace(declared, program=adopt(declared.program, last))
+            gain, spread = confirm(view, race, runner, last, best, seed=seed, bar=bar)
     stopped = f"the budget of {budget} is used up" if found.stopped == BUDGET else found.stopped
     if gain is not None and gain.difference.value <= 0:
-        best = Candidate.of(view.program)
+        best = Candidate.of(declared.program)
     evidence = Evidence(dump(chosen)["name"], len(found.history.trials), found.best.number, gain, spread, stopped)
     bound = models[0].on(session)
-    made = CompiledProgram(label, view.name, best.apply(view.program), bound, view.adapter, best, evidence, out.path)
+    program = best.apply(declared.program)
+    made = CompiledProgram(label, view.name, program, bound, view.adapter, best, evidence, out.path)
     out.write("program.json", dump_program(made))
     out.write("report.json", {"kind": "compile", **evidence.dump(), "digest": best.digest})
     return made
@@ -160,6 +164,8 @@ def _single(view: CompileView, chosen: Optimizer, ground: Ground, seed: int) -> 
     made: Sequence[Candidate] = []
     try:
         made = proposer.propose(history, derive(seed, "propose", proposer.name, 0), 1)
+        if not made and isinstance(chosen, Bootstrap):
+            ground.check_answers()
     except BudgetExhausted:
         stopped = BUDGET
     history = history.add([(candidate, proposer.name, (0,)) for candidate in made], 0)

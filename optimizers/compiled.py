@@ -97,10 +97,13 @@ class CompiledProgram:
 
     def __call__(self, **inputs: Any) -> Any:
         """Run the program with its model and adapter."""
-        from ..runtime.adapters import adapter_named
-
-        with dspy.context(lm=self.lm, adapter=adapter_named(self.adapter)):
+        with setting(self.lm, self.adapter):
             return self.program(**inputs)
+
+    async def acall(self, **inputs: Any) -> Any:
+        """Run the program from async code."""
+        with setting(self.lm, self.adapter):
+            return await self.program.acall(**inputs)
 
     @property
     def verdict(self) -> str:
@@ -125,6 +128,13 @@ class CompiledProgram:
             for name, state in self.candidate.predictors.items()
         )
         return f"<b>{html.escape(self.name)}</b> of {html.escape(self.task)}: {html.escape(self.verdict)}{parts}"
+
+
+def setting(lm: LM, adapter: str) -> Any:
+    """A block in which DSPy's programs run on a model, in an adapter's form."""
+    from ..runtime.adapters import adapter_named
+
+    return dspy.context(lm=lm, adapter=adapter_named(adapter))
 
 
 def dump_program(made: CompiledProgram) -> dict[str, Any]:

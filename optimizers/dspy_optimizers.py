@@ -11,7 +11,7 @@ import inspect
 import io
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import dspy
@@ -22,6 +22,7 @@ from ..programs.task import CompileView
 from ..runtime.canonical import canonical
 from ..runtime.errors import BadInput, BudgetExhausted
 from ..runtime.lm import LM
+from ..runtime.progress import Bar
 from ..runtime.secrets import redact
 from .candidate import Candidate
 from .history import History, Trial
@@ -35,11 +36,13 @@ ENOUGH = 10
 class Notes:
     """Scores by candidate and example, noted from any thread."""
 
-    def __init__(self, declared: Candidate) -> None:
+    def __init__(self, declared: Candidate, told: Callable[[float], None] = lambda best: None) -> None:
+        self._told = told
         self._lock = threading.Lock()
         self._scores: dict[Candidate, dict[bytes, float]] = {declared: {}}
         self._known: dict[Any, tuple[Any, Candidate]] = {}
         self._current = threading.local()
+        self._best = 0.0
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Notes:
         return self
@@ -58,7 +61,11 @@ class Notes:
         candidate = getattr(self._current, "candidate", None)
         if candidate is not None:
             with self._lock:
-                self._scores.setdefault(candidate, {})[_key(example)] = score
+                own = self._scores.setdefault(candidate, {})
+                own[_key(example)] = score
+                if len(own) >= ENOUGH:
+                    self._best = max(self._best, sum(own.values()) / len(own))
+            self._told(self._best)
 
     def snapshot(self) -> dict[Candidate, dict[bytes, float]]:
         """All scores so far."""
@@ -91,6 +98,7 @@ def run_dspy_optimizer(
     prompt_lm: LM,
     race: Race,
     seed: int = 0,
+    bar: Bar | None = None,
 ) -> Found:
     """Let DSPy's optimizer ``name`` search; it sees train and the dev rows that choose.
 
@@ -102,7 +110,14 @@ def run_dspy_optimizer(
     selection = Selection.of(len(task.dev), race.confirm, seed)
     valset = [task.dev[row] for row in selection.choose]
     declared = Candidate.of(task.program)
-    notes = Notes(declared)
+    ledger = lm.door.session.ledger
+
+    def told(best: float) -> None:
+        if bar is not None:
+            bar.advance()
+            bar.note(f"best {100 * best:.1f}; {ledger.status}")
+
+    notes = Notes(declared, told)
     student = Noting(task.program.deepcopy(), notes)
     given = {
         "metric": _metric(name, task, notes),
@@ -114,7 +129,10 @@ def run_dspy_optimizer(
     unknown = options.keys() - inspect.signature(kind.__init__).parameters.keys()
     if unknown:
         raise BadInput(f"dspy:{name} takes no option {', '.join(sorted(unknown))}; it takes: {_takes(kind)}")
-    optimizer = kind(**{**_accepted(kind.__init__, given), **options})
+    try:
+        optimizer = kind(**{**_accepted(kind.__init__, given), **options})
+    except Exception as error:
+        raise BadInput(f"dspy:{name} cannot be made: {_said(error)}; it takes: {_takes(kind)}") from error
     data = {
         "trainset": list(task.train),
         "valset": valset,
@@ -129,7 +147,9 @@ def run_dspy_optimizer(
         except BudgetExhausted:
             stopped = BUDGET
         except Exception as error:
-            stopped = f"dspy:{name} failed: {type(error).__name__}: {redact(str(error)).strip().splitlines()[0]}"
+            stopped = f"dspy:{name} failed: {_said(error)}"
+            if not any(notes.snapshot().values()):
+                raise BadInput(f"{stopped}, before it had scored anything; it takes: {_takes(kind)}") from error
     return _found(notes.snapshot(), declared, final, (valset, task.train), f"dspy:{name}", stopped)
 
 
@@ -211,6 +231,10 @@ def _accepted(function: Any, values: dict[str, Any]) -> dict[str, Any]:
 
 def _takes(kind: Any) -> str:
     return ", ".join(n for n in inspect.signature(kind.__init__).parameters if n not in ("self", "metric", "kwargs"))
+
+
+def _said(error: Exception) -> str:
+    return redact(f"{type(error).__name__}: {error}").strip(": \n").partition("\n")[0]
 
 
 def _key(example: dspy.Example) -> bytes:

@@ -117,7 +117,7 @@ def search(
             best, quiet = (best, quiet + 1) if leader.number == best else (leader.number, 0)
             if quiet >= race.patience:
                 plan.close()
-            _show(bar or Silent(), history, session, len(todo))
+            _show(bar or Silent(), history, session, len(todo), ahead=sum(plan.left) * len(rows), rows=len(rows))
     except BudgetExhausted:
         return _end(history, len(rows), BUDGET)
     return _end(history, len(rows), None)
@@ -131,6 +131,7 @@ def confirm(
     candidate: Candidate,
     *,
     seed: int = 0,
+    bar: Bar | None = None,
 ) -> tuple[Comparison | None, float | None]:
     """The gain of a candidate over the declared program on rows that had no part in choosing it, and its spread.
 
@@ -148,6 +149,9 @@ def confirm(
         except BudgetExhausted:
             break
         pairs += [(a.row, b.row) for a, b in zip(outcomes[: len(part)], outcomes[len(part) :], strict=True)]
+        if bar is not None:
+            bar.advance(len(outcomes))
+            bar.note(f"confirming the gain; {session.ledger.status}")
     scored = [(a.score, b.score) for a, b in pairs if a.score is not None and b.score is not None]
     if not scored:
         return None, None
@@ -220,8 +224,11 @@ def _end(history: History, rows: int, stopped: str | None) -> Found:
     return Found(history.change(best.number, decision="winner"), best, stopped)
 
 
-def _show(bar: Bar, history: History, session: Session, done: int) -> None:
+def _show(bar: Bar, history: History, session: Session, done: int, *, ahead: int, rows: int) -> None:
+    """Evaluations done of those that there may be at most; the most shrinks with every candidate that is dropped."""
     leader = history.leader()
-    left = ", ".join(f"{amount:,.4g} {name} left" for name, amount in session.ledger.left().items())
+    met = sum(trial.met for trial in history.trials)
+    bar.total(met + sum(rows - trial.met for trial in history.live) + ahead)
     bar.advance(done)
-    bar.note(f"best {100 * leader.mean:.1f} (trial {leader.number} of {len(history.trials)}) {left}")
+    best = f"best {100 * leader.mean:.1f} (trial {leader.number} of {len(history.trials)})"
+    bar.note(f"{best}; {session.ledger.status}")

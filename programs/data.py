@@ -23,10 +23,14 @@ def read_rows(path: Path | str) -> list[dict[str, Any]]:
     Raises:
         BadInput: for a file that is missing, of no known format, empty, or broken, with the line's number.
     """
-    path = Path(path).expanduser()
+    return [row for _, row in _numbered(Path(path).expanduser())]
+
+
+def _numbered(path: Path) -> list[tuple[str, dict[str, Any]]]:
+    """The rows of a data file, each with its place in it."""
     suffix = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
     if suffix == ".parquet":
-        rows = _parquet(path)
+        rows = [(f"row {number}", row) for number, row in enumerate(_parquet(path), 1)]
     elif suffix in (".jsonl", ".csv", ".tsv"):
         try:
             opened: Any = gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # noqa: SIM115
@@ -60,9 +64,11 @@ def read_examples(
     Raises:
         BadInput: for a broken file, or a row that lacks a field, with its line's number.
     """
-    rows = read_rows(path)
-    renamed = [{(rename or {}).get(name, name): value for name, value in row.items()} for row in rows[:limit]]
-    return make_examples(renamed, inputs=inputs, outputs=outputs, source=str(path))
+    made = []
+    for place, row in _numbered(Path(path).expanduser())[:limit]:
+        renamed = {(rename or {}).get(name, name): value for name, value in row.items()}
+        made.append(_example(renamed, inputs, outputs, f"{path}, {place}"))
+    return made
 
 
 def read_hub(
@@ -104,16 +110,17 @@ def make_examples(
     rows: Iterable[Mapping[str, Any]], *, inputs: Sequence[str], outputs: Sequence[str] = (), source: str = "rows"
 ) -> list[dspy.Example]:
     """Examples from rows, each checked for its fields."""
-    made = []
-    for number, row in enumerate(rows, 1):
-        for field in (*inputs, *outputs):
-            if field not in row:
-                raise BadInput(f"{source}, row {number}: no field {field!r}; it has: {', '.join(map(str, row))}")
-        made.append(dspy.Example(**row).with_inputs(*inputs))
-    return made
+    return [_example(row, inputs, outputs, f"{source}, row {number}") for number, row in enumerate(rows, 1)]
 
 
-def _jsonl(path: Path, file: IO[bytes]) -> list[dict[str, Any]]:
+def _example(row: Mapping[str, Any], inputs: Sequence[str], outputs: Sequence[str], place: str) -> dspy.Example:
+    for field in (*inputs, *outputs):
+        if field not in row:
+            raise BadInput(f"{place}: no field {field!r}; it has: {', '.join(map(str, row))}")
+    return dspy.Example(**row).with_inputs(*inputs)
+
+
+def _jsonl(path: Path, file: IO[bytes]) -> list[tuple[str, dict[str, Any]]]:
     rows = []
     for number, line in enumerate(file, 1):
         if not line.strip():
@@ -124,11 +131,11 @@ def _jsonl(path: Path, file: IO[bytes]) -> list[dict[str, Any]]:
             raise BadInput(f"{path}, line {number}: not JSON ({error})") from None
         if not isinstance(row, dict):
             raise BadInput(f"{path}, line {number}: expected a JSON object, got {line.decode(errors='replace')[:60]!r}")
-        rows.append(row)
+        rows.append((f"line {number}", row))
     return rows
 
 
-def _table(path: Path, file: IO[bytes], suffix: str) -> list[dict[str, Any]]:
+def _table(path: Path, file: IO[bytes], suffix: str) -> list[tuple[str, dict[str, Any]]]:
     try:
         text = file.read().decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -145,7 +152,7 @@ def _table(path: Path, file: IO[bytes], suffix: str) -> list[dict[str, Any]]:
                 continue
             if len(cells) != len(header):
                 raise BadInput(f"{path}, line {reader.line_num}: {len(cells)} cells under {len(header)} headings")
-            rows.append(dict(zip(header, cells, strict=True)))
+            rows.append((f"line {reader.line_num}", dict(zip(header, cells, strict=True))))
     except csv.Error as error:
         raise BadInput(f"{path}, line {reader.line_num}: {error}") from None
     return rows

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import dspy
 
-from ..runtime.errors import BadMetric
+from ..runtime.errors import BadMetric, failure
 from ..runtime.secrets import redact
 
 
@@ -43,10 +43,9 @@ def call(metric: Metric, example: dspy.Example, prediction: dspy.Prediction, pla
     """
     try:
         verdict: Any = metric(example, prediction)
-    except Exception as error:
-        said = redact(str(error)).strip().partition("\n")[0]
+    except (Exception, SystemExit) as error:
         raise BadMetric(
-            f"the metric {name_of(metric)} raised {type(error).__name__}: {said} on {place}; "
+            f"the metric {name_of(metric)} raised {redact(failure(error))} on {place}; "
             "it must return a number in [0, 1] for any prediction"
         ) from error
     feedback = ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import dspy
@@ -54,6 +54,9 @@ def _counts(sizes: Mapping[str, int | float], total: int) -> dict[str, int]:
     """Whole numbers; fractions are rounded as they add up, so that together they are never more than their sum."""
     counts, share, taken = {}, 0.0, 0
     for name, size in sizes.items():
+        count = isinstance(size, int) and not isinstance(size, bool)
+        if not count and not (isinstance(size, float) and 0 < size <= 1):
+            raise BadInput(f"{name}={size!r}: expected a number of examples, or a fraction of them between 0 and 1")
         if isinstance(size, float):
             share += size
             counts[name] = round(share * total) - taken
@@ -71,6 +74,9 @@ def overlaps(splits: Mapping[str, Sequence[dspy.Example]]) -> list[str]:
     for name, examples in splits.items():
         for index, example in enumerate(examples):
             if (mark := example.get("id")) is not None:
+                if not isinstance(mark, Hashable):
+                    problems.append(f"{name}[{index}]: the id {mark!r} is no text or number")
+                    continue
                 if mark in ids:
                     other, place = ids[mark]
                     problems.append(f"the id {mark!r} stands twice: {other}[{place}] and {name}[{index}]")

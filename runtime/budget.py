@@ -86,6 +86,17 @@ class Budget:
         return ", ".join(f"{value:,} {names[name]}" for name, value in self.caps().items()) or "no cap"
 
 
+def budget_of(given: Budget | None) -> Budget:
+    """The budget that a public call was given; none is one without caps.
+
+    Raises:
+        BadInput: for anything else.
+    """
+    if given is None or isinstance(given, Budget):
+        return given or Budget()
+    raise BadInput(f"budget={given!r}: expected a dstill.Budget, e.g. Budget(usd=2) or Budget(calls=1000)")
+
+
 @dataclass(slots=True)
 class Reservation:
     """Room held for one call until it is settled. Owned by the caller that made it."""
@@ -147,6 +158,14 @@ class Ledger:
         amounts: dict[str, float] = {"calls": used.calls, "tokens": used.tokens, "usd": used.usd}
         amounts["seconds"] = self.elapsed
         return {name: cap - amounts[name] for name, cap in self.budget.caps().items()}
+
+    @property
+    def status(self) -> str:
+        """What is spent, and what is left of every cap, for people."""
+        spent, left = self._spent, self.left()
+        parts = [f"{spent.calls:,} calls", *([f"${spent.usd:,.4g}"] if spent.pico else [])]
+        rest = [f"${a:,.4g}" if name == "usd" else f"{max(0, a):,.0f} {name}" for name, a in left.items()]
+        return f"{', '.join(parts)} spent{'; left: ' + ', '.join(rest) if rest else ''}"
 
     def reserve(self, bound: Cost) -> Reservation:
         """Hold room for a call that costs at most ``bound``; waits while calls under way may yet free some.

@@ -10,6 +10,7 @@ Two families, kept apart on purpose:
 
 from __future__ import annotations
 
+import traceback
 from typing import ClassVar
 
 
@@ -71,3 +72,11 @@ class BadMetric(Stop):
     """A metric that raises, or returns something that is no score."""
 
     exit_code = 2
+
+
+def failure(error: BaseException) -> str:
+    """An error of somebody else's code in a line: its type, what it says, and the line that raised it."""
+    said = str(error).strip().partition("\n")[0]
+    last = traceback.extract_tb(error.__traceback__)[-1:]
+    place = f" ({last[0].filename}, line {last[0].lineno})" if last and not isinstance(error, SyntaxError) else ""
+    return f"{type(error).__name__}{': ' if said else ''}{said}{place}"

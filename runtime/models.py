@@ -40,6 +40,8 @@ def engine_for(model: str, *, base_url: str | None = None, **options: Any) -> En
         BadInput: for a name of no known form, or an option that this kind of model does not take.
         ModelUnavailable: for a local model that is not there.
     """
+    if not isinstance(model, str) or not model.strip() or model.endswith(("/", ":")):
+        raise BadInput(f"model {model!r} is no name; expected: {FORMS}")
     if options.get("prices") is not None:
         options["prices"] = tuple(options["prices"])
     if base_url is not None:
@@ -93,6 +95,15 @@ def lm_for(model: Model, session: Session | None = None, **settings: Any) -> LM:
     if isinstance(model, Engine):
         return LM(model, session, **settings)
     raise BadInput(f"lm={model!r}: expected a model's name ({FORMS}), a dspy.LM, or an engine")
+
+
+def adopt(program: dspy.Module, session: Session | None) -> dspy.Module:
+    """A copy of a program whose predictors' own models, where they have any, are called on behalf of a session."""
+    own = {name: lm_for(p.lm, session) for name, p in program.named_predictors() if p.lm is not None}
+    made = program.deepcopy()
+    for name, predictor in made.named_predictors():
+        predictor.lm = own.get(name)
+    return made
 
 
 _OPTIONS = ("base_url", "timeout", "prices", "dtype", "batch")

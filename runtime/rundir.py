@@ -1,6 +1,7 @@
 """Run directories: what a run wrote, in files that plain tools can read, with a manifest that vouches for them.
 
 The manifest is written last. A directory without one is a run that has not ended; doing it again completes it.
+A run within a run has a manifest of its own, which the outer one vouches for; runs that are added later are let be.
 """
 
 from __future__ import annotations
@@ -127,7 +128,8 @@ class RunDir:
         manifest.unlink(missing_ok=True)
         if other:
             for name in _files(self.path):
-                (self.path / name).unlink()
+                if not name.endswith(f"/{MANIFEST}"):
+                    (self.path / name).unlink()
         self.write("config.json", ours)
 
 
@@ -185,7 +187,8 @@ def verify(path: Path) -> list[str]:
             problems.append(f"{file} is missing")
         elif file_digest(file) != expected:
             problems.append(f"{file} has changed since the run ended")
-    problems += [f"{path / name} is not in the manifest" for name in _files(path) if name not in files]
+    added = [name for name in _files(path) if name not in files and not name.endswith(f"/{MANIFEST}")]
+    problems += [f"{path / name} is not in the manifest" for name in added]
     return problems
 
 
@@ -217,7 +220,10 @@ def _git(*words: str) -> str:
 def _files(path: Path) -> list[str]:
     found = []
     for folder, names, files in os.walk(path):
-        names[:] = sorted(n for n in names if not n.startswith(_HIDDEN) and not (Path(folder) / n / MANIFEST).exists())
+        names[:] = sorted(n for n in names if not n.startswith(_HIDDEN))
+        inner = [name for name in names if (Path(folder) / name / MANIFEST).exists()]
+        names[:] = [name for name in names if name not in inner]
+        files += [f"{name}/{MANIFEST}" for name in inner]
         for file in files:
             name = (Path(folder) / file).relative_to(path).as_posix()
             if not file.startswith(".") and not file.endswith((".tmp", ".part")) and name != MANIFEST:

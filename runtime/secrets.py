@@ -9,8 +9,19 @@ _NAMES = re.compile(r"(API_?KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS?)$", re.IGNORE
 _SHAPES = re.compile(r"\b(?:sk|pk|rk|hf|gsk|xai|key|AIza)[-_][A-Za-z0-9_\-]{12,}|(?<=Bearer )\S{8,}")
 
 
+_known: set[str] = set()
+
+
+def remember(key: object) -> None:
+    """A credential that was given in code: no message or journal may show it, whatever a server says."""
+    if isinstance(key, str) and len(key) >= 6:
+        _known.add(key)
+
+
 def redact(text: str) -> str:
-    """``text`` without the values of credential variables of the environment and without what looks like a key."""
+    """``text`` without credential variables of the environment, remembered keys, and what looks like a key."""
+    for key in _known:
+        text = text.replace(key, "[key]")
     for name, value in os.environ.items():
         if len(value) >= 6 and _NAMES.search(name) and value in text:
             text = text.replace(value, f"[{name}]")

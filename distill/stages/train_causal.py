@@ -34,6 +34,11 @@ class Lora:
     alpha: int = 32
     dropout: float = 0.05
 
+    def __post_init__(self) -> None:
+        if self.rank < 1 or self.alpha < 1 or not 0 <= self.dropout < 1:
+            expected = "rank and alpha of 1 or more, dropout of 0 or more and below 1"
+            raise BadInput(f"Lora(rank={self.rank}, alpha={self.alpha}, dropout={self.dropout}): expected {expected}")
+
 
 @dataclass(frozen=True)
 class TrainCausal:

@@ -10,6 +10,7 @@ from typing import Protocol, runtime_checkable
 
 import dspy
 
+from ...eval.evaluate import check_answers
 from ...eval.rows import as_json
 from ...eval.runner import Job, Runner
 from ...runtime.lm import LM
@@ -100,6 +101,11 @@ class Ground:
                 if id(predictor) in names
             ]
         return found
+
+    def check_answers(self, rows: int = 8) -> None:
+        """Raises BadInput if the declared program brings no readable answer on the first training examples."""
+        jobs = [Job(self.program, example, place, "train") for place, example in enumerate(self.train[:rows])]
+        check_answers("the program", [outcome.row for outcome in self.runner.run(jobs)])
 
 
 def without(candidate: Candidate, example: dspy.Example) -> Candidate:

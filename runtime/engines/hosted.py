@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import dspy
 from dspy import lm15
@@ -14,6 +14,7 @@ from ..budget import PICO, Cost, per_token
 from ..errors import BadInput
 from ..internals import ask_provider, is_reasoning_model, listing, price
 from ..journal import Identity
+from ..secrets import remember
 from ..wire import Request, Response
 from .base import Priced
 
@@ -39,7 +40,7 @@ class HostedEngine(Priced):
     environment is called with a placeholder, as local servers expect.
 
     Raises:
-        BadInput: for a base URL that is no http(s) URL.
+        BadInput: for a base URL that is no http(s) URL, or a timeout or a price that makes no sense.
     """
 
     concurrency = 32
@@ -52,6 +53,8 @@ class HostedEngine(Priced):
         timeout: float = DEFAULT_TIMEOUT,
         prices: tuple[float, float] | None = None,
     ) -> None:
+        if not 0 < timeout < math.inf:
+            raise BadInput(f"timeout={timeout!r}: expected seconds, more than 0")
         options: dict[str, Any] = {"timeout": timeout}
         wire_name = model
         if base_url is not None:
@@ -70,6 +73,7 @@ class HostedEngine(Priced):
         Priced.__init__(self)
         self.name, self._lm = name, lm
         self.base_url: str | None = lm.kwargs.get("api_base") or lm.kwargs.get("base_url")
+        remember(lm.kwargs.get("api_key"))
         self._listing = listing(lm)
         if is_reasoning_model(lm.model):
             self.max_tokens = None
@@ -126,6 +130,7 @@ class HostedEngine(Priced):
 
 def _checked(url: str) -> str:
     parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.netloc or parts.username or parts.password:
-        raise BadInput(f"base_url {url!r}: expected http(s)://host[:port]/path without credentials")
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.username or parts.password or parts.query:
+        shown = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+        raise BadInput(f"base_url {shown!r}: expected http(s)://host[:port]/path, without credentials or a query")
     return url.rstrip("/")

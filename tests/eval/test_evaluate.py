@@ -14,7 +14,7 @@ import pytest
 from dspy.lm15 import ContextLengthError, RateLimitError, ServerError
 from dstill.eval import Report, compare, evaluate, evaluate_on, leaderboard
 from dstill.programs import Score
-from dstill.runtime import LM, BadInput, Budget, BudgetExhausted, RunDir, ScriptedEngine, Session
+from dstill.runtime import LM, BadInput, Budget, BudgetExhausted, Damaged, RunDir, ScriptedEngine, Session
 from dstill.runtime.errors import BadMetric
 from dstill.runtime.fields import render_fields
 from dstill.runtime.retry import Retry
@@ -215,10 +215,30 @@ def test_a_report_is_saved_and_loaded(tmp_path: Path) -> None:
     task = fakes.task()
     with RunDir(tmp_path / "r", kind="eval", config={}) as run:
         report = evaluate_on(task, task.program, lm=fakes.painter(), run=run, name="mine")
+        with pytest.raises(BadInput, match="has not ended"):
+            Report.load(tmp_path / "r")
+        run.finish()
     assert Report.load(tmp_path / "r") == report
     assert not (tmp_path / "r" / "rows.jsonl.part").exists()
     with pytest.raises(BadInput, match="no report"):
         Report.load(tmp_path)
+    rows = tmp_path / "r" / "rows.jsonl"
+    rows.write_bytes(rows.read_bytes().replace(b"0.0", b"1.0", 1))
+    with pytest.raises(Damaged, match="rows.jsonl has changed"):
+        Report.load(tmp_path / "r")
+
+
+@pytest.mark.parametrize("concurrency", ["4", 0, -1, 2.5])
+def test_a_concurrency_that_is_none(concurrency: Any) -> None:
+    task = fakes.task()
+    with pytest.raises(BadInput, match=f"concurrency={concurrency!r}: expected a whole number"):
+        evaluate_on(task, task.program, lm=fakes.painter(), concurrency=concurrency)
+
+
+def test_rows_that_cannot_be_written(tmp_path: Path) -> None:
+    task = fakes.task()
+    with pytest.raises(BadInput, match="cannot write rows to .*nowhere"):
+        evaluate(task.program, task.dev, task.metric, fakes.painter(), rows=tmp_path / "nowhere" / "rows.jsonl")
 
 
 def test_a_report_of_equal_runs_has_equal_bytes_whatever_the_times(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import orjson
 import pytest
 import tests_support
 import tiny_models
-from dstill.runtime.errors import BadInput, CassetteMiss
+from dstill.runtime.errors import BadInput, CassetteMiss, ModelUnavailable
 from dstill.runtime.rundir import verify
 
 import dstill
@@ -64,6 +64,18 @@ def test_a_good_recipe() -> None:
         ('recipe = "sft"', 'teacher = "none"', "teacher = 'none'; expected one of: zero, raced"),
         ('recipe = "sft"', 'stages = [{ stage = "x" }]', r"stage 1: stage = 'x'; expected one of: collect"),
         ('[[compile]]\nname = "raced"', '[eval]\nsplit = "tset"\n[[compile]]\nname = "raced"', "eval.split = 'tset'"),
+        ('name = "demo"', 'name = "../demo"', "name = '../demo'; expected 1 to 100 printable signs"),
+        ('name = "demo"', 'name = ".."', r"name = '\.\.'; expected"),
+        ('name = "demo"', 'name = "demo"\nseed = -1', "seed = -1: input should be greater than or equal to 0"),
+        ('name = "demo"', 'name = "demo"\nconcurrency = 0', "concurrency = 0: input should be greater"),
+        ('name = "raced"', 'name = "eval-zero"', "'zero' and 'eval-zero'; each needs a name, and a folder eval-zero"),
+        ('name = "raced"', 'name = "ze/ro"', "name = 'ze/ro'; expected"),
+        ('recipe = "sft"', "margin = 1.5", "margin = 1.5; expected a share of the score"),
+        ('recipe = "sft"', 'recipe = "sft"\nstages = [{ stage = "gate" }]', "both recipe and stages are given"),
+        ('recipe = "sft"', 'stages = [{ stage = ["gate"] }]', r"stage 1: stage = \['gate'\]; expected one of"),
+        ("epochs = 2", "lr = nan", r"lr=nan\): expected a number, more than 0"),
+        ("epochs = 2", "lora = -1", r"Lora\(rank=-1.*expected rank and alpha of 1 or more"),
+        ('"embedded:small"', '"embedded:huge"', r"distill\[0\] \(small\).*embedded:huge"),
         ('[[compile]]\nname = "raced"', '[eval]\nbaseline = "x"\n[[compile]]\nname = "raced"', "eval.baseline = 'x'"),
     ],
 )
@@ -71,9 +83,19 @@ def test_what_is_wrong_is_said_with_its_place(tmp_path: Path, old: str, new: str
     assert old in GOOD
     path = tmp_path / "bad.toml"
     path.write_text(GOOD.replace(old, new))
-    with pytest.raises(BadInput, match=said) as error:
+    with pytest.raises((BadInput, ModelUnavailable), match=said) as error:
         read_recipe(path)
     assert str(path) in str(error.value)
+
+
+def test_a_recipe_with_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / "bom.toml").write_text(GOOD, "utf-8-sig")
+    assert read_recipe(tmp_path / "bom.toml").name == "demo"
+
+
+def test_what_is_no_recipe_at_all() -> None:
+    with pytest.raises(BadInput, match=r"run\(recipe=None\): expected a TOML file's path"):
+        dstill.run(None)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ import pytest
 from dstill.eval import evaluate_on
 from dstill.optimizers import Candidate, Dspy, FewShot, Race, compile, load_program, optimizer_of
 from dstill.optimizers.estimate import estimate
-from dstill.runtime import BadInput, Budget, Damaged, ScriptedEngine
+from dstill.runtime import LM, BadInput, Budget, Damaged, ScriptedEngine
 from dstill.runtime.rundir import verify
 
 SMALL = Race(candidates=10, width=4, block=8, pool=16, instructions=2)
@@ -119,17 +119,57 @@ def test_dspys_optimizers_run_and_are_confirmed(tmp_path: Path, name: str, capfd
 
 
 def test_an_optimizer_of_dspy_that_breaks_is_salvaged(tmp_path: Path) -> None:
-    calls = [0]
+    asked: list[bool] = []
 
     def script(request: Any) -> Any:
-        calls[0] += 1
         from dstill.runtime.fields import render_fields
 
-        return render_fields({"colour": "red"}) if calls[0] < 200 and "`colour`" in str(request.system) else "???"
+        if "`colour`" in str(request.system):
+            return render_fields({"colour": "red"})
+        asked.append(True)
+        if len(asked) > 12:
+            return "???"
+        return render_fields({"proposed_instruction": "Look.", "proposed_prefix_for_output_field": "It is"})
 
     made = compile(fakes.task(), ScriptedEngine(script, repeatable=True), "dspy:COPRO", run=tmp_path / "r")
     assert made.evidence is not None
-    assert "COPRO failed" in str(made.evidence.stopped)
+    assert "COPRO failed: AdapterParseError" in str(made.evidence.stopped)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "said"),
+    [
+        ("KNNFewShot", {}, "dspy:KNNFewShot cannot be made: TypeError.*vectorizer"),
+        ("MIPROv2", {"auto": "wild"}, "dspy:MIPROv2 .*'?wild'?"),
+        ("MIPROv2", {"autp": "light"}, "takes no option autp; it takes: .*auto"),
+    ],
+)
+def test_an_optimizer_of_dspy_that_cannot_begin(tmp_path: Path, name: str, options: dict[str, Any], said: str) -> None:
+    with pytest.raises(BadInput, match=said):
+        compile(fakes.task(), fakes.painter(), Dspy(name, options), run=tmp_path / "r")
+
+
+def test_bootstrapping_from_a_model_that_nobody_can_read(tmp_path: Path) -> None:
+    mumbling = ScriptedEngine(lambda request: "mmh", repeatable=True)
+    with pytest.raises(BadInput, match="answers in no form that the adapter can read"):
+        compile(fakes.task(), mumbling, "bootstrap", run=tmp_path / "r")
+
+
+@pytest.mark.parametrize("optimizer", ["race", "bootstrap", "dspy:BootstrapFewShotWithRandomSearch"])
+def test_a_predictor_with_a_model_of_its_own_is_under_the_budget_too(tmp_path: Path, optimizer: str) -> None:
+    own, other = fakes.painter(name="own"), fakes.painter(name="other")
+    program = dspy.Predict(fakes.Paint)
+    program.lm = LM(own)
+    made = compile(fakes.task(program=program), other, optimizer, Budget(calls=20), run=tmp_path / "r")
+    assert made.evidence is not None
+    assert 0 < own.calls + other.calls <= 20  # some of DSPy's optimizers forget a predictor's model
+    assert own.calls > 0 or optimizer.startswith("dspy:")
+    assert program.lm.door.session.ledger.spent.calls == 0
+
+
+def test_a_budget_that_is_none(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="expected a dstill.Budget"):
+        compile(fakes.task(), fakes.painter(), budget={"calls": 3}, run=tmp_path / "r")  # type: ignore[arg-type]
 
 
 def test_no_effect_is_reported_as_none(tmp_path: Path) -> None:
@@ -272,8 +312,11 @@ def test_what_is_saved_loads_into_dstill_and_into_plain_dspy(tmp_path: Path) -> 
     with pytest.raises(BadInput, match="no program"):
         load_program(tmp_path, task.program)
     (tmp_path / "r" / "program.json").write_text("{}")
-    with pytest.raises(Damaged, match="no saved program"):
+    with pytest.raises(Damaged, match=r"program.json has changed since the run ended"):
         load_program(tmp_path / "r", task.program)
+    (tmp_path / "alone.json").write_text("{}")
+    with pytest.raises(Damaged, match="no saved program"):
+        load_program(tmp_path / "alone.json", task.program)
 
 
 def test_a_frozen_part_is_kept_and_saved(tmp_path: Path) -> None:

@@ -25,7 +25,8 @@ from dstill.runtime import (
 )
 from dstill.runtime import cassette as cassettes
 from dstill.runtime.atomic import write_json, writing
-from dstill.runtime.rundir import read_manifest, verify
+from dstill.runtime.home import run_folder
+from dstill.runtime.rundir import check_files, read_manifest, verify
 
 
 def finished(path: Path, **config: Any) -> Path:
@@ -86,9 +87,62 @@ def test_a_directory_belongs_to_one_configuration(tmp_path: Path) -> None:
         RunDir(path, kind="test", config={"seed": 1})
     assert (path / "report.json").read_bytes() == before
     assert verify(path) == []
+    with pytest.raises(BadInput, match="a run of another kind"):
+        RunDir(path, kind="other", config={"seed": 0}, replace=True)
+    assert verify(path) == []
     RunDir(path, kind="test", config={"seed": 1}, replace=True).close()
+    assert [p.name for p in path.iterdir() if not p.name.startswith(".")] == ["config.json"]
     finished(tmp_path / "again")
     finished(tmp_path / "again")
+
+
+@pytest.mark.parametrize("content", [b"[]", b"{}", b'{"format": "1", "kind": "test", "files": {}}', b"{"])
+def test_a_manifest_that_is_none(tmp_path: Path, content: bytes) -> None:
+    path = finished(tmp_path / "r")
+    (path / "manifest.json").write_bytes(content)
+    with pytest.raises(Damaged, match="manifest"):
+        verify(path)
+
+
+def test_files_are_checked_before_they_are_used(tmp_path: Path) -> None:
+    path = finished(tmp_path / "r")
+    check_files(path, "report.json", "rows.jsonl", "of-another-kind-of-run.json")
+    (path / "report.json").write_bytes(b"{}")
+    check_files(path, "rows.jsonl")
+    with pytest.raises(Damaged, match="report.json has changed"):
+        check_files(path, "report.json")
+    (path / "rows.jsonl").unlink()
+    with pytest.raises(Damaged, match="rows.jsonl"):
+        check_files(path, "rows.jsonl")
+    (path / "manifest.json").unlink()
+    with pytest.raises(BadInput, match="has not ended"):
+        check_files(path)
+    check_files(tmp_path, "anything")
+
+
+def test_a_run_vouches_for_the_runs_in_it_but_not_for_later_ones(tmp_path: Path) -> None:
+    with RunDir(tmp_path / "r", kind="test", config={}) as run:
+        inner = finished(tmp_path / "r" / "inner")
+        run.finish()
+    finished(tmp_path / "r" / "later")
+    assert verify(tmp_path / "r") == []
+    (inner / "manifest.json").unlink()
+    assert "inner/manifest.json is missing" in verify(tmp_path / "r")[0]
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/..", "a\tb", "x" * 101])
+def test_names_that_are_no_folder_of_their_own(name: str) -> None:
+    with pytest.raises(BadInput, match="expected a name"):
+        run_folder(name, "work", {})
+
+
+def test_where_runs_lie(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DSTILL_RUNS", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert run_folder("mine", "work", {}) == tmp_path / "mine"
+    assert run_folder("some/where", "work", {}) == Path("some/where")
+    assert run_folder("~/mine", "work", {}) == tmp_path / "home" / "mine"
+    assert run_folder(None, "a task/of mine", {}).name.startswith("a-task-of-mine-")
 
 
 def test_two_processes_on_one_directory(tmp_path: Path) -> None:
