@@ -62,7 +62,7 @@ def ours(count: int, concurrency: int, work: Path) -> float:
         time.sleep(SLEEP)
         return ANSWER
 
-    engine = ScriptedEngine(answer, name="sleeping", repeatable=True, concurrency=concurrency)
+    engine = ScriptedEngine(answer, name="sleeping", repeatable=True)
     with tempfile.TemporaryDirectory(dir=work) as folder:
         session = Session(Journal(Path(folder) / "journal.sqlite"))
         rows = examples(count)
