@@ -79,16 +79,7 @@ def train(
     import torch
 
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-    groups: list[dict[str, Any]] = [
-        {
-            "params": [p for name, p in named if (p.ndim > 1) == matrix and (name in fresh) == new],
-            "weight_decay": how.weight_decay if matrix else 0.0,
-            "times": how.new if new else 1.0,
-        }
-        for matrix in (True, False)
-        for new in (False, True)
-    ]
-    optimizer = torch.optim.AdamW(groups, lr=how.lr, betas=(0.9, 0.98), foreach=False)
+    optimizer = torch.optim.AdamW(_groups(named, how, fresh), lr=how.lr, betas=(0.9, 0.98), foreach=False)
 
     per_epoch = math.ceil(len(lengths) / how.batch)
     steps = max(1, round(how.epochs * per_epoch))
@@ -123,6 +114,19 @@ def train(
             save_checkpoint(folder, step + 1, log, named, optimizer)
     model.eval()
     return log
+
+
+def _groups(named: Sequence[tuple[str, Any]], how: Training, fresh: Collection[str]) -> list[dict[str, Any]]:
+    """Parameters by whether they are decayed and by their learning rate."""
+    return [
+        {
+            "params": [p for name, p in named if (p.ndim > 1) == matrix and (name in fresh) == new],
+            "weight_decay": how.weight_decay if matrix else 0.0,
+            "times": how.new if new else 1.0,
+        }
+        for matrix in (True, False)
+        for new in (False, True)
+    ]
 
 
 def _order(lengths: Sequence[int], batch: int, seed: int, epoch: int) -> list[list[int]]:

@@ -124,15 +124,7 @@ def run_dspy_optimizer(
         "prompt_model": prompt_lm, "reflection_lm": prompt_lm, "task_model": lm,
         "num_threads": runner.concurrency, "seed": seed, "max_errors": 10**9,
     }  # fmt: skip
-    if name == "GEPA" and not {"auto", "max_full_evals", "max_metric_calls"} & options.keys():
-        given["auto"] = "light"
-    unknown = options.keys() - inspect.signature(kind.__init__).parameters.keys()
-    if unknown:
-        raise BadInput(f"dspy:{name} takes no option {', '.join(sorted(unknown))}; it takes: {_takes(kind)}")
-    try:
-        optimizer = kind(**{**_accepted(kind.__init__, given), **options})
-    except Exception as error:
-        raise BadInput(f"dspy:{name} cannot be made: {_said(error)}; it takes: {_takes(kind)}") from error
+    optimizer = _make(name, kind, given, options)
     data = {
         "trainset": list(task.train),
         "valset": valset,
@@ -151,6 +143,19 @@ def run_dspy_optimizer(
             if not any(notes.snapshot().values()):
                 raise BadInput(f"{stopped}, before it had scored anything; it takes: {_takes(kind)}") from error
     return _found(notes.snapshot(), declared, final, (valset, task.train), f"dspy:{name}", stopped)
+
+
+def _make(name: str, kind: Any, given: dict[str, Any], options: dict[str, Any]) -> Any:
+    """The optimizer, given those of our arguments that it takes, and the user's options."""
+    if name == "GEPA" and not {"auto", "max_full_evals", "max_metric_calls"} & options.keys():
+        given = {**given, "auto": "light"}
+    unknown = options.keys() - inspect.signature(kind.__init__).parameters.keys()
+    if unknown:
+        raise BadInput(f"dspy:{name} takes no option {', '.join(sorted(unknown))}; it takes: {_takes(kind)}")
+    try:
+        return kind(**{**_accepted(kind.__init__, given), **options})
+    except Exception as error:
+        raise BadInput(f"dspy:{name} cannot be made: {_said(error)}; it takes: {_takes(kind)}") from error
 
 
 def optimizer_class(name: str) -> Any:
