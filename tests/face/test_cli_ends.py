@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +16,21 @@ import tests_support
 from commands import SUPPORT, recipe, start, wait_for
 
 
-def slowly(handler: Any, body: dict[str, Any]) -> None:
-    time.sleep(0.1)
-    fakes.painting(handler, body)
-
-
 def test_ctrl_c_keeps_what_is_paid_for(server: tests_support.OpenAIServer, tmp_path: Path) -> None:
-    server.script = [slowly]
+    go = threading.Event()
+
+    def held(handler: Any, body: dict[str, Any]) -> None:
+        if len(server.requests) > 40:
+            go.wait(60)
+        fakes.painting(handler, body)
+
+    server.script = [held]
     words = ("run", str(recipe(tmp_path, server.url, tail=["[eval]", 'split = "dev"'])))
     with start(tmp_path, *words) as first:
         wait_for(lambda: len(server.requests) > 40)
         first.send_signal(signal.SIGINT)
         _, err = first.communicate(timeout=60)
+        go.set()
     assert first.returncode == 130
     assert "interrupted; run the same command again" in err
     assert "Traceback" not in err

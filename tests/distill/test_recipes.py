@@ -1,0 +1,70 @@
+"""Recipes by name, from tables and as values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from dstill.distill import (
+    Collect,
+    Gate,
+    Lora,
+    TrainCausal,
+    TrainEncoder,
+    Training,
+    recipe_from_tables,
+    recipe_of,
+)
+from dstill.runtime import (
+    BadInput,
+)
+
+import dstill
+
+
+def test_a_recipe_from_tables() -> None:
+    made = recipe_from_tables(
+        "own",
+        [
+            {"stage": "collect", "keep": "weighted"},
+            {"stage": "train-causal", "objective": "label", "epochs": 2, "lora": 8, "lr": 1e-4},
+            {"stage": "gate"},
+        ],
+    )
+    assert made.stages == (
+        Collect(keep="weighted"),
+        TrainCausal(objective="label", training=Training(epochs=2.0, batch=16, lr=1e-4), lora=Lora(8, 16)),
+        Gate(),
+    )
+
+
+@pytest.mark.parametrize(
+    ("tables", "words"),
+    [
+        ([{"stage": "colect"}], "stage 1: stage = 'colect'; expected one of: collect, gold"),
+        ([{"stage": "gate"}, {"stage": "collect", "keep": "some"}], "stage 2: keep = 'some'; expected one of: passing"),
+        ([{"stage": "train-encoder", "epochs": "three"}], "epochs = 'three'; expected a number"),
+        ([{"stage": "train-encoder", "soft": 1}], "soft = 1; expected true or false"),
+        ([{"stage": "train-causal", "lora": "big"}], "lora = 'big'; expected a whole number"),
+        ([{"stage": "filter", "epochs": 3}], "filter takes no setting 'epochs'"),
+        ([], "one or more"),
+    ],
+)
+def test_a_recipe_that_is_wrong_says_where(tables: Any, words: str) -> None:
+    with pytest.raises(BadInput, match=words):
+        recipe_from_tables("own", tables)
+
+
+def test_a_setting_goes_to_the_stage_that_has_it() -> None:
+    made = recipe_of("labels", epochs=7, samples=3, smoothing=0.1)
+    assert made.stages[0] == Collect(samples=3)
+    assert isinstance(made.stages[2], TrainEncoder)
+    assert (made.stages[2].training.epochs, made.stages[2].smoothing) == (7.0, 0.1)
+    with pytest.raises(BadInput, match="takes no setting 'epoch'; it takes: .*epochs"):
+        recipe_of("labels", epoch=7)
+
+
+def test_the_room_is_a_function_too() -> None:
+    assert callable(dstill.distill)
+    with pytest.raises(BadInput, match="expected what compile returned"):
+        dstill.distill(None, None, "x")  # type: ignore[arg-type]

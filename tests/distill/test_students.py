@@ -1,0 +1,150 @@
+"""Students: engines under their contract, which answer the predictor that they were trained for."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any, Literal
+
+import dspy
+import fakes
+import pytest
+from contracts import EngineContract
+from dstill.distill import (
+    DistillState,
+    Gold,
+    TrainCausal,
+    TrainEncoder,
+    student_engine,
+)
+from dstill.distill.formats import Format
+from dstill.distill.students import read_student
+from dstill.runtime import (
+    LM,
+    BadInput,
+    Budget,
+    Cost,
+    Damaged,
+    Engine,
+    Session,
+)
+from dstill.runtime.wire import request_of_chat
+from students import FAST, state
+
+
+class StudentContract(EngineContract):
+    """Students are engines that answer one predictor's prompt; subclasses say how one is trained."""
+
+    @pytest.fixture(autouse=True)
+    def _bases(self, bases: dict[str, str]) -> None:
+        self.bases = bases
+
+    def trained(self, folder: Path) -> DistillState:
+        raise NotImplementedError
+
+    def make(self, folder: Path) -> Engine:
+        made = folder / "run" / "students" / "self"
+        return student_engine(made if made.exists() else self.trained(folder).students["self"])
+
+    def asked(self, **config: Any) -> Any:
+        chat = dspy.ChatAdapter().format(fakes.Paint, [], {"text": "thing number 7"})
+        return request_of_chat("m", chat, self.config(**config))
+
+    def test_its_calls_are_free(self, tmp_path: Path) -> None:
+        engine, session = self.make(tmp_path), Session(budget=Budget(calls=0, tokens=0))
+        LM(engine, session).door.complete(self.asked())
+        assert session.ledger.spent == Cost()
+        engine.close()
+
+
+class TestCausalStudent(StudentContract):
+    def trained(self, folder: Path) -> DistillState:
+        return TrainCausal(training=FAST).run(Gold().run(state(folder, self.bases["causal"])))
+
+
+class TestEncoderStudent(StudentContract):
+    def trained(self, folder: Path) -> DistillState:
+        return TrainEncoder(training=FAST).run(Gold().run(state(folder, self.bases["encoder"])))
+
+
+class TestMeanStudent(StudentContract):
+    def trained(self, folder: Path) -> DistillState:
+        stage = TrainEncoder(training=FAST, pooling="mean")
+        return stage.run(Gold().run(state(folder, self.bases["encoder"])))
+
+
+def test_a_sentence_encoder_is_read_by_the_mean_of_its_tokens(tmp_path: Path, bases: dict[str, str]) -> None:
+    import torch
+    from dstill.distill.pooling import MeanClassifier, with_saved_head
+    from transformers import AutoModel, AutoModelForSequenceClassification
+
+    base = tmp_path / "sentences"
+    shutil.copytree(bases["encoder"], base)
+    (base / "1_Pooling").mkdir()
+    (base / "1_Pooling" / "config.json").write_text('{"pooling_mode_mean_tokens": true}')
+    after = TrainEncoder(training=FAST).run(Gold().run(state(tmp_path, str(base))))
+    student = after.students["self"]
+    assert json.loads((student / "student.json").read_text())["facts"]["pooling"] == "mean"
+
+    model = with_saved_head(AutoModel.from_pretrained(student), student)
+    ids, mask = torch.tensor([[5, 6, 7, 8, 0, 0]]), torch.tensor([[1, 1, 1, 1, 0, 0]])
+    hidden = model.encoder(input_ids=ids[:, :4]).last_hidden_state[0]
+    expected = model.head(hidden.mean(0))
+    assert torch.allclose(model(ids, mask).logits[0], expected, atol=1e-5)
+    (student / "head.safetensors").write_bytes(b"")
+    with pytest.raises(Damaged, match="head.safetensors"):
+        with_saved_head(AutoModel.from_pretrained(student), student)
+
+    plain = TrainEncoder(training=FAST).run(Gold().run(state(tmp_path / "plain", bases["encoder"])))
+    assert AutoModelForSequenceClassification.from_pretrained(plain.students["self"]).config.num_labels == 4
+    assert not isinstance(model.encoder, MeanClassifier)
+
+
+@pytest.mark.parametrize("style", ["chat", "bare"])
+@pytest.mark.parametrize("adapter", ["chat", "json"])
+def test_a_students_answer_is_read_by_the_programs_adapter(style: Any, adapter: str) -> None:
+    signature = dspy.Signature("a, b -> reasoning, label: Literal['x', 'y']", custom_types={"Literal": Literal})
+    form = Format.of(signature, outputs=["label"], style=style, adapter=adapter)
+    outputs = {"reasoning": "long story", "label": "x"}
+    answer = form.answer(outputs)
+    assert "long story" not in answer
+    reader = dspy.ChatAdapter() if adapter == "chat" else dspy.JSONAdapter()
+    assert reader.parse(signature, form.translate(answer)) == {"reasoning": "", "label": "x"}
+    prompt = form.prompt({"a": "one\ntwo", "b": "three"})
+    assert "one\ntwo" in prompt[-1]["content"]
+    assert "## reasoning" not in str(prompt)
+    assert Format.load(json.loads(json.dumps(form.dump()))) == form
+
+
+def test_the_chat_style_is_chat_adapters_own_prompt() -> None:
+    signature = fakes.Paint
+    form = Format.of(signature, outputs=["colour"], style="chat", adapter="chat")
+    assert form.prompt({"text": "t"}) == dspy.ChatAdapter().format(signature, [], {"text": "t"})
+    expected = dspy.ChatAdapter().format_assistant_message_content(signature, {"colour": "red"})
+    assert form.answer({"colour": "red"}) == expected
+
+
+def test_a_classifiers_answer_does_not_depend_on_its_batch(tmp_path: Path, bases: dict[str, str]) -> None:
+    after = TrainEncoder(training=FAST).run(Gold().run(state(tmp_path, bases["encoder"])))
+    engine: Any = student_engine(after.students["self"])
+    rows = [{"text": f"thing number {n} " + "and more " * (n % 23)} for n in range(70)]
+    together = [result[2] for result in engine._classify(rows)]
+    for index in (0, 13, 40, 69):
+        assert engine._classify([rows[index]])[0][2] == together[index]
+    assert engine.probabilities(rows[:3]).sum(dim=1).tolist() == pytest.approx([1, 1, 1])
+
+
+def test_a_student_asked_by_the_wrong_predictor_says_so(tmp_path: Path, bases: dict[str, str]) -> None:
+    after = TrainEncoder(training=FAST).run(Gold().run(state(tmp_path, bases["encoder"])))
+    lm = LM(student_engine(after.students["self"]))
+    with dspy.context(lm=lm), pytest.raises(Exception, match="needs the fields text, and the prompt has question"):
+        dspy.Predict("question -> colour")(question="?")
+
+
+def test_folders_that_are_no_students(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="no student"):
+        read_student(tmp_path)
+    (tmp_path / "student.json").write_text('{"format": 9, "kind": "causal", "key": "", "facts": {}, "training": {}}')
+    with pytest.raises(Damaged, match="format 9"):
+        student_engine(tmp_path)
