@@ -125,6 +125,7 @@ def main() -> None:
     parser.add_argument("--examples", type=int, default=10_000)
     parser.add_argument("--concurrency", type=int, nargs="*", default=[8, 16, 32, 64, 128, 256, 512])
     parser.add_argument("--repeats", type=int, default=3, help="pairs of runs from 128 on; below, one")
+    parser.add_argument("--calls", type=int, default=600, help="calls of each measurement of CPU time")
     parser.add_argument("--work", type=Path, help="where journals are written; a temporary folder by default")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
@@ -151,7 +152,7 @@ def main() -> None:
             )  # fmt: skip
         found = {}
         for demos in (0, 4, 16):
-            mine, plain = cpu_per_call(demos, 600, 7, work)
+            mine, plain = cpu_per_call(demos, given.calls, 7, work)
             ratios = [a / b for a, b in zip(mine, plain, strict=True)]
             found[str(demos)] = {"ours_us": mine, "dspy_us": plain, "ratio": ratios}
             print(demos, "demonstrations:", spread(ratios), flush=True)

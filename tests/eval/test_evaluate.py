@@ -57,15 +57,17 @@ def test_modules_that_write_to_the_trace_are_evaluated(wrapper: Any) -> None:
 
 
 def test_calls_in_flight_are_bounded_by_concurrency() -> None:
-    now, most, lock = [0], [0], threading.Lock()
+    now, most, changed = [0], [0], threading.Condition()
 
     class Counting(ScriptedEngine):
         def complete(self, request: Any) -> Any:
-            with lock:
+            with changed:
                 now[0] += 1
                 most[0] = max(most[0], now[0])
+                changed.notify_all()
+                changed.wait_for(lambda: most[0] >= 6, timeout=20)
             time.sleep(0.005)
-            with lock:
+            with changed:
                 now[0] -= 1
             return super().complete(request)
 

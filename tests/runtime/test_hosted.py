@@ -39,7 +39,8 @@ def test_retry_after_is_honoured_and_holds_back_everybody(server: OpenAIServer) 
     lm = connect(server)
     threads = [threading.Thread(target=lm, args=("first",))]
     threads[0].start()
-    time.sleep(0.3)
+    while not lm.door._gate._until:
+        time.sleep(0.01)
     threads.append(threading.Thread(target=lm, args=("second",)))
     threads[1].start()
     [t.join() for t in threads]
@@ -93,7 +94,7 @@ def test_an_answer_that_is_lost_may_have_been_billed_and_counts(
     assert lost.tokens >= 50
     assert Session(Journal(tmp_path / "j"), run="r").ledger.spent == lost
     server.script = [answer("recovered")]
-    assert lm("x", max_tokens=50) == ["recovered"]
+    assert connect(server, session)("x", max_tokens=50) == ["recovered"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,49 @@
+"""The benchmarks run, in small: a figure that nobody can measure again is none."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+RECIPE = """
+name = "tiny"
+task = { name = "triage", args = { train = 12, dev = 12, test = 12 } }
+lm.model = "embedded:small"
+[[compile]]
+name = "zero"
+optimizer = "zero-shot"
+[[compile]]
+name = "shots"
+optimizer = "k-shot"
+options = { k = 1 }
+"""
+
+
+@pytest.mark.parametrize(
+    ("script", "words", "name"),
+    [
+        ("throughput", ["--examples", "30", "--concurrency", "8", "--calls", "5"], "throughput"),
+        ("throughput", ["--examples", "30", "--concurrency", "--calls", "5"], "cpu"),
+        ("budgets", ["--caps", "7", "--rough-caps", "--optimizers", "race", "--latency", "0"], "budgets"),
+        ("startup", ["--repeats", "1"], "startup"),
+        ("replay", ["--recipe", "tiny.toml"], "replay"),
+        ("resume", ["--recipe", "tiny.toml", "--kills", "1"], "resume"),
+    ],
+)
+def test_a_benchmark_in_small(tmp_path: Path, script: str, words: list[str], name: str) -> None:
+    (tmp_path / "tiny.toml").write_text(RECIPE)
+    done = subprocess.run(
+        [sys.executable, str(BENCHMARKS / f"{script}.py"), *words], cwd=tmp_path, check=False, capture_output=True,
+        text=True, env={**os.environ, "BENCHMARK_RESULTS": str(tmp_path / "results")},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-2000:]
+    assert json.loads((tmp_path / "results" / f"{name}.json").read_text())["command"].startswith(
+        f"python benchmarks/{script}"
+    )
+    assert (tmp_path / "results" / f"{name}.md").read_text().startswith(f"| {name} | ")
