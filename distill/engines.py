@@ -11,7 +11,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import orjson
 import torch
 from dspy import lm15
 
@@ -20,7 +19,7 @@ from ..runtime.engines.base import Priced, text_response
 from ..runtime.engines.local.batcher import Batcher
 from ..runtime.engines.local.causal import CausalEngine
 from ..runtime.engines.local.loading import load
-from ..runtime.fields import input_fields, render_fields
+from ..runtime.fields import answer_to, input_fields
 from ..runtime.journal import Identity
 from ..runtime.wire import Request, Response, request_of_chat
 from .formats import Format
@@ -114,9 +113,7 @@ class EncoderStudent(_Free):
     def complete(self, request: Request) -> Response:
         """The likeliest label; with ``logprobs`` asked for, the log-probability of each."""
         label, tokens, logs = self._batcher(_inputs(request, self._inputs, self.name))
-        text = render_fields({name: label if name == self._field else "" for name in self._order})
-        if request.config.response_format is not None:
-            text = orjson.dumps({name: label if name == self._field else "" for name in self._order}).decode()
+        text = answer_to(request, {name: label if name == self._field else "" for name in self._order})
         more: dict[str, Any] = {}
         if request.config.logprobs is not None:
             top = tuple(lm15.TopLogprob(token=t, logprob=p) for t, p in zip(self._labels, logs, strict=True))

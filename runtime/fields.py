@@ -1,4 +1,4 @@
-"""Reads the fields of a ChatAdapter prompt back, and writes fields as ChatAdapter would parse them.
+"""Reads the fields of a chat or json adapter's prompt back, and writes fields as that adapter would parse them.
 
 Students and recorded teachers answer to a program's *inputs*; DSPy hands them a rendered prompt.
 """
@@ -13,14 +13,15 @@ import orjson
 from .internals import field_header_pattern
 from .wire import Request
 
-_REMINDER = "Respond with the corresponding output fields, starting with the field "
+_CHAT = "Respond with the corresponding output fields, starting with the field "
+_JSON = "Respond with a JSON object in the following order of fields: "
 
 
 def input_fields(request: Request) -> dict[str, str]:
-    """The input fields in the last message of a ChatAdapter prompt, as text; empty if it is no such prompt."""
+    """The input fields in the last message of such a prompt, as text; empty if it is none."""
     text = request.messages[-1].text or ""
-    head, reminder, _ = text.rpartition(_REMINDER)
-    body = head if reminder else text
+    end = max(text.rfind(_CHAT), text.rfind(_JSON))
+    body = text if end < 0 else text[:end]
     fields: dict[str, list[str]] = {}
     name: str | None = None
     for line in body.split("\n"):
@@ -31,6 +32,14 @@ def input_fields(request: Request) -> dict[str, str]:
         elif name is not None:
             fields[name].append(line)
     return {field: "\n".join(lines).strip() for field, lines in fields.items()}
+
+
+def answer_to(request: Request, outputs: Mapping[str, Any]) -> str:
+    """Output fields in the form that a prompt asks for."""
+    text = request.messages[-1].text or ""
+    if text.rfind(_JSON) > text.rfind(_CHAT):
+        return orjson.dumps(dict(outputs)).decode()
+    return render_fields(outputs)
 
 
 def render_fields(outputs: Mapping[str, Any]) -> str:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import gzip
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 from dspy import lm15
 
 from ..canonical import canonical, file_digest
 from ..errors import BadInput, CassetteMiss
-from ..fields import input_fields, render_fields
+from ..fields import answer_to, input_fields
 from ..journal import Identity
 from ..wire import Request, Response, request_of_chat, wire_of
 from .base import Priced, text_response
+
+Answer = TypeVar("Answer")
 
 
 class RecordedEngine(Priced):
@@ -42,7 +44,7 @@ class RecordedEngine(Priced):
         self.path = Path(path)
         self.name = name or f"recorded:{self.path.name}"
         self._exact: dict[bytes, str] = {}
-        self._by_fields: dict[bytes, str] = {}
+        self._by_fields: dict[bytes, dict[str, Any]] = {}
         self._names: set[frozenset[str]] = set()
         for number, row in _rows(self.path):
             self._add(number, row)
@@ -76,7 +78,7 @@ class RecordedEngine(Priced):
             if names <= found.keys():
                 answer = self._by_fields.get(canonical({name: found[name] for name in names}))
                 if answer is not None:
-                    return answer
+                    return answer_to(request, answer)
         return None
 
     def _add(self, number: int, row: Any) -> None:
@@ -89,15 +91,15 @@ class RecordedEngine(Priced):
         elif isinstance(row, dict) and isinstance(row.get("inputs"), dict) and isinstance(row.get("outputs"), dict):
             inputs = {name: str(value).strip() for name, value in row["inputs"].items()}
             self._names.add(frozenset(inputs))
-            self._keep(number, self._by_fields, canonical(inputs), render_fields(row["outputs"]))
+            self._keep(number, self._by_fields, canonical(inputs), row["outputs"])
         else:
             raise BadInput(
                 f"{self.path}, line {number}: expected an object with 'messages' and 'text', or with 'inputs' and "
                 f"'outputs'; got {orjson.dumps(row).decode()[:80]}"
             )
 
-    def _keep(self, number: int, answers: dict[bytes, str], key: bytes, text: str) -> None:
-        if answers.setdefault(key, text) != text:
+    def _keep(self, number: int, answers: dict[bytes, Answer], key: bytes, answer: Answer) -> None:
+        if answers.setdefault(key, answer) != answer:
             raise BadInput(f"{self.path}, line {number}: answers an earlier line's request differently")
 
 

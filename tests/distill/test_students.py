@@ -74,6 +74,23 @@ class TestMeanStudent(StudentContract):
         return stage.run(Gold().run(state(folder, self.bases["encoder"])))
 
 
+@pytest.mark.parametrize("text", ["thing number 3", "a thing"])
+def test_a_classifier_reads_the_same_inputs_under_either_adapter(
+    tmp_path: Path, bases: dict[str, str], text: str
+) -> None:
+    after = TrainEncoder(training=FAST).run(Gold().run(state(tmp_path, bases["encoder"])))
+    engine = student_engine(after.students["self"])
+    asked: list[Any] = []
+    classify = engine._classify  # type: ignore[attr-defined]
+    engine._batcher._work = lambda batch: asked.extend(batch) or classify(batch)  # type: ignore[attr-defined]
+    answers = []
+    for adapter in (dspy.ChatAdapter(), dspy.JSONAdapter()):
+        with dspy.context(lm=LM(engine), adapter=adapter):
+            answers.append(dspy.Predict(fakes.Paint)(text=text).colour)
+    assert answers[0] == answers[1]
+    assert asked == [{"text": text}] * 2
+
+
 def test_a_sentence_encoder_is_read_by_the_mean_of_its_tokens(tmp_path: Path, bases: dict[str, str]) -> None:
     import torch
     from dstill.distill.pooling import MeanClassifier, with_saved_head

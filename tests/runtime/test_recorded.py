@@ -12,6 +12,7 @@ import pytest
 from dstill.runtime import LM, BadInput, CassetteMiss, RecordedEngine, derive, derive_int, lm_for
 from dstill.runtime.adapters import ChatAdapter
 from dstill.runtime.fields import input_fields, render_fields
+from dstill.runtime.internals import AdapterParseError
 from dstill.runtime.wire import request_of_chat
 
 
@@ -37,6 +38,22 @@ def test_a_program_is_answered_by_its_inputs_whatever_its_prompt(tmp_path: Path,
             assert program(premise="A\ncat", hypothesis="sleeps").reasoning == "s"
     with dspy.context(lm=lm), pytest.raises(CassetteMiss, match="A bird"):
         program(premise="A bird", hypothesis="flies")
+
+
+@pytest.mark.parametrize("adapter", [ChatAdapter(), dspy.JSONAdapter()])
+def test_either_adapter_is_answered_in_its_own_form(tmp_path: Path, adapter: Any) -> None:
+    lm = lm_for(f"recorded:{write(tmp_path / 't.jsonl', ROWS)}")
+    with dspy.context(lm=lm, adapter=adapter):
+        made = dspy.ChainOfThought("premise, hypothesis -> label")(premise="A dog runs.", hypothesis="It moves.")
+    assert (made.reasoning, made.label) == ("r", "yes")
+
+
+def test_a_recorded_answer_that_does_not_fit_is_a_failure_and_no_miss(tmp_path: Path) -> None:
+    """ChatAdapter asks once more for JSON; it is the same question, and has the same answer."""
+    lm = lm_for(f"recorded:{write(tmp_path / 't.jsonl', ROWS)}")
+    program = dspy.Predict("premise, hypothesis -> label: int")
+    with dspy.context(lm=lm, adapter=ChatAdapter()), pytest.raises(AdapterParseError):
+        program(premise="A dog runs.", hypothesis="It moves.")
 
 
 def test_a_whole_prompt_is_answered_word_for_word(tmp_path: Path) -> None:
