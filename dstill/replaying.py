@@ -59,10 +59,10 @@ def replay_run(
     folder = Path(folder)
     kind = read_manifest(folder)["kind"]
     config = orjson.loads((folder / "config.json").read_bytes())
-    journal, replay = load(folder / "cassette.jsonl.zst")
     again: dict[str, Callable[..., None]] = {"run": _run, "compile": _compile, "distill": _distill}
     if kind not in again:
         raise BadInput(f"{folder} is a run of kind {kind!r}; runs of kind {', '.join(again)} can be replayed")
+    journal, replay = load(folder / "cassette.jsonl.zst")
     with tempfile.TemporaryDirectory(prefix="dstill-replay-") as temporary:
         target = Path(temporary) / folder.name
         if not retrain:

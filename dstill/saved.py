@@ -48,9 +48,13 @@ def task_of(folder: Path) -> Task:
     """The task of a run, made anew by its name.
 
     Raises:
-        BadInput: for a run whose task was not made by name.
+        BadInput: for a run that makes no program, or whose task was not made by name.
     """
     config = _read(folder / "config.json")
+    if config.get("kind") not in ("compile", "distill"):
+        inner = sorted(place.parent.name for place in folder.glob("*/program.json"))
+        hint = f", such as {folder / inner[0]}" if inner else ""
+        raise BadInput(f"{folder} is a run of kind {config.get('kind')}: expected one of compile or distill{hint}")
     source = config.get("source")
     if not source:
         raise BadInput(

@@ -117,7 +117,8 @@ class Report:
                 tuple(head["notes"]),
             )  # fmt: skip
         except FileNotFoundError as error:
-            raise BadInput(f"there is no report in {folder}: {error.filename} is missing") from None
+            made = f" (make one: dstill eval {folder})" if (folder / "program.json").is_file() else ""
+            raise BadInput(f"there is no report in {folder}: {error.filename} is missing{made}") from None
         except (orjson.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError) as error:
             raise Damaged(f"the report in {folder} cannot be read: {type(error).__name__}: {error}") from None
 

@@ -50,11 +50,22 @@ def open_base(kind: str, base: str, *, seed: int, **options: Any) -> tuple[Any, 
                 folder, dtype=torch.float32, trust_remote_code=False, use_safetensors=True, **options
             )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise ModelUnavailable(f"{base} cannot be trained as a {kind}: {str(error).splitlines()[0]}") from error
+        first = str(error).splitlines()[0]
+        if first.startswith("Unrecognized configuration class"):
+            first = "it is of another kind"
+        raise ModelUnavailable(
+            f"{base} cannot be trained as a {kind or 'base'}: {first}{_HINTS.get(kind, '')}"
+        ) from error
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     model.config.pad_token_id = tokenizer.pad_token_id
     return model, tokenizer
+
+
+_HINTS = {
+    "CausalLM": " (the recipes labels, soft-labels and gold train encoders)",
+    "SequenceClassification": " (the recipes sft, label-only and step-by-step train causal models)",
+}
 
 
 def train_each(

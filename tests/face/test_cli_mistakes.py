@@ -85,6 +85,22 @@ def test_a_changed_byte_is_named(cli: Cli, paint: list[str]) -> None:
     assert "runs/zero/program.json has changed since the run ended" in err
 
 
+def test_runs_of_another_kind(cli: Cli, paint: list[str]) -> None:
+    assert cli("compile", *paint, "--optimizer", "zero-shot", "--run", "runs/all/zero")[0] == 0
+    assert cli("eval", "runs/all/zero")[0] == 0
+    for words, said in [
+        (["leaderboard", "runs/all/zero"], "rows.jsonl is missing (make one: dstill eval runs/all/zero)"),
+        (["eval", "runs/all/zero-test"], "is a run of kind eval: expected one of compile or distill"),
+        (["replay", "runs/all/zero-test"], "runs of kind run, compile, distill can be replayed"),
+        (["distill", "runs/all/zero", "--student", "embedded:encoder"], "labels, soft-labels and gold train encoders"),
+    ]:
+        code, _, err = cli(*words)
+        assert code in (2, 7)
+        assert said in err
+    Path("runs/all/config.json").write_text('{"kind": "run"}')
+    assert "such as runs/all/zero" in cli("eval", "runs/all")[2]
+
+
 def test_a_changed_program_is_not_used(cli: Cli, paint: list[str]) -> None:
     assert cli("compile", *paint, "--optimizer", "zero-shot", "--run", "zero")[0] == 0
     file = Path("runs/zero/program.json")
