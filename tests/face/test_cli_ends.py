@@ -43,6 +43,20 @@ def test_ctrl_c_keeps_what_is_paid_for(server: tests_support.OpenAIServer, tmp_p
     assert len(prompts) - len(set(prompts)) <= in_flight
 
 
+def test_ctrl_c_while_modules_are_imported() -> None:
+    early = """
+import os, signal, sys
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "dstill.cli": os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Finder())
+from dstill.start import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", early], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "dstill: interrupted before it had begun\n")
+
+
 def test_two_processes_on_one_run_directory(server: tests_support.OpenAIServer, tmp_path: Path) -> None:
     go = threading.Event()
 
