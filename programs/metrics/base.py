@@ -1,0 +1,68 @@
+"""What a metric is: a number in [0, 1] for an example and a prediction, or a ``Score`` with feedback."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any, TypeAlias
+
+import dspy
+
+from ...runtime.errors import BadMetric, failure
+from ...runtime.secrets import redact
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What a metric says of one prediction.
+
+    ``value`` lies in [0, 1]; ``None`` says that the example could not be scored, which is not 0. ``feedback`` is
+    what a teacher would write in the margin; proposers that rewrite instructions read it.
+    """
+
+    value: float | None
+    feedback: str = ""
+
+
+Metric: TypeAlias = Callable[[dspy.Example, dspy.Prediction], "float | bool | Score"]
+"""Takes an example and a prediction for it. DSPy's metrics with further optional arguments are metrics too."""
+
+
+def call(metric: Metric, example: dspy.Example, prediction: dspy.Prediction, place: str) -> Score:
+    """The metric's verdict, checked.
+
+    Args:
+        place: what to call the example in messages, e.g. ``dev example 't0012'``.
+
+    Raises:
+        BadMetric: if the metric raises, or returns anything but a number in [0, 1], a bool, or a Score; it is a
+            stop, because an optimizer that swallows errors would take it for a bad candidate.
+    """
+    try:
+        verdict: Any = metric(example, prediction)
+    except (Exception, SystemExit) as error:
+        raise BadMetric(
+            f"the metric {name_of(metric)} raised {redact(failure(error))} on {place}; "
+            "it must return a number in [0, 1] for any prediction"
+        ) from error
+    feedback = ""
+    if isinstance(verdict, Score):
+        if verdict.value is None:
+            return verdict
+        verdict, feedback = verdict.value, verdict.feedback
+    elif isinstance(verdict, dspy.Prediction) and "score" in verdict:  # DSPy's own score with feedback
+        verdict, feedback = verdict["score"], str(verdict.get("feedback", "") or "")
+    if isinstance(verdict, Real) and not math.isnan(float(verdict)) and 0.0 <= float(verdict) <= 1.0:
+        return Score(float(verdict), feedback)
+    hint = " (a return statement is missing?)" if verdict is None else ""
+    raise BadMetric(
+        f"the metric {name_of(metric)} returned {verdict!r} on {place}{hint}; expected a number in [0, 1], a bool, "
+        "or a dstill.Score (with value None for an example that cannot be scored)"
+    )
+
+
+def name_of(metric: Metric) -> str:
+    """What to call a metric: its own name, or its class's."""
+    return str(getattr(metric, "__name__", None) or getattr(metric, "name", None) or type(metric).__name__)
