@@ -11,9 +11,8 @@ import pytest
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-os.environ.setdefault(
-    "OMP_WAIT_POLICY", "PASSIVE"
-)  # threads that wait by spinning starve each other on shared machines
+# Threads that wait by spinning starve each other on shared machines.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 @pytest.fixture(autouse=True)
@@ -44,3 +43,15 @@ def server() -> Iterator[object]:
 
     with OpenAIServer() as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def bases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Models to fine-tune: tiny, random, and made once a file."""
+    import tiny_models
+
+    root = tmp_path_factory.mktemp("bases")
+    return {
+        "causal": str(tiny_models.causal(root / "causal", "lfm2", context=1024)),
+        "encoder": str(tiny_models.encoder(root / "encoder")),
+    }

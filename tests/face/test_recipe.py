@@ -10,7 +10,6 @@ import fakes
 import orjson
 import pytest
 import tests_support
-import tiny_models
 from dstill.runtime.errors import BadInput, CassetteMiss, ModelUnavailable
 from dstill.runtime.rundir import verify
 
@@ -109,15 +108,6 @@ def test_a_file_that_is_no_recipe(tmp_path: Path, content: bytes, said: str) -> 
         read_recipe(path)
     with pytest.raises(BadInput, match="cannot read"):
         read_recipe(tmp_path)
-
-
-@pytest.fixture(scope="module")
-def bases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    root = tmp_path_factory.mktemp("bases")
-    return {
-        "causal": str(tiny_models.causal(root / "causal", "lfm2", context=1024)),
-        "encoder": str(tiny_models.encoder(root / "encoder")),
-    }
 
 
 def recipe(url: str, bases: dict[str, str]) -> dict[str, Any]:
