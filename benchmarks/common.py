@@ -27,7 +27,8 @@ def record(name: str, figures: dict[str, Any], line: str) -> None:
         "cores": os.cpu_count(), "python": platform.python_version(), "system": platform.system(),
         **{package: version(package) for package in ("dstill", "dspy", "torch", "transformers")},
     }  # fmt: skip
-    body = {"command": f"python benchmarks/{Path(sys.argv[0]).name} {' '.join(sys.argv[1:])}".strip(), **figures}
+    words = [Path(word).name if word.startswith("/") else word for word in sys.argv[1:]]  # no folders of this machine
+    body = {"command": " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *words]), **figures}
     (RESULTS / f"{name}.json").write_text(json.dumps({**body, "machine": machine}, indent=2) + "\n")
     (RESULTS / f"{name}.md").write_text(f"| {name} | {line} |\n")
     print(f"{name}: {line}", flush=True)
