@@ -9,7 +9,6 @@ from .evaluate import System as System
 from .evaluate import evaluate as evaluate
 from .evaluate import evaluate_on as evaluate_on
 from .evaluate import system_of as system_of
-from .intervals import Interval as Interval
 from .leaderboard import Board as Board
 from .leaderboard import leaderboard as leaderboard
 from .report import Report as Report
@@ -17,3 +16,4 @@ from .rows import Row as Row
 from .runner import Job as Job
 from .runner import Outcome as Outcome
 from .runner import Runner as Runner
+from .statistics.intervals import Interval as Interval

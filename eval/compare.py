@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from ..runtime.derive import derive_int
 from ..runtime.errors import BadInput
-from .intervals import RESAMPLES, Interval, is_binary, normal_quantile, paired_interval
 from .report import Report
+from .statistics.hypothesis import mcnemar, sign_flip
+from .statistics.intervals import Interval, is_binary, paired_interval
+from .statistics.power import examples_needed
 
 Verdict = Literal["better", "worse", "no significant difference"]
 
@@ -112,44 +112,3 @@ def non_inferior(
     values = np.asarray(a, dtype=np.float64) - np.asarray(b, dtype=np.float64)
     needed = examples_needed(float(np.mean(values**2)), margin, level=level)
     return NonInferiority(difference.low > -margin, difference, margin, values.size, needed)
-
-
-def examples_needed(spread: float, effect: float, *, level: float = 0.95, power: float = 0.8) -> int | None:
-    """Paired examples to establish a difference of ``effect`` one-sided, by the paired interval's own approximation.
-
-    Args:
-        spread: the mean square of the paired differences (for right-or-wrong scores: the share of disagreements).
-        effect: the difference, or the margin, in score.
-    """
-    if spread <= 0 or effect <= 0:
-        return None
-    # The interval adds two disagreements: (z / effect)^2 * (spread + 2 / n) = n, solved for n.
-    z = (normal_quantile(level) + normal_quantile(power)) / effect
-    return math.ceil((z * z * spread + math.sqrt((z * z * spread) ** 2 + 8 * z * z)) / 2)
-
-
-def mcnemar(wins: int, losses: int) -> float:
-    """The exact two-sided McNemar test (a binomial test on the disagreements; McNemar, Psychometrika 12, 1947)."""
-    n, k = wins + losses, min(wins, losses)
-    tail = sum(math.comb(n, i) for i in range(k + 1))
-    return min(1.0, float(2 * tail / 2**n))
-
-
-def sign_flip(differences: np.ndarray, *, seed: int = 0) -> float:
-    """The two-sided sign-flip permutation test of a zero mean (Fisher, The Design of Experiments, 1935).
-
-    All sign patterns for up to 13 differences, else a random sample that counts the observed one.
-    """
-    values = differences[differences != 0]
-    if values.size == 0:
-        return 1.0
-    observed = abs(float(values.sum())) * (1 - 1e-12)
-    if values.size <= 13:
-        signs = 1 - 2 * ((np.arange(2**values.size)[:, None] >> np.arange(values.size)) & 1)
-        return float((np.abs(signs @ values) >= observed).mean())
-    chance = np.random.default_rng(derive_int(seed, "sign flip", values.size))
-    hits = 0
-    for size in [1000] * (RESAMPLES // 1000) + [RESAMPLES % 1000]:
-        signs = chance.integers(0, 2, (size, values.size)) * 2 - 1
-        hits += int((np.abs(signs @ values) >= observed).sum())
-    return (hits + 1) / (RESAMPLES + 1)

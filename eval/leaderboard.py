@@ -12,8 +12,8 @@ from ..runtime.atomic import write_bytes
 from ..runtime.canonical import pretty
 from ..runtime.errors import BadInput
 from .compare import Comparison, compare
-from .intervals import Interval
 from .report import Report
+from .statistics.intervals import Interval
 
 
 @dataclass(frozen=True, slots=True)

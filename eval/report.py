@@ -14,8 +14,8 @@ import orjson
 
 from ..runtime.errors import BadInput, Damaged
 from ..runtime.rundir import RunDir, check_files
-from .intervals import Interval, mean_interval
 from .rows import Row
+from .statistics.intervals import Interval, mean_interval
 
 
 @dataclass(frozen=True)

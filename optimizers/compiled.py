@@ -10,7 +10,8 @@ from typing import Any
 import dspy
 import orjson
 
-from ..eval.compare import Comparison, examples_needed
+from ..eval.compare import Comparison
+from ..eval.statistics.power import examples_needed
 from ..runtime.atomic import write_json
 from ..runtime.errors import BadInput, Damaged
 from ..runtime.lm import LM

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..runtime.derive import derive_int
+from ...runtime.derive import derive_int
 
 Scores = NDArray[np.float64]
 RESAMPLES = 9_999
