@@ -11,6 +11,7 @@ from typing import Any
 import dspy
 
 from .base import Score
+from .fields import RIGHT, answer_of, gold_of, shown, text_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +27,15 @@ class Numeric:
         return f"numeric({self.field})"
 
     def __call__(self, example: dspy.Example, prediction: dspy.Prediction, *_: Any) -> Score:
-        expected, got = number_in(example[self.field]), number_in(prediction.get(self.field))
-        if expected is None:
-            return Score(None, f"the example's {self.field} {example[self.field]!r} is no number")
+        if self.field not in example:
+            missing: Score = gold_of(example, self.field)
+            return missing
+        expected, answer = number_in(example[self.field]), answer_of(prediction, self.field)
+        if expected is None or math.isnan(expected):
+            return Score(None, f"the example's {self.field} {shown(example[self.field])} is no number")
+        got = number_in(answer)
         same = got is not None and math.isclose(expected, got, rel_tol=self.tolerance, abs_tol=self.tolerance)
-        shown = prediction.get(self.field)
-        return Score(float(same), "Right." if same else f"Expected {expected:g}, got {shown!r}.")
+        return Score(float(same), RIGHT if same else f"Expected {expected:g}, got {shown(answer)}.")
 
 
 def numeric(field: str, *, tolerance: float = 1e-6) -> Numeric:
@@ -48,6 +52,9 @@ _NUMBER = re.compile(r"-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][+-]?\d+)?|-
 def number_in(value: Any) -> float | None:
     """The last number in a text (or the number itself); ``None`` if there is none."""
     if isinstance(value, Real):
-        return float(value)
-    found = _NUMBER.findall(str(value))
+        try:
+            return float(value)
+        except OverflowError:  # an int beyond every float
+            return None
+    found = _NUMBER.findall(text_of(value))
     return float(found[-1].replace(",", "")) if found else None
