@@ -11,8 +11,9 @@ import numpy as np
 from ..runtime.errors import BadInput
 from .report import Report
 from .statistics.hypothesis import mcnemar, sign_flip
-from .statistics.intervals import Interval, is_binary, paired_interval
+from .statistics.intervals import Interval, paired_interval
 from .statistics.power import examples_needed
+from .statistics.values import is_binary
 
 Verdict = Literal["better", "worse", "no significant difference"]
 

@@ -1,13 +1,32 @@
 """statistics: intervals, tests and power of scores; what a figure on a board rests on.
 
-Scores lie in [0, 1] unless a function says otherwise. All chance comes from the seed that is handed in.
+Scores lie in [0, 1] unless a function says otherwise. An example that could not be scored is ``None`` or nan: it is
+counted, or it is refused. All chance comes from the seed that is handed in.
 """
 
+from .clusters import ClusterMean as ClusterMean
+from .clusters import cluster_difference as cluster_difference
+from .clusters import cluster_mean as cluster_mean
 from .hypothesis import mcnemar as mcnemar
+from .hypothesis import mcnemar_many as mcnemar_many
 from .hypothesis import sign_flip as sign_flip
+from .hypothesis import two_sample as two_sample
 from .intervals import Interval as Interval
 from .intervals import bca as bca
+from .intervals import bonett_price_bounds as bonett_price_bounds
+from .intervals import clopper_pearson as clopper_pearson
+from .intervals import clopper_pearson_bounds as clopper_pearson_bounds
 from .intervals import mean_interval as mean_interval
+from .intervals import paired_bootstrap as paired_bootstrap
 from .intervals import paired_interval as paired_interval
+from .intervals import percentile as percentile
 from .intervals import wilson as wilson
+from .intervals import wilson_bounds as wilson_bounds
+from .multiple import benjamini_hochberg as benjamini_hochberg
+from .multiple import holm as holm
+from .power import detectable_effect as detectable_effect
+from .power import detectable_effect_single as detectable_effect_single
 from .power import examples_needed as examples_needed
+from .power import examples_needed_single as examples_needed_single
+from .values import as_scores as as_scores
+from .values import scored as scored

@@ -4,7 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from dstill.eval.statistics.intervals import Interval, bca, mean_interval, normal_quantile, paired_interval, wilson
+from dstill.eval.statistics.intervals import (
+    Interval,
+    bca,
+    bonett_price_bounds,
+    clopper_pearson,
+    clopper_pearson_bounds,
+    mean_interval,
+    normal_quantile,
+    paired_bootstrap,
+    paired_interval,
+    percentile,
+    t_quantile,
+    wilson,
+    wilson_bounds,
+)
+from dstill.runtime.errors import BadInput
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
@@ -58,3 +73,73 @@ def test_means_of_anything() -> None:
         mean_interval([])
     with pytest.raises(ValueError, match="3 and 2"):
         paired_interval([1, 0, 1], [1, 0])
+
+
+@pytest.mark.parametrize(("k", "n"), [(0, 5), (1, 20), (50, 100), (99, 100), (100, 100), (7, 1000)])
+@pytest.mark.parametrize("level", [0.9, 0.95, 0.99])
+def test_clopper_pearson_is_scipys(k: int, n: int, level: float) -> None:
+    found = clopper_pearson(k, n, level)
+    expected = stats.binomtest(k, n).proportion_ci(level, method="exact")
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-9)
+    assert found.value == k / n
+
+
+@pytest.mark.parametrize("n", [1, 7, 40])
+def test_clopper_pearson_never_covers_less_than_its_level(n: int) -> None:
+    """Exactly: the binomial probability of the counts whose interval holds p, over a fine grid of p."""
+    low, high = clopper_pearson_bounds(np.arange(n + 1), n)
+    p = np.linspace(0.001, 0.999, 997)
+    covers = (low <= p[:, None]) & (p[:, None] <= high)
+    coverage = (stats.binom.pmf(np.arange(n + 1), n, p[:, None]) * covers).sum(axis=1)
+    assert coverage.min() >= 0.95 - 1e-9
+
+
+def test_many_proportions_at_once_are_one_after_the_other() -> None:
+    k, n = np.array([0, 3, 9, 40]), np.array([4, 9, 9, 77])
+    z = normal_quantile(0.95)
+    found = wilson_bounds(k, n, z)
+    each = [wilson(float(a), int(b), 0.9) for a, b in zip(k, n, strict=True)]
+    np.testing.assert_allclose(np.array(found).T, [(x.low, x.high) for x in each])
+    assert wilson_bounds(k[:, None], 100, z)[0].shape == (4, 1)
+    paired = bonett_price_bounds([0, 5], [3, 1], 40)
+    for place, (wins, losses) in enumerate([(0, 3), (5, 1)]):
+        a, b = np.zeros(40), np.zeros(40)
+        a[:wins], b[wins : wins + losses] = 1, 1
+        one = paired_interval(a, b)
+        assert (paired[0][place], paired[1][place]) == pytest.approx((one.low, one.high))
+
+
+@pytest.mark.parametrize(("p", "freedom"), [(0.975, 1), (0.9, 4), (0.975, 29.5)])
+def test_the_t_quantile_is_scipys(p: float, freedom: float) -> None:
+    assert t_quantile(p, freedom) == pytest.approx(stats.t.ppf(p, freedom))
+
+
+def test_the_percentile_bootstrap_is_scipys() -> None:
+    values = np.random.default_rng(3).beta(0.5, 2, 80)
+    found = percentile(values, 0.9, resamples=20_000)
+    expected = stats.bootstrap(
+        (values,), np.mean, n_resamples=20_000, confidence_level=0.9, method="percentile", rng=np.random.default_rng(1)
+    ).confidence_interval
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=0.004)
+    assert percentile(values, seed=1) == percentile(values, seed=1) != percentile(values, seed=2)
+    assert percentile(np.ones(4)) == Interval(1.0, 1.0, 1.0)
+
+
+def test_the_paired_bootstrap_keeps_pairs_together() -> None:
+    chance = np.random.default_rng(4)
+    a = chance.random(60)
+    b = np.clip(a - 0.1 + chance.normal(0, 0.02, 60), 0, 1)
+    found = paired_bootstrap(a, b)
+    assert found == percentile(a - b)
+    assert found.high - found.low < (percentile(a).high - percentile(a).low) / 3
+
+
+@pytest.mark.parametrize("method", [mean_interval, percentile, bca, lambda x: paired_interval(x, x)])
+def test_unscored_examples_are_refused_and_not_taken_for_zero(method: object) -> None:
+    with pytest.raises(BadInput, match="2 of 4 are unscored"):
+        method([1.0, None, 0.0, float("nan")])  # type: ignore[operator]
+
+
+def test_a_level_that_is_none() -> None:
+    with pytest.raises(BadInput, match=r"level=95: expected a number between 0 and 1"):
+        clopper_pearson(1, 2, 95)
