@@ -4,6 +4,8 @@ Scores lie in [0, 1] unless a function says otherwise. An example that could not
 counted, or it is refused. All chance comes from the seed that is handed in.
 """
 
+from .best import Best as Best
+from .best import best_of_many as best_of_many
 from .clusters import ClusterMean as ClusterMean
 from .clusters import cluster_difference as cluster_difference
 from .clusters import cluster_mean as cluster_mean
@@ -24,9 +26,16 @@ from .intervals import wilson as wilson
 from .intervals import wilson_bounds as wilson_bounds
 from .multiple import benjamini_hochberg as benjamini_hochberg
 from .multiple import holm as holm
+from .pairs import AllPairs as AllPairs
+from .pairs import all_pairs as all_pairs
 from .power import detectable_effect as detectable_effect
 from .power import detectable_effect_single as detectable_effect_single
 from .power import examples_needed as examples_needed
 from .power import examples_needed_single as examples_needed_single
+from .ranks import Ranks as Ranks
+from .ranks import compact_letters as compact_letters
+from .ranks import rank_intervals as rank_intervals
+from .resample import resampled_means as resampled_means
+from .resample import weight_blocks as weight_blocks
 from .values import as_scores as as_scores
 from .values import scored as scored

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,8 +13,11 @@ from ...runtime.errors import BadInput
 Scores = NDArray[np.float64]
 """Scores of examples, shape ``(n,)`` unless said otherwise; nan where unscored."""
 
+Holed: TypeAlias = Sequence[float | None] | ArrayLike
+"""What is taken for scores: an example that could not be scored is ``None`` or nan."""
 
-def as_scores(values: Sequence[float | None] | ArrayLike, *, dims: int = 1, what: str = "scores") -> Scores:
+
+def as_scores(values: Holed | Sequence[Holed], *, dims: int = 1, what: str = "scores") -> Scores:
     """Scores as an array with nan for ``None``.
 
     Args:
@@ -37,14 +40,14 @@ def as_scores(values: Sequence[float | None] | ArrayLike, *, dims: int = 1, what
     return found
 
 
-def scored(values: Sequence[float | None] | ArrayLike, *, what: str = "scores") -> tuple[Scores, int]:
+def scored(values: Holed, *, what: str = "scores") -> tuple[Scores, int]:
     """The scores that are there, in order, and how many were unscored (``None`` or nan)."""
     found = as_scores(values, what=what)
     there = ~np.isnan(found)
     return found[there], int((~there).sum())
 
 
-def all_scored(values: Sequence[float | None] | ArrayLike, *, what: str = "scores") -> Scores:
+def all_scored(values: Holed, *, what: str = "scores") -> Scores:
     """Scores for a method that has no place for an unscored example.
 
     Raises:
