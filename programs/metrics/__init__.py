@@ -7,6 +7,8 @@ from .base import name_of as name_of
 from .calls import function_calls as function_calls
 from .calls_in import FunctionCall as FunctionCall
 from .calls_in import calls_in as calls_in
+from .code import code_in as code_in
+from .code import passes_tests as passes_tests
 from .combine import minimum as minimum
 from .combine import weighted_mean as weighted_mean
 from .ifeval import ifeval as ifeval
@@ -21,6 +23,11 @@ from .overlap import rouge as rouge
 from .qa import any_of as any_of
 from .qa import normalised as normalised
 from .qa import token_f1 as token_f1
+from .sandbox import Limits as Limits
+from .sandbox import Ran as Ran
+from .sandbox import protections as protections
+from .sandbox import run_tests as run_tests
+from .similarity import similarity as similarity
 from .structure import json_equal as json_equal
 from .structure import json_fields as json_fields
 from .text import Exact as Exact

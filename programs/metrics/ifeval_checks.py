@@ -14,6 +14,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from importlib import import_module
 from typing import Any, TypeAlias
 
 from ...runtime.errors import BadInput
@@ -76,13 +77,11 @@ def language(text: str) -> str | None:
     Raises:
         BadInput: without the library langdetect.
     """
-    from langdetect.lang_detect_exception import LangDetectException
-
     detector = _detectors().create()
     try:
         detector.append(text[:_TOLD_BY])
         return str(detector.detect())
-    except LangDetectException:
+    except import_module("langdetect").LangDetectException:  # no letter in it
         return None
 
 
@@ -97,11 +96,11 @@ def needs_langdetect() -> None:
 @lru_cache(maxsize=1)
 def _detectors() -> Any:
     try:
-        from langdetect.detector_factory import PROFILES_DIRECTORY, DetectorFactory
+        library = import_module("langdetect.detector_factory")
     except ImportError:
         raise BadInput("IFEval tells languages by langdetect: pip install 'dstill[metrics]'") from None
-    made = DetectorFactory()
-    made.load_profile(PROFILES_DIRECTORY)
+    made = library.DetectorFactory()
+    made.load_profile(library.PROFILES_DIRECTORY)
     made.seed = 0  # detection draws at random
     return made
 

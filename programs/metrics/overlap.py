@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib import import_module
 from typing import Any
 
 import dspy
@@ -104,12 +105,9 @@ def _measured(kind: str, gold: str, text: str) -> float:
 def _scorer(kind: str) -> Any:
     try:
         if kind.startswith("rouge"):
-            from rouge_score.rouge_scorer import RougeScorer
-
-            return RougeScorer([kind], use_stemmer=True)
-        from sacrebleu.metrics import BLEU, CHRF
-
-        return BLEU(effective_order=True) if kind == "bleu" else CHRF()
+            return import_module("rouge_score.rouge_scorer").RougeScorer([kind], use_stemmer=True)
+        library = import_module("sacrebleu.metrics")
+        return library.BLEU(effective_order=True) if kind == "bleu" else library.CHRF()
     except ImportError:
-        library = "rouge-score" if kind.startswith("rouge") else "sacrebleu"
-        raise BadInput(f"the metric {kind} is measured by {library}: pip install 'dstill[metrics]'") from None
+        name = "rouge-score" if kind.startswith("rouge") else "sacrebleu"
+        raise BadInput(f"the metric {kind} is measured by {name}: pip install 'dstill[metrics]'") from None

@@ -17,7 +17,7 @@ import dspy
 from ...runtime.errors import BadInput
 from .base import Metric, Score, call, name_of
 from .describe import described
-from .fields import answer_of, gold_of, judged, text_of
+from .fields import answer_of, gold_of, judged, shown, text_of
 
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
@@ -111,7 +111,7 @@ class AnyOf:
         answers = list(several) if isinstance(several, list | tuple | set | frozenset) else [several]
         best = Score(None, f"the example's {self.gold} is empty: expected at least one gold answer")
         for answer in answers:
-            found = call(self.metric, example.copy(**{self.gold: answer}), prediction, f"gold answer {answer!r}")
+            found = call(self.metric, example.copy(**{self.gold: answer}), prediction, f"gold answer {shown(answer)}")
             if best.value is None or (found.value is not None and found.value > best.value):
                 best = found
         return best

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import dspy
 import pytest
 from dstill.programs import metrics
+from dstill.programs.metrics import ifeval_checks
 from dstill.programs.metrics.ifeval import followed, loose_forms
 from dstill.programs.metrics.ifeval_checks import CHECKS, capital_words, follows, language, sentences
 from dstill.runtime import BadInput
@@ -138,3 +140,11 @@ def test_by_prompt_and_by_instruction() -> None:
 )
 def test_a_broken_example_cannot_be_scored(example: dict[str, Any]) -> None:
     assert metrics.ifeval("r")(dspy.Example(**example), dspy.Prediction(r="x")).value is None
+
+
+def test_a_missing_library_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "langdetect.detector_factory", None)
+    ifeval_checks._detectors.cache_clear()
+    with pytest.raises(BadInput, match=r"langdetect: pip install 'dstill\[metrics\]'"):
+        metrics.ifeval("r")
+    ifeval_checks._detectors.cache_clear()

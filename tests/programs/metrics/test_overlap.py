@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import builtins
+import sys
 from typing import Any
 
 import dspy
@@ -66,15 +66,9 @@ def test_an_unknown_kind_is_refused() -> None:
     ("make", "library"), [(metrics.rouge, "rouge-score"), (metrics.bleu, "sacrebleu"), (metrics.chrf, "sacrebleu")]
 )
 def test_a_missing_library_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch, make: Any, library: str) -> None:
-    real = builtins.__import__
-
-    def absent(name: str, *rest: Any) -> Any:
-        if name.startswith(("rouge_score", "sacrebleu")):
-            raise ImportError(name)
-        return real(name, *rest)
-
+    for name in ("rouge_score.rouge_scorer", "sacrebleu.metrics"):
+        monkeypatch.setitem(sys.modules, name, None)
     overlap._scorer.cache_clear()
-    monkeypatch.setattr(builtins, "__import__", absent)
     with pytest.raises(BadInput, match=rf"{library}: pip install 'dstill\[metrics\]'"):
         make("s")
     overlap._scorer.cache_clear()
