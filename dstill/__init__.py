@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from .distill.distill import distill as distill
     from .distill.distilled import DistilledProgram as DistilledProgram
     from .distill.recipes import Recipe as Recipe
+    from .eval.board import Board as Board
     from .eval.compare import compare as compare
     from .eval.evaluate import evaluate as evaluate
-    from .eval.leaderboard import Board as Board
     from .eval.report import Report as Report
     from .optimizers.compile import compile as compile
     from .optimizers.compiled import CompiledProgram as CompiledProgram
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from .saved import load as load
 
 _HOMES = {
-    "BadInput": "runtime.errors", "Board": "eval.leaderboard", "Bootstrap": "optimizers.config",
+    "BadInput": "runtime.errors", "Board": "eval.board", "Bootstrap": "optimizers.config",
     "Budget": "runtime.budget", "BudgetExhausted": "runtime.errors", "CompiledProgram": "optimizers.compiled",
     "DistilledProgram": "distill.distilled", "Dspy": "optimizers.config", "DstillError": "runtime.errors",
     "FewShot": "optimizers.config", "Journal": "runtime.journal", "LM": "runtime.lm", "Race": "optimizers.race",

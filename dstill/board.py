@@ -9,9 +9,9 @@ from typing import Any
 import dspy
 
 from .distill.distilled import DistilledProgram
+from .eval.board import Board
+from .eval.board import leaderboard as board_of
 from .eval.evaluate import Artifact, System, evaluate_on
-from .eval.leaderboard import Board
-from .eval.leaderboard import leaderboard as board_of
 from .eval.report import Report
 from .programs.task import Task
 from .runtime.home import JOURNAL, runs_folder

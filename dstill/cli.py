@@ -195,7 +195,7 @@ def leaderboard(
 
     Example:  dstill leaderboard runs/triage-mini-test runs/triage-small-test --out boards
     """
-    from .eval.leaderboard import leaderboard as board_of
+    from .eval.board import leaderboard as board_of
     from .eval.report import Report
 
     board = board_of([Report.load(folder) for folder in runs], baseline=baseline)

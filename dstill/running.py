@@ -10,8 +10,8 @@ from typing import Any
 from .distill.distill import distill
 from .distill.distilled import DistilledProgram
 from .distill.recipes import recipe_from_tables, recipe_of
+from .eval.board import Board, leaderboard
 from .eval.evaluate import System, check_answers, evaluate_on
-from .eval.leaderboard import Board, leaderboard
 from .eval.report import Report
 from .optimizers.compile import Where, compile
 from .optimizers.compiled import CompiledProgram

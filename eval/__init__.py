@@ -1,5 +1,9 @@
 """eval: evaluation, statistics, leaderboards. Built on runtime and programs."""
 
+from .board import Board as Board
+from .board import Boards as Boards
+from .board import boards as boards
+from .board import leaderboard as leaderboard
 from .compare import Comparison as Comparison
 from .compare import NonInferiority as NonInferiority
 from .compare import compare as compare
@@ -9,8 +13,6 @@ from .evaluate import System as System
 from .evaluate import evaluate as evaluate
 from .evaluate import evaluate_on as evaluate_on
 from .evaluate import system_of as system_of
-from .leaderboard import Board as Board
-from .leaderboard import leaderboard as leaderboard
 from .report import Report as Report
 from .rows import Row as Row
 from .runner import Job as Job

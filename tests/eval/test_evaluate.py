@@ -12,7 +12,7 @@ import dspy
 import fakes
 import pytest
 from dspy.lm15 import ContextLengthError, RateLimitError, ServerError
-from dstill.eval import Report, compare, evaluate, evaluate_on, leaderboard
+from dstill.eval import Report, compare, evaluate, evaluate_on
 from dstill.programs import Score
 from dstill.runtime import LM, BadInput, Budget, BudgetExhausted, Damaged, RunDir, ScriptedEngine, Session
 from dstill.runtime.errors import BadMetric
@@ -261,45 +261,3 @@ def test_reports_on_other_examples_are_not_compared() -> None:
     other = evaluate_on(task, task.program, "dev", lm=fakes.painter())
     with pytest.raises(BadInput, match="40 and 60, of which they share 0"):
         compare(weak, other)
-
-
-def test_a_board_ranks_compares_and_writes_itself(tmp_path: Path) -> None:
-    weak, strong = two_reports()
-    board = leaderboard([weak, strong])
-    assert [entry.report.system for entry in board.entries] == ["strong", "weak"]
-    assert board.entries[0].gain == compare(strong, weak)
-    assert board.entries[1].gain is None
-    text = str(board)
-    assert "strong" in text.splitlines()[2]
-    assert text == repr(board)
-    paths = board.save(tmp_path)
-    page = paths["html"].read_text()
-    assert "http" not in page.replace("http-equiv", "")
-    assert page.count("<svg") == 2
-    assert "strong" in page
-    body = json.loads(paths["json"].read_text())
-    assert body["systems"][0]["gain"]["verdict"] == "better"
-    assert paths["md"].read_text().count("\n|") == 4
-    assert "iframe" in board._repr_html_()
-    assert leaderboard([weak, strong], baseline="strong").baseline == "strong"
-
-
-def test_a_board_that_makes_no_sense_is_refused() -> None:
-    weak, strong = two_reports()
-    with pytest.raises(BadInput, match="empty board"):
-        leaderboard([])
-    with pytest.raises(BadInput, match="two systems are called 'weak'"):
-        leaderboard([weak, weak])
-    with pytest.raises(BadInput, match="'other'.*weak, strong"):
-        leaderboard([weak, strong], baseline="other")
-
-
-def test_a_page_escapes_what_models_say(tmp_path: Path) -> None:
-    task = fakes.task()
-    evil = ScriptedEngine(
-        lambda r: "<script>alert(1)</script>" if "41" in str(r.messages[-1].text) else render_fields({"colour": "red"})
-    )
-    report = evaluate_on(task, task.program, "dev", lm=evil, name="<b>evil</b>")
-    page = leaderboard([report]).html()
-    assert "<script>" not in page
-    assert "<b>evil" not in page + report._repr_html_()

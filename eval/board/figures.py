@@ -1,0 +1,203 @@
+"""Leaderboards: systems on one task, side by side on the same examples, with intervals, ranks, gains and costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import dspy
+
+from ...runtime.atomic import write_bytes
+from ...runtime.canonical import pretty
+from ...runtime.errors import BadInput
+from ..compare import Comparison, compare
+from ..report import Report
+from ..rows import as_json
+from .slices import Slicing, slicings
+from .standing import Rank, Standing, standing
+
+Example = Mapping[str, Any] | dspy.Example
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One row of a board."""
+
+    report: Report
+    gain: Comparison | None
+    """Against the baseline, example by example; ``None`` for the baseline itself, or where nothing was scored."""
+    rank: Rank | None = None
+    """The ranks it could hold; ``None`` where nothing was scored."""
+    group: int | None = None
+    """Its group of ties, from 1 on."""
+    letters: str = ""
+    """Two systems share a letter if and only if their order is not established."""
+
+
+@dataclass(frozen=True)
+class Board:
+    """Systems on one task, best first. It displays itself in a notebook and at a prompt."""
+
+    task: str
+    split: str
+    metric: str
+    baseline: str
+    """The system that gains are measured against."""
+    entries: tuple[Entry, ...]
+    standing: Standing
+    """Every pair of systems, in the order of the entries."""
+    examples: tuple[dict[str, Any], ...] | None = None
+    """What the systems were asked, a mapping for each row, where it was given."""
+    slicings: tuple[Slicing, ...] = ()
+    """Scores by the values of the examples' fields."""
+
+    @cached_property
+    def lines(self) -> list[dict[str, str]]:
+        """The board's cells as text, by column; columns in which nothing was recorded are left out."""
+        from .text import lines
+
+        return lines(self)
+
+    @property
+    def title(self) -> str:
+        """What the board shows, in a line."""
+        n = len(self.entries[0].report.rows)
+        return f"{self.task} {self.split}, {n:,} examples, {self.metric}; points with 95 % intervals"
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader should know: the baseline, ties, failures, and every system's own notes."""
+        from .text import notes
+
+        return notes(self)
+
+    def dump(self) -> dict[str, Any]:
+        """As JSON."""
+        from .data import dump
+
+        return dump(self)
+
+    def csv(self) -> str:
+        """A line for each system, with the figures as plain numbers."""
+        from .data import csv
+
+        return csv([self])
+
+    def markdown(self) -> str:
+        """A Markdown table under a line that says what it shows."""
+        from .text import markdown
+
+        return markdown(self)
+
+    def html(self) -> str:
+        """One page that needs nothing from outside."""
+        from .page import page
+
+        return page([self])
+
+    def save(self, folder: Path | str) -> dict[str, Path]:
+        """Write ``leaderboard.{html,md,json,csv}`` into a folder; where each lies."""
+        return save(Path(folder), self.html(), self.markdown(), self.dump(), self.csv())
+
+    def __str__(self) -> str:
+        from .text import terminal
+
+        return terminal(self)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        from .page import frame
+
+        return frame([self])
+
+
+def leaderboard(
+    reports: Sequence[Report],
+    *,
+    baseline: str | None = None,
+    examples: Sequence[Example] | None = None,
+    slices: Sequence[str] | None = None,
+) -> Board:
+    """A board of reports on the same examples.
+
+    Args:
+        reports: one a system.
+        baseline: the system that gains are measured against; the first one by default.
+        examples: what was asked, in the order of the rows; the page shows it beside the outputs and slices by it.
+        slices: fields of the examples to slice by; those with few values by default.
+
+    Raises:
+        BadInput: for no reports, two of one name, an unknown baseline, reports on different examples (how many they
+            share is said), of several tasks or metrics, or examples that are not those of the rows.
+    """
+    if not reports:
+        raise BadInput("an empty board: expected at least one report")
+    names = [report.system for report in reports]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise BadInput(f"two systems are called {twice[0]!r}: give each report's system a name of its own")
+    if baseline is not None and baseline not in names:
+        raise BadInput(f"baseline {baseline!r} is not on the board; expected one of: {', '.join(names)}")
+    base = reports[names.index(baseline)] if baseline is not None else reports[0]
+    for report in reports:
+        _check_same(report, base)
+    asked = None if examples is None else _mappings(examples, base)
+    order = sorted(reports, key=lambda report: -report.score.value if report.score else 1.0)
+    found = standing(order, order.index(base))
+    entries = tuple(
+        Entry(report, _gain(report, base), rank, group, letters)
+        for report, rank, group, letters in zip(order, found.ranks, found.groups, found.letters, strict=True)
+    )
+    cuts = () if asked is None else slicings(order, asked, slices)
+    return Board(base.task, base.split, base.metric, base.system, entries, found, asked, cuts)
+
+
+def save(folder: Path, html: str, markdown: str, dump: dict[str, Any], csv: str) -> dict[str, Path]:
+    """Write the four forms of a board; where each lies."""
+    pages = {"html": html.encode(), "md": markdown.encode(), "json": pretty(dump), "csv": csv.encode()}
+    for kind, data in pages.items():
+        write_bytes(folder / f"leaderboard.{kind}", data)
+    return {kind: folder / f"leaderboard.{kind}" for kind in pages}
+
+
+def _check_same(report: Report, base: Report) -> None:
+    for what, own, other in (("task", report.task, base.task), ("metric", report.metric, base.metric)):
+        if own and other and own != other:
+            raise BadInput(
+                f"{report.system} was scored on the {what} {own!r} and {base.system} on {other!r}: expected one "
+                f"{what}; boards(...) takes several"
+            )
+    mine, theirs = [row.id for row in report.rows], [row.id for row in base.rows]
+    if not mine:
+        raise BadInput(f"{report.system} has no rows: expected at least one example")
+    if len(set(mine)) < len(mine):
+        twice = next(id for index, id in enumerate(mine) if id in mine[:index])
+        raise BadInput(f"{report.system} has two rows with the id {twice!r}: give each example an id of its own")
+    if mine != theirs:
+        raise BadInput(
+            f"{report.system} and {base.system} were run on different examples: {len(mine)} and {len(theirs)}, of "
+            f"which they share {len(set(mine) & set(theirs))}; evaluate both on the same split"
+        )
+
+
+def _gain(report: Report, base: Report) -> Comparison | None:
+    shared = any(x.score is not None and y.score is not None for x, y in zip(report.rows, base.rows, strict=True))
+    return compare(report, base) if report is not base and shared else None
+
+
+def _mappings(examples: Sequence[Example], base: Report) -> tuple[dict[str, Any], ...]:
+    """The examples as JSON, held against the rows."""
+    if len(examples) != len(base.rows):
+        raise BadInput(f"{len(examples)} examples for {len(base.rows)} rows: expected those that were evaluated")
+    found = []
+    for example, row in zip(examples, base.rows, strict=True):
+        body = dict(example.items())
+        own = body.pop("id", row.id)
+        if str(own) != row.id:
+            raise BadInput(f"the example {own!r} stands where the rows have {row.id!r}: expected the rows' order")
+        found.append({str(name): as_json(value) for name, value in body.items()})
+    return tuple(found)

@@ -1,0 +1,152 @@
+"""Several boards at once: mean ranks over the tasks, with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...runtime.derive import derive_int
+from ..statistics.intervals import Interval
+from .figures import Board
+from .standing import LEVEL
+from .text import NONE, points
+
+RESAMPLES = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A system over all tasks."""
+
+    system: str
+    rank: Interval | None
+    """Mean of its ranks on the tasks, 1 the best; ``None`` for a system that is not scored on all of them."""
+    average: Interval | None
+    """Mean of its scores on the tasks, each task counting alike."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overall:
+    """The systems by mean rank; those that lack a task stand last, by name."""
+
+    boards: tuple[Board, ...]
+    labels: tuple[str, ...]
+    """What the boards are called."""
+    places: tuple[Place, ...]
+
+    @property
+    def lines(self) -> list[dict[str, str]]:
+        """Cells as text, by column: mean rank, average score, and the rank interval on every task."""
+        ranks = [{entry.report.system: str(entry.rank or NONE) for entry in board.entries} for board in self.boards]
+        return [
+            {
+                "mean rank": NONE if place.rank is None else _plain(place.rank),
+                "system": place.system,
+                "average": points(place.average),
+                **{
+                    f"rank: {label}": found.get(place.system, NONE)
+                    for label, found in zip(self.labels, ranks, strict=True)
+                },
+            }
+            for place in self.places
+        ]
+
+    @property
+    def headline(self) -> str:
+        """What the table says, in a sentence or two."""
+        ranked = [place for place in self.places if place.rank is not None]
+        if not ranked:
+            return "No system is scored on every task, so there is no mean rank."
+        best = ranked[0]
+        assert best.rank is not None
+        rest = len(self.places) - len(ranked)
+        missing = f" {rest} are not on every task and have no mean rank." if rest else ""
+        return (
+            f"{best.system} has the best mean rank, {_plain(best.rank)}, among {len(ranked)} systems on all "
+            f"{len(self.boards)} tasks.{missing}"
+        )
+
+    @property
+    def notes(self) -> list[str]:
+        """What stands behind the columns."""
+        return [
+            "mean rank: over the tasks, among the systems that are on all of them, ties sharing a rank; average: of "
+            f"the scores, each task counting alike. 95 % intervals from {RESAMPLES:,} bootstrap samples of the "
+            "examples of each task, the same for all systems. They hold for more examples of these tasks, not for "
+            "other tasks.",
+        ]
+
+    def dump(self) -> list[dict[str, Any]]:
+        """As JSON."""
+        return [
+            {
+                "system": place.system,
+                "mean_rank": place.rank and place.rank.dump(),
+                "average": place.average and place.average.dump(),
+            }
+            for place in self.places
+        ]
+
+
+def overall(boards: Sequence[Board], labels: Sequence[str], *, seed: int = 0) -> Overall:
+    """Mean ranks and average scores over boards.
+
+    The percentile bootstrap over examples, stratified by task (Efron and Tibshirani, An Introduction to the
+    Bootstrap, 1993, ch. 8): every resample draws the examples of each task anew, ranks all systems on each, and takes
+    the mean. The tasks themselves are taken as given.
+    """
+    names = [entry.report.system for board in boards for entry in board.entries]
+    scored = [{e.report.system for e in board.entries if e.report.score is not None} for board in boards]
+    everywhere = [name for name in dict.fromkeys(names) if all(name in found for found in scored)]
+    rest = sorted(set(names) - set(everywhere))
+    places = _places(boards, everywhere, seed) if everywhere else []
+    places += [Place(name, None, None) for name in rest]
+    return Overall(tuple(boards), tuple(labels), tuple(places))
+
+
+def _places(boards: Sequence[Board], names: Sequence[str], seed: int) -> list[Place]:
+    drawn, seen = [], []
+    for number, board in enumerate(boards):
+        reports = {entry.report.system: entry.report for entry in board.entries}
+        scores = np.array([[np.nan if r.score is None else r.score for r in reports[name].rows] for name in names])
+        here = np.isfinite(scores).astype(np.float64)
+        filled = np.where(here > 0, scores, 0.0)
+        chance = np.random.default_rng(derive_int(seed, "overall", number, scores.shape[1]))
+        n = scores.shape[1]
+        counts = chance.multinomial(n, np.full(n, 1 / n), size=RESAMPLES).T.astype(np.float64)
+        total, weight = filled @ counts, here @ counts
+        own = filled.sum(axis=1) / here.sum(axis=1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            # A resample without one scored example of a system says nothing new about it.
+            drawn.append(np.where(weight > 0, total / weight, own[:, None]))
+        seen.append(own[:, None])
+    ranks, means = _ranks(seen)[:, 0], np.mean(seen, axis=0)[:, 0]
+    rank_draws, mean_draws = _ranks(drawn), np.mean(drawn, axis=0)
+    found = [
+        Place(name, _interval(float(ranks[i]), rank_draws[i]), _interval(float(means[i]), mean_draws[i]))
+        for i, name in enumerate(names)
+    ]
+    return [found[i] for i in sorted(range(len(names)), key=lambda i: (ranks[i], -means[i]))]
+
+
+def _ranks(scores: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Mean ranks, (S, R), of scores (S, R) on each task; equal scores share the middle of their ranks."""
+    total = np.zeros_like(scores[0])
+    for task in scores:
+        rounded = np.round(task, 12)
+        for i, row in enumerate(rounded):
+            total[i] += 0.5 + (rounded > row).sum(axis=0) + 0.5 * (rounded == row).sum(axis=0)
+    return total / len(scores)
+
+
+def _interval(value: float, draws: NDArray[np.float64]) -> Interval:
+    low, high = np.quantile(draws, (0.5 - LEVEL / 2, 0.5 + LEVEL / 2))
+    return Interval(value, min(value, float(low)), max(value, float(high)), LEVEL)
+
+
+def _plain(rank: Interval) -> str:
+    return f"{rank.value:.1f} [{rank.low:.1f}, {rank.high:.1f}]"

@@ -1,0 +1,124 @@
+"""One offline HTML file: styles, script and data stand in it, and a policy forbids every request."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+from collections.abc import Sequence
+from functools import cache
+from html import escape
+from importlib.resources import files
+from typing import Any
+
+from ..statistics.intervals import Interval
+from .encode import figures, inline, rows
+from .figures import Board, Entry
+from .overall import Overall
+from .text import headline
+
+SCRIPTS = ("state", "table", "plot", "slices", "rows", "explorer", "detail", "main")
+"""The parts of the page's script, in the order in which they stand in it."""
+COLUMNS = {
+    "rank": ("rank", "rank", "The ranks it could hold: 95 % confidence over all pairs"),
+    "ties": ("group", "ties", "Group of ties: nobody in a group is established to be worse than its first"),
+    "system": ("name", "system", ""),
+    "score": ("score", "score", "Mean over the examples in points of 100, with a 95 % interval"),
+    "gain": ("gain", "gain", "Difference from the baseline, example by example, with a 95 % interval"),
+    "p": ("p", "p", "Exact McNemar or sign-flip test of the gain"),
+    "$/1000": ("usd", "$ per 1,000", "Price of a thousand examples"),
+    "p50 ms": ("p50", "p50 ms", "Half of the examples took at most this time in models"),
+    "p95 ms": ("p95", "p95 ms", "95 % of the examples took at most this time in models"),
+    "tokens in": ("tokens", "tokens in", "Tokens read for an example, on average"),
+    "weights": ("weights", "weights", "Parameters of the models that answered"),
+    "failed": ("failed", "failed", "Examples without a readable answer; they count as 0"),
+    "unscored": ("unscored", "unscored", "Examples that could not be scored; they do not count"),
+}
+"""Of each column of ``Board.lines``: its key in the script, its head, and what it means."""
+
+
+def page(boards: Sequence[Board], *, title: str = "", overall: Overall | None = None, outputs: bool = True) -> str:
+    """The page of one board, or of several in tabs.
+
+    Args:
+        boards: one a tab.
+        title: above them; the task's name by default.
+        overall: a first tab over all boards, as ``Boards.overall``.
+        outputs: whether the rows stand in it, for the explorer of examples.
+    """
+    from jinja2 import Environment, PackageLoader, select_autoescape
+
+    pages = Environment(
+        loader=PackageLoader("dstill.eval.board", "assets"), autoescape=select_autoescape(["j2"]), trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    labels = overall.labels if overall else [""] * len(boards)
+    script = asset(*(f"{name}.js" for name in SCRIPTS))
+    head = title or boards[0].task or "Leaderboard"
+    return pages.get_template("page.html.j2").render(
+        title=head,
+        views=[_view(board, label) for board, label in zip(boards, labels, strict=True)],
+        overall=overall,
+        columns=COLUMNS,
+        style=asset("page.css"),
+        script=script,
+        digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        data=inline({"title": head, "boards": [figures(board) for board in boards]}),
+        rows=[inline(rows(board)) for board in boards] if outputs else [],
+    )
+
+
+def frame(boards: Sequence[Board], *, title: str = "", overall: Overall | None = None) -> str:
+    """The page in a frame for notebooks, without the examples' rows, which would fill the notebook's file."""
+    source = page(boards, title=title, overall=overall, outputs=False)
+    return (
+        f'<iframe srcdoc="{escape(source)}" sandbox="allow-scripts" title="leaderboard" '
+        f'style="width:100%;height:36em;border:0"></iframe>'
+    )
+
+
+@cache
+def asset(*names: str) -> str:
+    """Files of ``assets`` as one text."""
+    folder = files("dstill.eval.board").joinpath("assets")
+    return "\n".join(folder.joinpath(name).read_text(encoding="utf-8") for name in names)
+
+
+def scale(intervals: Sequence[Interval | None]) -> tuple[float, float, list[float]]:
+    """Ends and ticks, in points, of an axis that holds all intervals: 4 to 7 ticks at round numbers."""
+    known = [interval for interval in intervals if interval is not None]
+    low = 100 * min((interval.low for interval in known), default=0.0)
+    high = 100 * max((interval.high for interval in known), default=1.0)
+    wide = max(high - low, 1.0)
+    step = next(size for size in (0.5, 1, 2, 5, 10, 20, 25) if wide / size <= 5)
+    start, end = step * math.floor(low / step), step * math.ceil(high / step)
+    if start == end:  # a score that is certain, as of a constant
+        start, end = start - step, end + step
+    count = round((end - start) / step)
+    return start, end, [start + step * i for i in range(count + 1)]
+
+
+def _view(board: Board, label: str) -> dict[str, Any]:
+    """What the template draws of a board."""
+    start, end, ticks = scale([entry.report.score for entry in board.entries])
+
+    def place(score: float) -> float:
+        return round(100 * (100 * score - start) / (end - start), 2)
+
+    return {
+        "board": board,
+        "label": label,
+        "headline": headline(board),
+        "n": len(board.entries[0].report.rows),
+        "ticks": [(f"{tick:g}", place(tick / 100)) for tick in ticks],
+        "lines": [(line, entry, _bar(entry, place)) for line, entry in zip(board.lines, board.entries, strict=True)],
+        "name": " · ".join(part for part in (board.task, board.split) if part) or "board",
+    }
+
+
+def _bar(entry: Entry, place: Any) -> dict[str, float] | None:
+    score = entry.report.score
+    if score is None:
+        return None
+    low, high = place(score.low), place(score.high)
+    return {"value": place(score.value), "low": low, "width": round(high - low, 2)}

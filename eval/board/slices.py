@@ -1,0 +1,91 @@
+"""Slices: how every system does on the examples that share a value of a field."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...runtime.errors import BadInput
+from ..report import Report
+from ..statistics.intervals import Interval, mean_interval
+
+MOST = 20
+"""Values of a field that may be sliced by; a field with more is no grouping but a text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """The examples with one value of a field."""
+
+    value: str
+    n: int
+    """Examples in the slice, scored or not."""
+    scores: tuple[Interval | None, ...]
+    """A system's mean score on them, in the board's order; ``None`` where none was scored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slicing:
+    """A field of the examples and its slices, the largest first."""
+
+    field: str
+    slices: tuple[Slice, ...]
+
+
+def slicings(
+    reports: Sequence[Report], examples: Sequence[Mapping[str, Any]], fields: Sequence[str] | None
+) -> tuple[Slicing, ...]:
+    """Every system's score by the values of fields.
+
+    Intervals are of each slice alone, not corrected for their number: a slice is where to look next, not a finding.
+
+    Args:
+        reports: in the board's order.
+        examples: one for each row.
+        fields: what to slice by; by default every field with 2 to 20 different values that holds at least five
+            examples a value on average.
+
+    Raises:
+        BadInput: for a field that no example has, or one with more values than can be read.
+    """
+    known = list(dict.fromkeys(name for example in examples for name in example))
+    for name in fields or ():
+        count = len({_label(example.get(name)) for example in examples})
+        if name not in known:
+            raise BadInput(f"no example has a field {name!r} to slice by; expected one of: {', '.join(known)}")
+        if count > MOST:
+            raise BadInput(f"the field {name!r} has {count} different values; expected at most {MOST} to slice by")
+    chosen = [name for name in known if _groups(name, examples)] if fields is None else list(fields)
+    return tuple(_slicing(name, reports, examples) for name in chosen)
+
+
+def _groups(name: str, examples: Sequence[Mapping[str, Any]]) -> bool:
+    values = [example.get(name) for example in examples]
+    if not all(value is None or isinstance(value, str | bool | int) for value in values):
+        return False
+    count = len({_label(value) for value in values})
+    return 2 <= count <= MOST and len(examples) >= 5 * count
+
+
+def _slicing(name: str, reports: Sequence[Report], examples: Sequence[Mapping[str, Any]]) -> Slicing:
+    places: dict[str, list[int]] = {}
+    for index, example in enumerate(examples):
+        places.setdefault(_label(example.get(name)), []).append(index)
+    scores = [np.array([np.nan if row.score is None else row.score for row in report.rows]) for report in reports]
+    order = sorted(places, key=lambda value: (-len(places[value]), value))
+    return Slicing(
+        name,
+        tuple(Slice(value, len(places[value]), tuple(_mean(row[places[value]]) for row in scores)) for value in order),
+    )
+
+
+def _mean(scores: np.ndarray) -> Interval | None:
+    known = scores[np.isfinite(scores)]
+    return mean_interval(known) if known.size else None
+
+
+def _label(value: Any) -> str:
+    return "(none)" if value is None else str(value)

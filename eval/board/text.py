@@ -1,0 +1,153 @@
+"""Boards as text: cells, the terminal's table, Markdown, and what a reader should know."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from ..compare import Comparison
+from ..statistics.intervals import Interval
+from .figures import Board, Entry
+
+NONE = "–"
+
+
+def lines(board: Board) -> list[dict[str, str]]:
+    """A board's cells by column; columns in which nothing was recorded are left out."""
+    return _recorded([_line(entry) for entry in board.entries], {"failed": "0", "unscored": "0", "weights": NONE})
+
+
+def headline(board: Board) -> str:
+    """What the board says, in a sentence or two."""
+    scored = [entry for entry in board.entries if entry.report.score is not None]
+    if not scored:
+        return "Nothing was scored."
+    best = scored[0]
+    first = f"{best.report.system} scores highest, {points(best.report.score)}."
+    if len(scored) == 1:
+        return first
+    level = [entry for entry in scored[1:] if entry.group == best.group]
+    if len(level) == len(scored) - 1:
+        first += " No other system is established to be worse."
+    elif level:
+        are = "is" if len(level) == 1 else "are"
+        first += f" {len(level)} other{'s' * (len(level) > 1)} {are} not established to be worse."
+    else:
+        first += " It is established to be better than all others."
+    pairs, open_ = board.standing.pairs, board.standing.undecided
+    return f"{first} The order of {open_:,} of {pairs:,} pairs is not established." if pairs > 1 else first
+
+
+def notes(board: Board) -> list[str]:
+    """The baseline, ties, failures, and every system's own notes."""
+    found = [
+        f"Gain over {board.baseline}, paired by example; p: exact McNemar or sign-flip test.",
+        "rank: the ranks a system could hold; ties: none in a group is established to be worse than its first "
+        "(paired bootstrap, 95 % for all pairs together).",
+    ]
+    for entry in board.entries:
+        report = entry.report
+        kinds = ", ".join(f"{count} {kind}" for kind, count in report.failures.items())
+        if report.failed or report.unscored:
+            why = f" ({kinds})" if kinds else ""
+            found.append(f"{report.system}: {report.failed} failed (count as 0), {report.unscored} unscored{why}.")
+        found += [f"{report.system}: {note}" for note in report.notes]
+    return found
+
+
+def terminal(board: Board) -> str:
+    """A table in columns, under its title and above its notes."""
+    return "\n".join([visible(board.title), *columns(board.lines), *map(visible, board.notes)])
+
+
+def markdown(board: Board) -> str:
+    """A Markdown table under its title and above its notes."""
+    texts = [*table(board.lines), "", *map(plain, board.notes), ""]
+    return "\n".join([plain(board.title), "", *texts])
+
+
+def columns(lines: Sequence[dict[str, str]]) -> list[str]:
+    """Lines of aligned columns, the heads first."""
+    shown = [{head: visible(cell) for head, cell in line.items()} for line in lines]
+    widths = {head: max(len(head), *(len(line[head]) for line in shown)) for head in shown[0]}
+    return [
+        "  ".join(f"{cell:{'<' if head == 'system' else '>'}{widths[head]}}" for head, cell in row.items())
+        for row in [{head: head for head in widths}, *shown]
+    ]
+
+
+def table(lines: Sequence[dict[str, str]]) -> list[str]:
+    """Lines of a Markdown table."""
+    heads = list(lines[0])
+    rows = ["| " + " | ".join(plain(line[head]) for head in heads) + " |" for line in lines]
+    rule = "|" + "|".join("---" if head == "system" else "---:" for head in heads) + "|"
+    return ["| " + " | ".join(heads) + " |", rule, *rows]
+
+
+def points(interval: Interval | None, sign: str = "") -> str:
+    """``91.2 [89.1, 92.9]``."""
+    if interval is None:
+        return NONE
+    value, low, high = (tenths(end, sign) for end in (interval.value, interval.low, interval.high))
+    return f"{value} [{low}, {high}]"
+
+
+def tenths(value: float, sign: str = "") -> str:
+    """A score in points with one decimal, rounded half to even on millionths, as the page's script does it too."""
+    whole, rest = divmod(abs(round(value * 1e6)), 1000)
+    whole += rest > 500 or (rest == 500 and whole % 2 == 1)
+    mark = "-" if value < 0 and whole else sign
+    return f"{mark}{whole // 10}.{whole % 10}"
+
+
+def count(number: int | None) -> str:
+    """A number of weights: ``260k``, ``7.62B``."""
+    if number is None:
+        return NONE
+    for size, letter in ((10**9, "B"), (10**6, "M"), (10**3, "k")):
+        if number >= size:
+            return f"{number / size:.3g}{letter}"
+    return str(number)
+
+
+def probability(p: float) -> str:
+    """A p-value."""
+    return f"{p:.3f}" if p >= 0.001 else "<0.001"
+
+
+def visible(text: str) -> str:
+    """Text for a terminal: control characters, which could move its cursor, become ``?``."""
+    return "".join(letter if letter.isprintable() else " " if letter in "\n\t" else "?" for letter in text)
+
+
+def plain(text: str) -> str:
+    """Text for Markdown: no tags, no line breaks, no columns of its own."""
+    return escape(visible(text), quote=False).replace("\\", "\\\\").replace("|", "\\|")
+
+
+def _line(entry: Entry) -> dict[str, str]:
+    report = entry.report
+    gain: Comparison | None = entry.gain
+    return {
+        "rank": NONE if entry.rank is None else str(entry.rank),
+        "ties": NONE if entry.group is None else str(entry.group),
+        "system": report.system,
+        "score": points(report.score),
+        "gain": NONE if gain is None else points(gain.difference, sign="+"),
+        "p": NONE if gain is None else probability(gain.p),
+        "$/1000": f"{report.usd_per_1000:.4g}",
+        "p50 ms": f"{1000 * report.latency(0.5):.0f}",
+        "p95 ms": f"{1000 * report.latency(0.95):.0f}",
+        "tokens in": f"{report.prompt_tokens:.0f}",
+        "weights": count(report.parameters),
+        "failed": str(report.failed),
+        "unscored": str(report.unscored),
+    }
+
+
+def _recorded(lines: list[dict[str, str]], empty: dict[str, str]) -> list[dict[str, str]]:
+    """Without the columns that say nothing; without costs and times where no call was recorded at all."""
+    silent = {head for head, cell in empty.items() if all(line[head] == cell for line in lines)}
+    if all(line[head] == "0" for line in lines for head in ("$/1000", "p50 ms", "p95 ms", "tokens in")):
+        silent |= {"$/1000", "p50 ms", "p95 ms", "tokens in"}
+    return [{head: cell for head, cell in line.items() if head not in silent} for line in lines]

@@ -1,0 +1,282 @@
+"""A board: ranks, ties, gains, slices, and how it reads as text, JSON and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from dstill.eval import Board, Report, boards, compare, leaderboard
+from dstill.eval.board.text import tenths
+from dstill.eval.statistics import all_pairs, mean_interval, rank_intervals
+from dstill.runtime import BadInput
+from outcomes import report
+
+CHANCE = np.random.default_rng(7)
+
+
+def draws(*rates: float, n: int = 200) -> list[Report]:
+    """Right-or-wrong systems s0, s1, ... of these accuracies."""
+    return [report(f"s{i}", (CHANCE.random(n) < rate).astype(float).tolist()) for i, rate in enumerate(rates)]
+
+
+def test_a_board_ranks_compares_and_writes_itself(tmp_path: Path) -> None:
+    weak, strong = report("weak", [0.0, 1.0] * 20), report("strong", [1.0] * 40)
+    board = leaderboard([weak, strong])
+    assert [entry.report.system for entry in board.entries] == ["strong", "weak"]
+    assert board.entries[0].gain == compare(strong, weak)
+    assert board.entries[1].gain is None
+    assert [str(entry.rank) for entry in board.entries] == ["1", "2"]
+    assert [entry.group for entry in board.entries] == [1, 2]
+    text = str(board)
+    assert "strong" in text.splitlines()[2]
+    assert text == repr(board)
+    paths = board.save(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        f"leaderboard.{k}" for k in ("csv", "html", "json", "md")
+    ]
+    assert "http" not in paths["html"].read_text().replace("http-equiv", "")
+    body = json.loads(paths["json"].read_text())
+    assert body["systems"][0]["gain"]["verdict"] == "better"
+    assert body["pairs"] == {"compared": 1, "undecided": 0}
+    assert paths["md"].read_text().count("\n|") == 4
+    assert "iframe" in board._repr_html_()
+    assert leaderboard([weak, strong], baseline="strong").baseline == "strong"
+
+
+def test_the_same_reports_give_the_same_bytes(tmp_path: Path) -> None:
+    reports = draws(0.5, 0.6, 0.7)
+    first, second = (leaderboard(reports).save(tmp_path / name) for name in "ab")
+    assert all(first[kind].read_bytes() == second[kind].read_bytes() for kind in first)
+
+
+def test_ranks_and_pairs_are_those_of_the_statistics() -> None:
+    reports = draws(0.9, 0.5, 0.88, 0.3, 0.52)
+    board = leaderboard(reports)
+    order = [entry.report for entry in board.entries]
+    pairs = all_pairs(np.array([one.scores for one in order]))
+    ranks = rank_intervals(pairs)
+    assert [(e.rank.low, e.rank.high) for e in board.entries if e.rank] == list(zip(ranks.low, ranks.high, strict=True))
+    assert board.standing.undecided == ranks.open_pairs
+    assert tuple(entry.letters for entry in board.entries) == ranks.letters
+    for i, one in enumerate(order):
+        for j, other in enumerate(order):
+            if i != j:
+                expected = compare(one, other)
+                got = [float(getattr(board.standing, name)[i, j]) for name in ("value", "low", "high", "p")]
+                gain = expected.difference
+                assert got == pytest.approx([gain.value, gain.low, gain.high, expected.p], abs=1e-12)
+
+
+def test_graded_scores_have_the_baselines_own_comparison_and_a_bootstrap_elsewhere() -> None:
+    reports = [report(f"g{i}", (CHANCE.random(60) * (0.6 + 0.2 * i)).tolist()) for i in range(3)]
+    board = leaderboard(reports, baseline="g1")
+    names = [entry.report.system for entry in board.entries]
+    base = names.index("g1")
+    for i, entry in enumerate(board.entries):
+        if entry.gain is not None:
+            assert board.standing.low[i, base] == entry.gain.difference.low
+            assert board.standing.p[base, i] == entry.gain.p
+    i, j = names.index("g0"), names.index("g2")
+    wide = board.standing.high[i, j] - board.standing.low[i, j]
+    assert board.standing.low[i, j] == pytest.approx(compare(reports[0], reports[2]).difference.low, abs=0.1 * wide)
+
+
+def test_groups_begin_where_somebody_is_worse_than_the_groups_first() -> None:
+    board = leaderboard(draws(0.95, 0.94, 0.6, 0.58, 0.1, n=300))
+    assert [entry.group for entry in board.entries] == [1, 1, 2, 2, 3]
+    assert [str(entry.rank) for entry in board.entries] == ["1–2", "1–2", "3–4", "3–4", "5"]
+
+
+def test_unscored_examples_leave_their_pairs_and_nothing_else() -> None:
+    a, b = [1.0] * 30 + [0.0] * 10, [None] * 10 + [1.0] * 10 + [0.0] * 20
+    board = leaderboard([report("a", a), report("b", b), report("none", [None] * 40)])
+    last = board.entries[-1]
+    assert last.report.system == "none"
+    assert (last.rank, last.group, last.gain, last.report.score) == (None, None, None, None)
+    assert board.standing.pairs == 1
+    assert board.standing.value[0, 1] == pytest.approx(10 / 30)
+    assert [str(entry.rank) for entry in board.entries[:2]] == ["1", "2"]
+    assert "none: 0 failed (count as 0), 40 unscored." in str(board)
+    assert "–" in str(board)
+    assert board.html()
+
+
+@pytest.mark.parametrize(
+    "reports",
+    [
+        [report("one", [1.0, 0.0])],
+        [report("one", [1.0])],
+        [report("a", [1.0, 0.0, 1.0]), report("b", [1.0, 0.0, 1.0])],
+        [report("a", [0.0] * 5), report("b", [0.0] * 5), report("c", [0.0] * 5)],
+        [report("a", [None, None]), report("b", [None, None])],
+        [report("a", [1.0]), report("b", [0.0])],
+    ],
+    ids=["one system", "one row", "equal", "all zero", "all unscored", "one example"],
+)
+def test_a_board_of_little_still_draws(reports: list[Report], tmp_path: Path) -> None:
+    board = leaderboard(reports)
+    assert board.save(tmp_path)["html"].stat().st_size > 1000
+    assert all(entry.rank is None or entry.rank.high - entry.rank.low == len(reports) - 1 for entry in board.entries)
+    assert str(board)
+    assert board.markdown()
+
+
+def test_a_board_that_makes_no_sense_is_refused() -> None:
+    weak, strong = draws(0.4, 0.9)
+    with pytest.raises(BadInput, match="empty board"):
+        leaderboard([])
+    with pytest.raises(BadInput, match="two systems are called 's0'"):
+        leaderboard([weak, weak])
+    with pytest.raises(BadInput, match="'other'.*s0, s1"):
+        leaderboard([weak, strong], baseline="other")
+    with pytest.raises(BadInput, match="different examples: 150 and 200, of which they share 150"):
+        leaderboard([weak, report("short", [1.0] * 150)])
+    with pytest.raises(BadInput, match="two rows with the id 'e1'"):
+        leaderboard([report("a", [1.0] * 3, ids=["e1", "e2", "e1"])])
+    with pytest.raises(BadInput, match="on the task 'other' and s0 on 'sums'"):
+        leaderboard([weak, report("b", weak.scores, task="other")])
+    with pytest.raises(BadInput, match="has no rows"):
+        leaderboard([report("a", [])])
+
+
+def test_examples_are_held_against_the_rows() -> None:
+    (one,) = draws(0.5, n=4)
+    with pytest.raises(BadInput, match="3 examples for 4 rows"):
+        leaderboard([one], examples=[{"q": "x"}] * 3)
+    with pytest.raises(BadInput, match="'e1' stands where the rows have 'e0'"):
+        leaderboard([one], examples=[{"id": f"e{i + 1}"} for i in range(4)])
+    with pytest.raises(BadInput, match="no example has a field 'colour' to slice by; expected one of: q"):
+        leaderboard([one], examples=[{"q": "x"}] * 4, slices=["colour"])
+
+
+def test_slices_are_means_of_their_examples() -> None:
+    (one,) = draws(0.5, n=60)
+    kinds = ["easy" if i % 3 else "hard" for i in range(60)]
+    asked = [{"id": f"e{i}", "q": f"question {i}", "kind": kind} for i, kind in enumerate(kinds)]
+    (cut,) = leaderboard([one], examples=asked).slicings  # by kind alone: every question is another
+    assert cut.field == "kind"
+    assert [(part.value, part.n) for part in cut.slices] == [("easy", 40), ("hard", 20)]
+    hard = [score for score, kind in zip(one.scores, kinds, strict=True) if kind == "hard"]
+    assert cut.slices[1].scores == (mean_interval(hard),)
+    with pytest.raises(BadInput, match="'q' has 60 different values; expected at most 20"):
+        leaderboard([one], examples=asked, slices=["q"])
+
+
+def test_csv_holds_the_figures_and_no_formulas() -> None:
+    board = leaderboard(
+        [report("=cmd()", [1.0, 0.0, 1.0], usd=2.5), report('b,\n"', [0.0, 0.0, 1.0])], baseline='b,\n"'
+    )
+    lines = list(csv.DictReader(io.StringIO(board.csv())))
+    assert [line["system"] for line in lines] == ["'=cmd()", 'b,\n"']
+    assert float(lines[0]["score"]) == pytest.approx(2 / 3)
+    assert float(lines[0]["gain"]) == pytest.approx(1 / 3)
+    assert lines[1]["gain"] == ""
+    assert float(lines[0]["usd_per_1000"]) == 2.5
+
+
+def test_markdown_and_terminal_are_not_broken_by_names() -> None:
+    name = "a|b\n<b>\x1b[31m"
+    board = leaderboard([report(name, [1.0, 0.0])])
+    row = board.markdown().splitlines()[4]
+    assert "a\\|b &lt;b&gt;?[31m" in row
+    assert "\x1b" not in str(board) + board.markdown()
+
+
+def test_columns_in_which_nothing_was_recorded_are_left_out() -> None:
+    paid = leaderboard([report("a", [1.0], usd=1.0)])
+    assert {"$/1000", "p50 ms", "tokens in"} <= set(paid.lines[0])
+    assert not {"weights", "failed", "unscored"} & set(paid.lines[0])
+    local = leaderboard([report("a", [0.0], parameters=7_620_000_000, failed=[0])])
+    assert local.lines[0]["weights"] == "7.62B"
+    assert local.lines[0]["failed"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0615, "6.2"), (0.0605, "6.0"), (-0.0004, "0.0"), (-0.00051, "-0.1"), (1.0, "100.0"), (0.12345, "12.3")],
+)
+def test_points_are_rounded_half_to_even(value: float, text: str) -> None:
+    assert tenths(value) == text
+
+
+def several() -> list[Report]:
+    """Three systems on two tasks, and one on the second only."""
+    found = []
+    for task, rates in (("sums", (0.9, 0.6, 0.3)), ("words", (0.8, 0.85, 0.2))):
+        for i, rate in enumerate(rates):
+            found.append(report(f"s{i}", (CHANCE.random(150) < rate).astype(float).tolist(), task=task))
+    return [*found, report("late", (CHANCE.random(150) < 0.5).astype(float).tolist(), task="words")]
+
+
+def test_boards_hold_one_a_task_and_mean_ranks_over_all() -> None:
+    found = boards(several(), title="Both", baseline="s1")
+    assert [board.task for board in found.boards] == ["sums", "words"]
+    assert {place.system: place.rank is None for place in found.overall.places}["late"] is True
+    means = {board.task: {e.report.system: e.report.score for e in board.entries} for board in found.boards}
+    for place in found.overall.places[:3]:
+        own = [scores[place.system] for scores in means.values()]
+        assert place.rank is not None and place.average is not None
+        assert place.average.value == pytest.approx(np.mean([score.value for score in own if score]))
+        ranks = [
+            1 + sum(_value(means[task][f"s{i}"]) > _value(means[task][place.system]) for i in range(3))
+            for task in means
+        ]
+        assert place.rank.value == pytest.approx(np.mean(ranks))
+        assert place.rank.low <= place.rank.value <= place.rank.high
+    assert found.overall.places[2].system == "s2"
+    assert found.overall.places[2].rank is not None and found.overall.places[2].rank.low == 3.0
+    text = str(found)
+    assert text.startswith("Both\n") and "late" in text
+    assert found.markdown().count("\n## ") == 2
+    assert len(found.dump()["boards"]) == 2
+    assert len(found.csv().splitlines()) == 8
+
+
+def _value(score: Any) -> float:
+    return float(score.value)
+
+
+def test_mean_ranks_cover_the_truth() -> None:
+    """Two systems a point apart on one task and far apart on another: the interval holds the true mean rank."""
+    hits = 0
+    for seed in range(60):
+        chance = np.random.default_rng(seed)
+        reports = [
+            report(f"s{i}", (chance.random(80) < rate).astype(float).tolist(), task=task)
+            for task, rates in (("x", (0.7, 0.6)), ("y", (0.9, 0.5)))
+            for i, rate in enumerate(rates)
+        ]
+        places = {place.system: place.rank for place in boards(reports).overall.places}
+        rank = places["s0"]
+        assert rank is not None
+        hits += rank.low <= 1.0 <= rank.high
+    assert hits >= 54  # 95 % of 60 is 57
+
+
+def test_boards_that_make_no_sense_are_refused() -> None:
+    with pytest.raises(BadInput, match="empty board"):
+        boards([])
+    with pytest.raises(BadInput, match="'x' is on no board"):
+        boards(several(), baseline="x")
+    with pytest.raises(BadInput, match="the task .other., which no report is of; expected some of: sums, words"):
+        boards(several(), examples={"other": []})
+
+
+def test_tabs_are_told_apart() -> None:
+    (one,) = draws(0.5, n=10)
+    other = Report("s0", "sums", "dev", "exact", one.rows)
+    third = Report("s0", "sums", "dev", "f1", one.rows)
+    assert boards([one, other]).labels == ("sums · test", "sums · dev")
+    assert boards([one, other, third]).labels == ("sums · test · exact", "sums · dev · exact", "sums · dev · f1")
+
+
+def test_a_board_is_a_value() -> None:
+    board = leaderboard(draws(0.5))
+    assert isinstance(board, Board)
+    with pytest.raises(AttributeError):
+        board.task = "other"  # type: ignore[misc]
