@@ -6,6 +6,8 @@ counted, or it is refused. All chance comes from the seed that is handed in.
 
 from .best import Best as Best
 from .best import best_of_many as best_of_many
+from .calibration import Calibration as Calibration
+from .calibration import calibration as calibration
 from .clusters import ClusterMean as ClusterMean
 from .clusters import cluster_difference as cluster_difference
 from .clusters import cluster_mean as cluster_mean
@@ -24,6 +26,13 @@ from .intervals import paired_interval as paired_interval
 from .intervals import percentile as percentile
 from .intervals import wilson as wilson
 from .intervals import wilson_bounds as wilson_bounds
+from .judge import Judged as Judged
+from .judge import judged_mean as judged_mean
+from .monitor import Monitored as Monitored
+from .monitor import anytime_interval as anytime_interval
+from .monitor import log_capital as log_capital
+from .monitor import monitor as monitor
+from .monitor import stopping as stopping
 from .multiple import benjamini_hochberg as benjamini_hochberg
 from .multiple import holm as holm
 from .pairs import AllPairs as AllPairs
@@ -35,7 +44,17 @@ from .power import examples_needed_single as examples_needed_single
 from .ranks import Ranks as Ranks
 from .ranks import compact_letters as compact_letters
 from .ranks import rank_intervals as rank_intervals
+from .reliability import Agreement as Agreement
+from .reliability import Reliability as Reliability
+from .reliability import agreement as agreement
+from .reliability import pass_at_k as pass_at_k
+from .reliability import pass_hat_k as pass_hat_k
+from .reliability import reliability as reliability
 from .resample import resampled_means as resampled_means
 from .resample import weight_blocks as weight_blocks
+from .slices import Slice as Slice
+from .slices import Stratified as Stratified
+from .slices import by_slice as by_slice
+from .slices import stratified_mean as stratified_mean
 from .values import as_scores as as_scores
 from .values import scored as scored
