@@ -62,6 +62,7 @@ def _one(item: Any) -> FunctionCall | None:
         return None
     if isinstance(item.get("function"), Mapping):
         item = item["function"]
+    given: Any
     if isinstance(item.get("name"), str):
         given = next((item[key] for key in ("arguments", "args", "parameters") if key in item), {})
         name = item["name"]

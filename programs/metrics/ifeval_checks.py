@@ -144,14 +144,14 @@ def _titled(text: str) -> bool:
 
 def _sections(text: str, wants: Wants) -> bool:
     found = re.findall(re.escape(wants["section_spliter"].strip()) + r"\s?\d", text)
-    return len(found) >= wants["num_sections"]
+    return bool(len(found) >= wants["num_sections"])
 
 
 def _paragraphs(text: str, wants: Wants) -> bool:
     parts = [part.strip() for part in text.split("***")]
     if not all(parts[1:-1]):
         return False
-    return sum(map(bool, parts)) == wants["num_paragraphs"]
+    return bool(sum(map(bool, parts)) == wants["num_paragraphs"])
 
 
 def _first_word(text: str, wants: Wants) -> bool:
@@ -160,7 +160,7 @@ def _first_word(text: str, wants: Wants) -> bool:
     if not 1 <= nth <= count or not parts[nth - 1].strip():
         return False
     word = re.split(r"[.,?!'\"]", parts[nth - 1].split()[0].lstrip("'\""))[0]
-    return count == wants["num_paragraphs"] and word.lower() == wants["first_word"].lower()
+    return bool(count == wants["num_paragraphs"] and word.lower() == wants["first_word"].lower())
 
 
 def _postscript(text: str, wants: Wants) -> bool:
@@ -199,7 +199,7 @@ def _quoted(text: str) -> bool:
 
 def _wanted(name: str) -> str:
     kind = _KINDS.get(name, str)
-    return {str: "text", list: "a list of texts"}.get(kind, "a number") if isinstance(kind, type) else "a number"
+    return "text" if kind is str else "a list of texts" if kind is list else "a number"
 
 
 _KINDS: dict[str, Any] = {

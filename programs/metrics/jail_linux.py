@@ -105,11 +105,11 @@ def enter(folder: str, disk: int) -> Inside:
     flags = _NEWNS | _NEWIPC | _NEWPID | _NEWNET | (_NEWUSER if uid else 0)
     if _libc.unshare(flags):
         return Inside()
-    if uid:
-        for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
-            with open(f"/proc/self/{name}", "w") as file:
-                file.write(text)
-    try:
+    try:  # some systems give the namespaces and refuse what one may do in them
+        if uid:
+            for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
+                with open(f"/proc/self/{name}", "w") as file:
+                    file.write(text)
         _mount("none", "/", None, _REC | _PRIVATE)
         _new_root(folder, disk)
     except OSError:
@@ -207,6 +207,9 @@ def _new_root(folder: str, disk: int) -> None:
             attributes = struct.pack("QQQQ", 0x3, 0, 0, 0)
             _called(_libc.syscall(_MOUNT_SETATTR, -100, target.encode(), 0x8000, attributes, len(attributes)))
         bound.append(source)
+    if not os.path.exists(folder + sys.base_prefix):  # the way to Python leads over a link
+        os.makedirs(os.path.dirname(folder + sys.base_prefix), exist_ok=True)
+        os.symlink(os.path.realpath(sys.base_prefix), folder + sys.base_prefix)
     os.mkdir(folder + "/box")
     os.chmod(folder + "/box", 0o777)
 

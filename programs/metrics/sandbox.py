@@ -142,6 +142,7 @@ def _run(source: str, tests: Sequence[str], limits: Limits, namespaces: bool) ->
             if process.poll() is None:
                 process.kill()
             process.communicate()
+    found: dict[str, Any]
     try:
         found = json.loads(out)
     except ValueError:

@@ -40,6 +40,8 @@ def tier(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> boo
     """With namespaces where this system permits them, and without."""
     namespaces = bool(request.param)
     if not namespaces and os.geteuid() == 0:
+        if not Path("/usr/bin/python3").exists():
+            pytest.skip("root needs a Python that others may read")
         monkeypatch.setattr(sys, "executable", "/usr/bin/python3")  # ours may lie where only root reads
     held = probed(namespaces, sys.executable)
     if isinstance(held, str):
