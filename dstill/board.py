@@ -72,4 +72,5 @@ def leaderboard(
             must_answer=not student,
         )  # fmt: skip
         reports.append(replace(report, notes=notes))
-    return board_of(reports, baseline=baseline)
+    here = all((report.task, report.split) == (task.name, split) for report in reports)  # some may have been there
+    return board_of(reports, baseline=baseline, examples=task.split(split) if here else None)

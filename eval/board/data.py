@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..compare import Comparison
+from ..statistics.intervals import Interval
 from .figures import Board, Entry
 
 
@@ -58,16 +59,14 @@ def csv(boards: Iterable[Board]) -> str:
 
 
 def _line(board: Board, entry: Entry) -> dict[str, str | int | None]:
-    report, gain, score = entry.report, entry.gain, entry.report.score
-    difference = None if gain is None else gain.difference
+    report, gain, rank = entry.report, entry.gain, entry.rank
     return {
         "task": _cell(board.task), "split": _cell(board.split), "metric": _cell(board.metric),
         "system": _cell(report.system), "n": len(report.rows),
-        "rank_low": entry.rank and entry.rank.low, "rank_high": entry.rank and entry.rank.high, "ties": entry.group,
-        "letters": entry.letters, "score": _number(score and score.value), "score_low": _number(score and score.low),
-        "score_high": _number(score and score.high), "baseline": _cell(board.baseline),
-        "gain": _number(difference and difference.value), "gain_low": _number(difference and difference.low),
-        "gain_high": _number(difference and difference.high), "p": _number(gain and gain.p),
+        "rank_low": None if rank is None else rank.low, "rank_high": None if rank is None else rank.high,
+        "ties": entry.group, "letters": entry.letters,
+        **_ends("score", report.score), "baseline": _cell(board.baseline),
+        **_ends("gain", None if gain is None else gain.difference), "p": _number(None if gain is None else gain.p),
         "usd_per_1000": _number(report.usd_per_1000), "p50_seconds": _number(report.latency(0.5)),
         "p95_seconds": _number(report.latency(0.95)), "prompt_tokens": _number(report.prompt_tokens),
         "parameters": report.parameters, "failed": report.failed, "unscored": report.unscored,
@@ -79,6 +78,11 @@ def _gain(gain: Comparison) -> dict[str, Any]:
         **gain.difference.dump(), "p": gain.p, "n": gain.n, "wins": gain.wins, "losses": gain.losses,
         "verdict": gain.verdict,
     }  # fmt: skip
+
+
+def _ends(name: str, interval: Interval | None) -> dict[str, str]:
+    ends = (None,) * 3 if interval is None else (interval.value, interval.low, interval.high)
+    return dict(zip((name, f"{name}_low", f"{name}_high"), map(_number, ends), strict=True))
 
 
 def _number(value: float | None) -> str:

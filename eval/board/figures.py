@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import dspy
 
@@ -19,7 +19,7 @@ from ..rows import as_json
 from .slices import Slicing, slicings
 from .standing import Rank, Standing, standing
 
-Example = Mapping[str, Any] | dspy.Example
+Example: TypeAlias = Mapping[str, Any] | dspy.Example
 
 
 @dataclass(frozen=True, slots=True)
