@@ -22,7 +22,7 @@ import dspy
 
 from .base import Score
 from .calls_in import FunctionCall, calls_in
-from .fields import RIGHT, answer_of, gold_of, shown
+from .fields import RIGHT, answer_of, shown, wanted_of
 
 Gold = list[tuple[str, dict[str, list[Any]]]]
 
@@ -41,7 +41,7 @@ class FunctionCalls:
 
     def __call__(self, example: dspy.Example, prediction: dspy.Prediction, *_: Any) -> Score:
         place = self.gold or self.field
-        raw = gold_of(example, place, list, tuple)
+        raw = wanted_of(example, prediction, self.field, self.gold, list, tuple)
         if isinstance(raw, Score):
             return raw
         gold = _gold(raw)

@@ -11,6 +11,7 @@ from typing import Any
 
 import dspy
 
+from ...runtime.errors import BadInput
 from .base import Score
 
 RIGHT = "Right."
@@ -32,6 +33,23 @@ def gold_of(example: dspy.Example, field: str, *kinds: type) -> Any:
         wanted = " or ".join(kind.__name__ for kind in kinds) or "a value"
         return Score(None, f"the example's {field} is {shown(value)}: expected {wanted}")
     return value
+
+
+def wanted_of(example: dspy.Example, prediction: Any, field: str, gold: str, *kinds: type) -> Any:
+    """The gold value for an output field, as ``gold_of`` finds it, under its own name ``gold`` or the field's.
+
+    Raises:
+        BadInput: for a field that neither the example nor the prediction has: that is no unlabelled example but a
+            metric made for another program, and every further call would be paid for nothing.
+    """
+    if not gold and field not in example and isinstance(prediction, dspy.Prediction):
+        names = [str(name) for name in prediction.keys()]  # noqa: SIM118  # a Prediction is no mapping
+        if names and field not in names:
+            raise BadInput(
+                f"the metric reads the field {field!r}, which neither the example ({', '.join(example.keys())}) nor "
+                f"the prediction ({', '.join(names)}) has"
+            )
+    return gold_of(example, gold or field, *kinds)
 
 
 def answer_of(prediction: Any, field: str, otherwise: Any = None) -> Any:

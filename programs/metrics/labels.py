@@ -14,7 +14,7 @@ from typing import Any
 import dspy
 
 from .base import Score
-from .fields import RIGHT, answer_of, gold_of, shown, text_of
+from .fields import RIGHT, answer_of, shown, text_of, wanted_of
 
 
 def labels_in(value: Any) -> frozenset[str]:
@@ -45,7 +45,7 @@ class LabelF1:
         return f"label_f1({self.field})"
 
     def __call__(self, example: dspy.Example, prediction: dspy.Prediction, *_: Any) -> Score:
-        sets = _sets(example, self.gold or self.field, prediction, self.field)
+        sets = _sets(example, prediction, self.field, self.gold)
         if isinstance(sets, Score):
             return sets
         gold, got = sets
@@ -76,7 +76,7 @@ class Jaccard:
         return f"jaccard({self.field})"
 
     def __call__(self, example: dspy.Example, prediction: dspy.Prediction, *_: Any) -> Score:
-        sets = _sets(example, self.gold or self.field, prediction, self.field)
+        sets = _sets(example, prediction, self.field, self.gold)
         if isinstance(sets, Score):
             return sets
         gold, got = sets
@@ -105,9 +105,9 @@ def _listed(text: str) -> Any:
     return [part.strip().strip("\"'") for part in text.replace(";", ",").replace("\n", ",").split(",")]
 
 
-def _sets(example: Any, gold_field: str, prediction: Any, field: str) -> Score | tuple[frozenset[str], frozenset[str]]:
-    gold = gold_of(example, gold_field, str, list, tuple, set, frozenset)
-    return gold if isinstance(gold, Score) else (labels_in(gold), labels_in(answer_of(prediction, field)))
+def _sets(example: Any, prediction: Any, field: str, gold: str) -> Score | tuple[frozenset[str], frozenset[str]]:
+    wanted = wanted_of(example, prediction, field, gold, str, list, tuple, set, frozenset)
+    return wanted if isinstance(wanted, Score) else (labels_in(wanted), labels_in(answer_of(prediction, field)))
 
 
 def _feedback(gold: frozenset[str], got: frozenset[str]) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import dspy
 
 from .base import Score
-from .fields import RIGHT, answer_of, gold_of, shown, text_of
+from .fields import RIGHT, answer_of, shown, text_of, wanted_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Numeric:
 
     def __call__(self, example: dspy.Example, prediction: dspy.Prediction, *_: Any) -> Score:
         if self.field not in example:
-            missing: Score = gold_of(example, self.field)
+            missing: Score = wanted_of(example, prediction, self.field, "")
             return missing
         expected, answer = number_in(example[self.field]), answer_of(prediction, self.field)
         if expected is None or math.isnan(expected):

@@ -17,7 +17,7 @@ import dspy
 
 from ...runtime.errors import BadInput
 from .base import Score
-from .fields import answer_of, gold_of, judged, text_of
+from .fields import answer_of, judged, text_of, wanted_of
 
 KINDS = ("rouge1", "rouge2", "rougeL", "rougeLsum", "bleu", "chrf")
 """The measures by the names of their libraries."""
@@ -40,7 +40,7 @@ class Overlap:
         return f"{self.kind}({self.field})"
 
     def __call__(self, example: dspy.Example, prediction: dspy.Prediction, *_: Any) -> Score:
-        gold = gold_of(example, self.gold or self.field, str)
+        gold = wanted_of(example, prediction, self.field, self.gold, str)
         if isinstance(gold, Score):
             return gold
         if not gold.strip():

@@ -17,7 +17,7 @@ import dspy
 from ...runtime.errors import BadInput
 from .base import Metric, Score, call, name_of
 from .describe import described
-from .fields import answer_of, gold_of, judged, shown, text_of
+from .fields import answer_of, gold_of, judged, shown, text_of, wanted_of
 
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
@@ -41,7 +41,7 @@ class Normalised:
         return f"normalised({self.field})"
 
     def __call__(self, example: dspy.Example, prediction: dspy.Prediction, *_: Any) -> Score:
-        gold = gold_of(example, self.gold or self.field, str, int, float)
+        gold = wanted_of(example, prediction, self.field, self.gold, str, int, float)
         if isinstance(gold, Score):
             return gold
         answer = answer_of(prediction, self.field)
@@ -71,7 +71,7 @@ class TokenF1:
         return f"token_f1({self.field})"
 
     def __call__(self, example: dspy.Example, prediction: dspy.Prediction, *_: Any) -> Score:
-        gold = gold_of(example, self.gold or self.field, str, int, float)
+        gold = wanted_of(example, prediction, self.field, self.gold, str, int, float)
         if isinstance(gold, Score):
             return gold
         answer = answer_of(prediction, self.field)

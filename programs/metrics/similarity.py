@@ -16,7 +16,7 @@ import dspy
 
 from ...runtime.errors import BadInput
 from .base import Score
-from .fields import answer_of, gold_of, judged, text_of
+from .fields import answer_of, judged, text_of, wanted_of
 
 MOST = 20_000
 """Characters of a text that are embedded, before the encoder's own limit on tokens."""
@@ -37,7 +37,7 @@ class Similarity:
         return f"similarity({self.field})"
 
     def __call__(self, example: dspy.Example, prediction: dspy.Prediction, *_: Any) -> Score:
-        gold = gold_of(example, self.gold or self.field, str)
+        gold = wanted_of(example, prediction, self.field, self.gold, str)
         if isinstance(gold, Score):
             return gold
         if not gold.strip():

@@ -15,7 +15,7 @@ from typing import Any
 import dspy
 
 from .base import Score
-from .fields import RIGHT, answer_of, gold_of, judged, shown
+from .fields import RIGHT, answer_of, judged, shown, wanted_of
 
 NO_JSON = object()
 """What ``json_in`` finds where there is no JSON."""
@@ -73,7 +73,7 @@ class JsonEqual:
         return f"json_equal({self.field})"
 
     def __call__(self, example: dspy.Example, prediction: dspy.Prediction, *_: Any) -> Score:
-        found = _both(example, self.gold or self.field, prediction, self.field)
+        found = _both(example, prediction, self.field, self.gold)
         if isinstance(found, Score):
             return found
         gold, got = found
@@ -103,7 +103,7 @@ class JsonFields:
         return f"json_fields({self.field})"
 
     def __call__(self, example: dspy.Example, prediction: dspy.Prediction, *_: Any) -> Score:
-        found = _both(example, self.gold or self.field, prediction, self.field)
+        found = _both(example, prediction, self.field, self.gold)
         if isinstance(found, Score):
             return found
         gold, got = found
@@ -148,13 +148,13 @@ def _same(one: Any, other: Any) -> bool:
     return (type(one) is type(other) or (numbers and bool not in (type(one), type(other)))) and bool(one == other)
 
 
-def _both(example: Any, gold_field: str, prediction: Any, field: str) -> Any:
-    gold = gold_of(example, gold_field)
-    if isinstance(gold, Score):
-        return gold
-    wanted = leaves(json_in(gold))
+def _both(example: Any, prediction: Any, field: str, gold: str) -> Any:
+    value = wanted_of(example, prediction, field, gold)
+    if isinstance(value, Score):
+        return value
+    wanted = leaves(json_in(value))
     if wanted is None:
-        return Score(None, f"the example's {gold_field} is {shown(gold)}: expected JSON")
+        return Score(None, f"the example's {gold or field} is {shown(value)}: expected JSON")
     return wanted, leaves(json_in(answer_of(prediction, field, NO_JSON)))
 
 

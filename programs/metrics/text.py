@@ -9,7 +9,7 @@ from typing import Any
 import dspy
 
 from .base import Score
-from .fields import RIGHT, answer_of, gold_of, shown, text_of
+from .fields import RIGHT, answer_of, shown, text_of, wanted_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Exact:
 
     def __call__(self, example: dspy.Example, prediction: dspy.Prediction, *_: Any) -> Score:
         if self.field not in example:
-            missing: Score = gold_of(example, self.field)
+            missing: Score = wanted_of(example, prediction, self.field, "")
             return missing
         expected, got = _plain(example[self.field]), _plain(answer_of(prediction, self.field, ""))
         same = expected == got if self.strict else _normal(expected) == _normal(got)
@@ -55,7 +55,7 @@ class Contains:
         return f"contains({self.field})"
 
     def __call__(self, example: dspy.Example, prediction: dspy.Prediction, *_: Any) -> Score:
-        gold = gold_of(example, self.gold or self.field, str, int, float)
+        gold = wanted_of(example, prediction, self.field, self.gold, str, int, float)
         if isinstance(gold, Score):
             return gold
         wanted = " ".join(text_of(gold).casefold().split())

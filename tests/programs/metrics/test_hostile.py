@@ -9,6 +9,7 @@ import pytest
 from dstill.programs import metrics
 from dstill.programs.metrics import Score
 from dstill.programs.task import metric_digest
+from dstill.runtime.errors import BadMetric
 
 GOLD: dict[str, Any] = {
     "text": "a gold answer", "number": 7, "labels": ["a", "b"], "json": {"a": [1, {"b": None}]},
@@ -98,7 +99,7 @@ def test_ten_megabytes_are_scored(case: tuple[str, metrics.Metric], unit: str) -
 def test_an_example_without_its_gold_value_cannot_be_scored(case: tuple[str, metrics.Metric]) -> None:
     gold, metric = case
     lacking = {name: value for name, value in GOLD.items() if name != gold}
-    found = metrics.call(metric, dspy.Example(**lacking), dspy.Prediction(out="x"), "lacking")
+    found = metrics.call(metric, dspy.Example(**lacking), dspy.Prediction(out="x", **{gold: "x"}), "lacking")
     assert found.value is None
     assert f"no field '{gold}'" in found.feedback
     if not metrics.name_of(metric).startswith(("exact", "minimum", "weighted")):
@@ -123,3 +124,21 @@ def test_a_right_answer_says_so() -> None:
     assert said == "Expected text 'a', got 'b'."
     said = metrics.token_f1("text")(dspy.Example(text="a b"), dspy.Prediction(text="b" * 1000)).feedback
     assert said == f"Expected 'a b', got '{'b' * 200}'... (1000 characters)."
+
+
+MAKERS: list[Any] = [
+    metrics.exact, metrics.numeric, metrics.contains, metrics.normalised, metrics.token_f1, metrics.label_f1,
+    metrics.jaccard, metrics.json_equal, metrics.json_fields, metrics.function_calls, metrics.rouge, metrics.bleu,
+    metrics.chrf, metrics.similarity,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("make", MAKERS)
+def test_a_field_that_neither_side_has_is_a_slip_in_the_metric_and_stops(make: Any) -> None:
+    example, prediction = dspy.Example(text="a", team="b"), dspy.Prediction(team="b")
+    with pytest.raises(
+        BadMetric, match=r"'taem', which neither the example \(text, team\) nor the prediction \(team\)"
+    ):
+        metrics.call(make("taem"), example, prediction, "dev example 'd1'")
+    assert metrics.call(make("taem"), example, dspy.Prediction(taem="b"), "unlabelled").value is None
+    assert metrics.call(make("taem"), example, dspy.Prediction(), "empty").value is None
