@@ -84,7 +84,7 @@ def column(values: Iterable[Hashable]) -> dict[str, Any]:
 
 def clean(text: str) -> str:
     """Without halves of characters, which no file can hold."""
-    return text.encode("utf-8", "replace").decode()
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def _said(every: Sequence[Row]) -> tuple[dict[str, Any], int | None]:

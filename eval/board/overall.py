@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...runtime.derive import derive_int
 from ..statistics.intervals import Interval
+from ..statistics.resample import resampled_means
 from .figures import Board
 from .standing import LEVEL
 from .text import NONE, points
@@ -113,17 +113,8 @@ def _places(boards: Sequence[Board], names: Sequence[str], seed: int) -> list[Pl
     for number, board in enumerate(boards):
         reports = {entry.report.system: entry.report for entry in board.entries}
         scores = np.array([[np.nan if r.score is None else r.score for r in reports[name].rows] for name in names])
-        here = np.isfinite(scores).astype(np.float64)
-        filled = np.where(here > 0, scores, 0.0)
-        chance = np.random.default_rng(derive_int(seed, "overall", number, scores.shape[1]))
-        n = scores.shape[1]
-        counts = chance.multinomial(n, np.full(n, 1 / n), size=RESAMPLES).T.astype(np.float64)
-        total, weight = filled @ counts, here @ counts
-        own = filled.sum(axis=1) / here.sum(axis=1)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            # A resample without one scored example of a system says nothing new about it.
-            drawn.append(np.where(weight > 0, total / weight, own[:, None]))
-        seen.append(own[:, None])
+        drawn.append(resampled_means(scores, RESAMPLES, seed=seed, stream=f"overall {number}").T)
+        seen.append(np.nanmean(scores, axis=1)[:, None])
     ranks, means = _ranks(seen)[:, 0], np.mean(seen, axis=0)[:, 0]
     rank_draws, mean_draws = _ranks(drawn), np.mean(drawn, axis=0)
     found = [

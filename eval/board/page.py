@@ -6,6 +6,7 @@ import base64
 import hashlib
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from html import escape
 from importlib.resources import files
@@ -13,7 +14,7 @@ from typing import Any
 
 from ..statistics.intervals import Interval
 from .encode import figures, inline, rows
-from .figures import Board, Entry
+from .figures import Board
 from .overall import Overall
 from .text import headline
 
@@ -59,6 +60,7 @@ def page(boards: Sequence[Board], *, title: str = "", overall: Overall | None = 
         title=head,
         views=[_view(board, label) for board, label in zip(boards, labels, strict=True)],
         overall=overall,
+        ranks=axis([place.rank for place in overall.places], unit=1.0) if overall else None,
         columns=COLUMNS,
         style=asset("page.css"),
         script=script,
@@ -84,41 +86,46 @@ def asset(*names: str) -> str:
     return "\n".join(folder.joinpath(name).read_text(encoding="utf-8") for name in names)
 
 
-def scale(intervals: Sequence[Interval | None]) -> tuple[float, float, list[float]]:
-    """Ends and ticks, in points, of an axis that holds all intervals: 4 to 7 ticks at round numbers."""
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """An axis that holds intervals, with their bars; places are in percent of its length."""
+
+    ticks: list[tuple[str, float]]
+    bars: list[dict[str, float] | None]
+
+
+def axis(intervals: Sequence[Interval | None], unit: float = 100.0) -> Axis:
+    """Intervals on one scale with 2 to 6 ticks at round numbers; ``unit`` is how many of the axis make 1."""
     known = [interval for interval in intervals if interval is not None]
-    low = 100 * min((interval.low for interval in known), default=0.0)
-    high = 100 * max((interval.high for interval in known), default=1.0)
-    wide = max(high - low, 1.0)
-    step = next(size for size in (0.5, 1, 2, 5, 10, 20, 25) if wide / size <= 5)
-    start, end = step * math.floor(low / step), step * math.ceil(high / step)
-    if start == end:  # a score that is certain, as of a constant
-        start, end = start - step, end + step
-    count = round((end - start) / step)
-    return start, end, [start + step * i for i in range(count + 1)]
+    low = unit * min((interval.low for interval in known), default=0.0)
+    high = unit * max((interval.high for interval in known), default=1.0)
+    wide = max(high - low, 1.0)  # a score that is certain, as of a constant, has no width
+    start, end = low - wide / 25, high + wide / 25
+    step = next(size for size in (0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1e9) if wide / size <= 5)
+
+    def place(value: float) -> float:
+        return round(100 * (unit * value - start) / (end - start), 2)
+
+    ticks = [step * i for i in range(math.ceil(start / step), math.floor(end / step) + 1)]
+    return Axis(
+        [(f"{tick:g}", place(tick / unit)) for tick in ticks],
+        [
+            None if one is None else
+            {"value": place(one.value), "low": place(one.low), "width": round(place(one.high) - place(one.low), 2)}
+            for one in intervals
+        ],
+    )  # fmt: skip
 
 
 def _view(board: Board, label: str) -> dict[str, Any]:
     """What the template draws of a board."""
-    start, end, ticks = scale([entry.report.score for entry in board.entries])
-
-    def place(score: float) -> float:
-        return round(100 * (100 * score - start) / (end - start), 2)
-
+    scores = axis([entry.report.score for entry in board.entries])
     return {
         "board": board,
         "label": label,
         "headline": headline(board),
         "n": len(board.entries[0].report.rows),
-        "ticks": [(f"{tick:g}", place(tick / 100)) for tick in ticks],
-        "lines": [(line, entry, _bar(entry, place)) for line, entry in zip(board.lines, board.entries, strict=True)],
+        "ticks": scores.ticks,
+        "lines": list(zip(board.lines, board.entries, scores.bars, strict=True)),
         "name": " · ".join(part for part in (board.task, board.split) if part) or "board",
     }
-
-
-def _bar(entry: Entry, place: Any) -> dict[str, float] | None:
-    score = entry.report.score
-    if score is None:
-        return None
-    low, high = place(score.low), place(score.high)
-    return {"value": place(score.value), "low": low, "width": round(high - low, 2)}

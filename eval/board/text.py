@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+import numpy as np
+
 from ..compare import Comparison
 from ..statistics.intervals import Interval
+from ..statistics.values import is_binary
 from .figures import Board, Entry
 
 NONE = "–"
@@ -45,6 +48,11 @@ def notes(board: Board) -> list[str]:
         "rank: the ranks a system could hold; ties: none in a group is established to be worse than its first "
         "(paired bootstrap, 95 % for all pairs together).",
     ]
+    if len(board.entries) > 2 and not all(is_binary(np.array(entry.report.scores)) for entry in board.entries):
+        found.append(
+            "Scores are graded: between systems other than the baseline, intervals and p are those of a paired "
+            "bootstrap."
+        )
     for entry in board.entries:
         report = entry.report
         kinds = ", ".join(f"{count} {kind}" for kind, count in report.failures.items())

@@ -39,7 +39,10 @@ function setUpExplorer(view) {
   }, { passive: true });
   view.list.addEventListener("click", (event) => {
     const item = event.target.closest(".item");
-    if (item) choose(view, Number(item.dataset.place));
+    if (!item) return;
+    choose(view, Number(item.dataset.place));
+    const detail = $(".detail", part);
+    if (detail.offsetTop >= view.list.offsetTop + view.list.offsetHeight) detail.scrollIntoView(); // below, on a phone
   });
   view.list.addEventListener("keydown", (event) => move(view, event));
   const seen = new IntersectionObserver((entries) => {

@@ -126,7 +126,7 @@ function passes(system) {
 function ticks(low, high, most = 5) {
   const wide = high - low || 1;
   const power = 10 ** Math.floor(Math.log10(wide / most));
-  const step = [1, 2, 5, 10].map((size) => size * power).find((size) => wide / size <= most);
+  const step = [1, 2, 2.5, 5, 10].map((size) => size * power).find((size) => wide / size <= most);
   const first = Math.floor(low / step + 1e-9);
   const last = Math.ceil(high / step - 1e-9);
   return Array.from({ length: last - first + 1 }, (_, place) => Number(((first + place) * step).toPrecision(12)));

@@ -46,6 +46,8 @@ function setUpTable(view) {
     head.replaceChildren(button);
   }
   for (const cell of $$('td[data-key="score"]', root)) split(cell);
+  const note = $(".gain-note", root);
+  view.noted = note.textContent.slice(`Gain over ${board.systems[board.baseline].name}`.length);
   const names = board.systems.map((system) => [system.name, system.name]);
   options($('[data-do="baseline"]', root), names, names[baselineOf(board)][0]);
   $('[data-do="baseline"]', root).addEventListener("change", (event) => update({ base: event.target.value }));
@@ -98,8 +100,9 @@ function drawGains(view, base) {
   const known = found.filter(Boolean).map(({ gain }) => gain);
   const low = Math.min(0, ...known.map((gain) => gain[1])) / 1e4;
   const high = Math.max(0, ...known.map((gain) => gain[2])) / 1e4;
-  const steps = ticks(low, high, 4);
-  const [start, end] = [steps[0], steps[steps.length - 1]];
+  const wide = high - low || 1;
+  const [start, end] = [low - wide / 25, high + wide / 25];
+  const steps = ticks(low, high, 4).filter((step) => step >= start && step <= end);
   const at = (value) => `${((100 * (value - start)) / (end - start)).toFixed(2)}%`;
   const head = $('thead [data-axis="gain"] .track', root);
   head.replaceChildren(...steps.map((step) => place(make("i", {}, `${step > 0 ? "+" : ""}${step}`), at(step))));
@@ -113,6 +116,7 @@ function drawGains(view, base) {
     p.textContent = one ? probability(one.p) : "–";
     const level = !one || (one.gain[1] <= 0 && one.gain[2] >= 0);
     for (const cell of [text, track.parentElement]) cell.classList.toggle("level", level);
+    for (const cell of [text, p]) cell.classList.toggle("nil", !one);
     track.replaceChildren(...steps.map((step) => place(make("i", { class: step === 0 ? "tick zero" : "tick" }), at(step))));
     if (!one) return;
     const [value, from, to] = one.gain.map((each) => each / 1e4);
@@ -121,6 +125,7 @@ function drawGains(view, base) {
     track.append(range, place(make("i", { class: "dot" }), at(value)));
   });
   drawRuler(view, base);
+  $(".gain-note", root).textContent = `Gain over ${board.systems[base].name}${view.noted}`;
 }
 
 /** The baseline's score, as a dashed line through every score bar. */
@@ -147,14 +152,14 @@ function setUpOverall(root) {
     const number = Number.parseFloat(text.replace("+", ""));
     return Number.isNaN(number) ? (text === "–" ? null : text.toLowerCase()) : number;
   };
-  for (const head of $$("thead th", root)) {
+  for (const head of $$("thead th:not(.axis)", root)) {
     const label = head.textContent.trim();
     const button = make("button", { type: "button" }, label);
     head.replaceChildren(button);
     button.addEventListener("click", () => {
       const was = head.getAttribute("aria-sort");
       const down = was ? was === "ascending" : ["score", "average"].includes(label);
-      const column = Number(head.dataset.col);
+      const column = head.cellIndex;
       const sorted = [...rows].sort((x, y) => {
         const [one, two] = [value(x, column), value(y, column)];
         if (one === null || two === null) return (one === null) - (two === null);
