@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 from dstill.eval.statistics.clusters import cluster_difference, cluster_mean
+from dstill.eval.statistics.intervals import wilson_bounds
 from dstill.runtime.errors import BadInput
 from numpy.typing import NDArray
+from scipy import stats
 
 
 def clustered(seed: int, groups: int = 25) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
@@ -56,24 +58,45 @@ def test_unscored_examples_are_counted_and_left_out() -> None:
     assert (paired.n, paired.unscored, paired.interval.value) == (2, 2, 0.0)
 
 
-def test_it_covers_where_the_naive_interval_does_not() -> None:
+def test_right_or_wrong_scores_are_wilsons_interval_of_what_the_clusters_are_worth() -> None:
+    chance = np.random.default_rng(5)
+    labels = np.repeat(np.arange(20), 5)
+    right = (chance.random(100) < np.repeat(chance.beta(2, 1, 20), 5)).astype(float)
+    found = cluster_mean(right, labels)
+    worth = 100 / found.design_effect
+    ends = wilson_bounds(right.mean() * worth, worth, stats.t.ppf(0.975, 19))
+    assert (found.interval.low, found.interval.high) == pytest.approx(ends)
+    sure = cluster_mean(np.ones(100), labels).interval
+    assert (sure.value, sure.high) == (1.0, 1.0)
+    assert sure.low == pytest.approx(20 / (20 + stats.t.ppf(0.975, 19) ** 2))
+
+
+def test_no_disagreement_is_no_proof_of_equality() -> None:
+    found = cluster_difference(np.ones(40), np.ones(40), np.arange(40) // 2)
+    half = stats.t.ppf(0.975, 19) * math.sqrt(20 / 19 * 2) / 40
+    assert (found.interval.low, found.interval.high) == pytest.approx((-half, half))
+    assert found.error == 0
+
+
+@pytest.mark.parametrize("strength", [(4, 2), (28, 1)])
+def test_it_covers_where_the_naive_interval_does_not(strength: tuple[int, int]) -> None:
+    """The share of right answers differs by cluster, and two systems share it."""
     chance = np.random.default_rng(4)
-    robust, naive, runs, groups, size = 0, 0, 1000, 30, 6
+    truth = strength[0] / sum(strength)
+    robust, naive, paired, runs, groups, size = 0, 0, 0, 600, 40, 6
     labels = np.repeat(np.arange(groups), size)
     for _ in range(runs):
-        p = np.repeat(chance.beta(2, 1, groups), size)
-        q = np.clip(p - 0.1, 0, 1)
-        a, b = (
-            (chance.random(p.size) < p).astype(float),
-            (chance.random(p.size) < np.repeat(q[::size], size)).astype(float),
-        )
+        p = np.repeat(chance.beta(strength[0] / 3, strength[1] / 3, groups), size)
+        a, b = (chance.random((2, labels.size)) < p).astype(float)
         found = cluster_mean(a, labels)
-        robust += found.interval.low <= 2 / 3 <= found.interval.high
+        robust += found.interval.low <= truth <= found.interval.high
         half = 1.96 * a.std(ddof=1) / math.sqrt(a.size)
-        naive += abs(a.mean() - 2 / 3) <= half
-        assert cluster_difference(a, b, labels).clusters == groups
-    assert 0.93 < robust / runs < 0.97
-    assert naive / runs < 0.9
+        naive += abs(a.mean() - truth) <= half
+        apart = cluster_difference(a, b, labels).interval
+        paired += apart.low <= 0 <= apart.high
+    assert 0.925 < robust / runs < 0.98
+    assert 0.93 < paired / runs < 0.985
+    assert naive / runs < 0.85
 
 
 def test_one_cluster_is_too_few() -> None:
