@@ -5,10 +5,10 @@ be allowed to look after every example.
 
 For n examples and a true accuracy, many evaluations are made up and judged by ``dstill.eval.statistics``. Intervals of
 right-or-wrong scores depend on the count of right ones alone, so their coverage is summed exactly over the binomial
-distribution; the rest is simulated, ``--runs`` times, and a fifth of that (``few`` in the results) where a bootstrap
-stands in each run. Graded scores are drawn from a beta distribution with the accuracy as its mean and a + b = 2; every
-system shares its luck with the others on half of the examples; clusters are of five examples with a correlation of 0.3,
-so that 20 examples are four clusters; a judge is right on 85 % and else says right; the best is of ten equal systems.
+distribution; the rest is simulated, ``--runs`` times, and a fifth of that where a bootstrap stands in each run (a tenth
+from 500 examples on). Graded scores are drawn from a beta distribution with the accuracy as its mean and a + b = 2;
+every system shares its luck with the others on half of the examples; clusters are of five examples with a correlation
+of 0.3, so that 20 examples are four clusters; a judge is right on 85 % and else says right; the best is of ten equals.
 
 The monitor meets two systems that disagree on a fifth of the examples and differ by 5 points or not at all, and is held
 against a test of a size fixed beforehand for 90 % power, and against that test made anew every 50 examples.
@@ -176,6 +176,11 @@ def share(trial: Trial, name: str, n: int, accuracy: float, runs: int) -> float:
     return sum(trial(chance, n, accuracy, run) for run in range(runs)) / runs
 
 
+def few(n: int, runs: int) -> int:
+    """Runs where each is a bootstrap."""
+    return max(1, runs // (5 if n < 500 else 10))
+
+
 def coverage(n: int, accuracy: float, runs: int) -> dict[str, float]:
     """Of each interval, the share of evaluations in which it holds the truth."""
     z, every = normal_quantile(0.975), np.arange(n + 1)
@@ -186,7 +191,7 @@ def coverage(n: int, accuracy: float, runs: int) -> dict[str, float]:
         "percentile": exact(n, accuracy, st.percentile),
     }
     found |= {name: share(trial, name, n, accuracy, runs) for name, trial in MANY.items()}
-    return found | {name: share(trial, name, n, accuracy, max(1, runs // 5)) for name, trial in FEW.items()}
+    return found | {name: share(trial, name, n, accuracy, few(n, runs)) for name, trial in FEW.items()}
 
 
 def alarms(n: int, accuracy: float, runs: int) -> dict[str, float]:
@@ -200,7 +205,7 @@ def alarms(n: int, accuracy: float, runs: int) -> dict[str, float]:
         "paired_interval_leaves_zero": float(((low > 0) | (high < 0)).mean()),
     }
     found |= {name: share(trial, name, n, accuracy, runs) for name, trial in TESTS_MANY.items()}
-    return found | {name: share(trial, name, n, accuracy, max(1, runs // 5)) for name, trial in TESTS_FEW.items()}
+    return found | {name: share(trial, name, n, accuracy, few(n, runs)) for name, trial in TESTS_FEW.items()}
 
 
 def monitoring(runs: int, most: int) -> dict[str, Any]:
@@ -262,8 +267,14 @@ def main() -> None:
         f"{monitor['fixed_size']}"
     )
     command = " ".join(["python", "benchmarks/eval/coverage.py", *sys.argv[1:]])
-    few = max(1, given.runs // 5)
-    figures = {"command": command, "runs": given.runs, "few": few, "coverage": intervals, "false_alarms": tests}
+    bootstrap = {f"n={n}": few(n, given.runs) for n in given.sizes}
+    figures = {
+        "command": command,
+        "runs": given.runs,
+        "runs_with_a_bootstrap": bootstrap,
+        "coverage": intervals,
+        "false_alarms": tests,
+    }
     record("coverage", {**figures, "monitor": monitor}, line)
 
 
