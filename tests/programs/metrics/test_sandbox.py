@@ -249,10 +249,10 @@ except OSError:
     assert "MY_SECRET" not in ran.output and "order" not in ran.output
 
 
-def test_nothing_is_left_when_the_caller_is_killed(mark: str) -> None:
+def test_nothing_is_left_when_the_caller_is_killed(mark: str, tmp_path: Path) -> None:
     name = mark.split("b'")[1].split("'")[0]
     code = f"from dstill.programs.metrics import run_tests\nrun_tests({mark + 'time.sleep(60)'!r})"
-    caller = subprocess.Popen([sys.executable, "-c", code])
+    caller = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "TMPDIR": str(tmp_path)})
     until = time.monotonic() + 30
     while not named(name) and caller.poll() is None and time.monotonic() < until:
         time.sleep(0.05)
