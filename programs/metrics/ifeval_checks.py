@@ -4,8 +4,8 @@ Source: Zhou et al., "Instruction-Following Evaluation for Large Language Models
 and keyword arguments are those of the published data. Written from the definitions, with these differences from the
 authors' script: keywords are literal text and not regular expressions; sentences end at ``. ! ?`` before white space
 (known abbreviations excepted) and capital words are runs of letters and digits, where the script asks models of NLTK
-that must be fetched; languages are told by langdetect with a fixed seed, where the script's answers vary. Every check
-takes time linear in the text.
+that must be fetched; languages are told by langdetect with a fixed seed, where the script's answers vary; a line with
+an asterisk alone is no bullet. Every check takes time linear in the text.
 """
 
 from __future__ import annotations
