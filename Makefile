@@ -8,7 +8,7 @@ PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(
 PIP = "$(VENV)/bin/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt
 BIN = $(VENV)/bin
 
-.PHONY: demo test check clean help
+.PHONY: demo test check browser clean help
 .DELETE_ON_ERROR:
 
 help:
@@ -17,8 +17,17 @@ help:
 demo: $(VENV)/.dstill-installed
 	"$(BIN)/dstill" run docs/demo.toml
 
-test: check
+test: check browser
 	"$(BIN)/python" -m pytest -n 2
+
+# Pages are tested in a real Chromium; where there is none and it can, this installs Debian's.
+HAS_CHROMIUM = command -v chromedriver >/dev/null && { command -v chromium || command -v google-chrome; } >/dev/null
+browser:
+	@$(HAS_CHROMIUM) || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
+		echo "installing Chromium, in which pages are tested" && apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+		chromium chromium-driver fonts-dejavu-core >/dev/null; } || \
+		echo "*** NO CHROMIUM: the tests of pages are skipped; install chromium and chromium-driver (Debian's names) ***"
 
 check: $(VENV)/.dstill-test-installed
 	"$(BIN)/ruff" check

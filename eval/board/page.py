@@ -20,6 +20,8 @@ from .text import headline
 
 SCRIPTS = ("state", "table", "plot", "slices", "rows", "explorer", "detail", "main")
 """The parts of the page's script, in the order in which they stand in it."""
+OUTCOMES = 1_000_000
+"""Outcomes, systems by examples, up to which a page holds them."""
 COLUMNS = {
     "rank": ("rank", "rank", "The ranks it could hold: 95 % confidence over all pairs"),
     "ties": ("group", "ties", "Group of ties: nobody in a group is established to be worse than its first"),
@@ -58,7 +60,7 @@ def page(boards: Sequence[Board], *, title: str = "", overall: Overall | None = 
     head = title or boards[0].task or "Leaderboard"
     return pages.get_template("page.html.j2").render(
         title=head,
-        views=[_view(board, label) for board, label in zip(boards, labels, strict=True)],
+        views=[_view(board, label, outputs) for board, label in zip(boards, labels, strict=True)],
         overall=overall,
         ranks=axis([place.rank for place in overall.places], unit=1.0) if overall else None,
         columns=COLUMNS,
@@ -66,7 +68,6 @@ def page(boards: Sequence[Board], *, title: str = "", overall: Overall | None = 
         script=script,
         digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         data=inline({"title": head, "boards": [figures(board) for board in boards]}),
-        rows=[inline(rows(board)) for board in boards] if outputs else [],
     )
 
 
@@ -117,12 +118,18 @@ def axis(intervals: Sequence[Interval | None], unit: float = 100.0) -> Axis:
     )  # fmt: skip
 
 
-def _view(board: Board, label: str) -> dict[str, Any]:
+def _view(board: Board, label: str, outputs: bool) -> dict[str, Any]:
     """What the template draws of a board."""
     scores = axis([entry.report.score for entry in board.entries])
+    outcomes = len(board.entries) * len(board.entries[0].report.rows)
+    why = "Single examples are on the saved page: board.save(folder)." if not outputs else ""
+    if outcomes > OUTCOMES:
+        why = f"Single examples are not on this page: {outcomes:,} outcomes are more than {OUTCOMES:,}."
     return {
         "board": board,
         "label": label,
+        "rows": "" if why else inline(rows(board)),
+        "why": why,
         "headline": headline(board),
         "n": len(board.entries[0].report.rows),
         "ticks": scores.ticks,

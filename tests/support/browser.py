@@ -17,9 +17,7 @@ FLAGS = (
 
 def chromium() -> str | None:
     """Where Chromium is, if its driver is there too."""
-    found = next(
-        (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
-    )
+    found = next((path for name in ("chromium", "google-chrome") if (path := shutil.which(name))), None)
     return found if shutil.which("chromedriver") else None
 
 

@@ -116,22 +116,36 @@ function mark(score) {
   return [score.toFixed(2).slice(1), "wrong", `scores ${score.toFixed(2)}`];
 }
 
+/** Puts the items in sight, and a few around them, into the document; those that are there stay the same elements. */
 function drawWindow(view) {
   const { list, opened: rows, chosen, board } = view;
   const run = $(".run", list);
-  if (!chosen.length) {
-    run.replaceChildren(make("p", { class: "empty" }, "No example matches."));
-    return;
-  }
   const [a, b] = sidesOf(board);
+  const key = JSON.stringify([a, b, state.show, state.slice, state.find]);
+  if (view.itemsOf !== key) {
+    [view.itemsOf, view.items] = [key, new Map()];
+    run.replaceChildren(...(chosen.length ? [] : [make("p", { class: "empty" }, "No example matches.")]));
+  }
   const first = Math.max(0, Math.floor(list.scrollTop / HEIGHT) - 6);
   const last = Math.min(chosen.length, Math.ceil((list.scrollTop + list.clientHeight) / HEIGHT) + 6);
-  const items = [];
-  for (let place = first; place < last; place += 1) items.push(item(view, rows, place, a, b));
-  run.replaceChildren(...items);
-  const active = items.find((one) => one.getAttribute("aria-selected") === "true");
-  if (active) list.setAttribute("aria-activedescendant", active.id);
-  else list.removeAttribute("aria-activedescendant");
+  for (const [place, element] of view.items) {
+    if (place >= first && place < last) continue;
+    element.remove();
+    view.items.delete(place);
+  }
+  let next = chosen.length ? run.firstChild : null;
+  list.removeAttribute("aria-activedescendant");
+  for (let place = first; place < last; place += 1) {
+    if (!view.items.has(place)) {
+      view.items.set(place, item(view, rows, place, a, b));
+      run.insertBefore(view.items.get(place), next);
+    }
+    const element = view.items.get(place);
+    const active = rows.ids[chosen[place]] === state.ex;
+    element.setAttribute("aria-selected", String(active));
+    if (active) list.setAttribute("aria-activedescendant", element.id);
+    next = element.nextSibling;
+  }
 }
 
 function item(view, rows, place, a, b) {
@@ -146,7 +160,7 @@ function item(view, rows, place, a, b) {
   const says = marks.map(([[, , word], name]) => `${name} ${word}`).join(", ");
   const element = make("div", {
     class: "item", role: "option", id: `item-${view.index}-${example}`, "data-place": place,
-    "aria-selected": String(id === state.ex), "aria-posinset": place + 1, "aria-setsize": view.chosen.length,
+    "aria-posinset": place + 1, "aria-setsize": view.chosen.length,
     "aria-label": `${id}: ${says}; ${percent} % over all systems`,
   },
   make("span", { class: "id", title: id }, id), make("span", { class: "ask" }, text.slice(0, 200)),

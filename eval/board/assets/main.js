@@ -2,7 +2,7 @@
 
 const views = $$(".view[data-board]").map((root) => {
   const index = Number(root.dataset.board);
-  return { index, root, board: DATA.boards[index], rows: [], axes: [], list: null, opened: null, chosen: [] };
+  return { index, root, board: DATA.boards[index], rows: [], axes: [], list: null, opened: null, chosen: [], items: new Map() };
 });
 const tabs = $$('[role="tab"]');
 const TAB_OF = (name) => (tabs.length ? tabs.find((tab) => tab.id === `tab-${name}`) ?? tabs[0] : null);

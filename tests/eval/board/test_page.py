@@ -1,0 +1,395 @@
+"""The page in a real browser: it sorts, filters, follows the baseline, opens examples and gives links that work."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from browser import Browser
+from dstill.eval import Boards, leaderboard
+from dstill.eval.board.text import points, probability
+from outcomes import report
+from selenium.webdriver.common.keys import Keys
+
+from .conftest import COUNT, EVIL, PLACES
+
+DESKTOP, PHONE = (1360, 900, False), (390, 844, True)
+
+
+class Page:
+    """The page on one tab, and short words for what a reader does with it."""
+
+    def __init__(self, chrome: Browser, path: Path, state: str = "") -> None:
+        self.chrome = chrome
+        chrome.complaints()
+        chrome.requests()
+        chrome.open(f"{path.resolve().as_uri()}{state}")
+
+    def run(self, script: str, *words: object) -> Any:
+        return self.chrome.run(script, *words)
+
+    def texts(self, selector: str) -> list[str]:
+        """Of the elements that show."""
+        return list(
+            self.run(
+                "return [...document.querySelectorAll(arguments[0])].filter(e => e.getClientRects().length)"
+                ".map(e => e.textContent.trim())",
+                selector,
+            )
+        )
+
+    def click(self, selector: str) -> None:
+        self.chrome.driver.find_element("css selector", selector).click()
+
+    def set(self, selector: str, value: str) -> None:
+        """As if somebody had typed or chosen it."""
+        self.run(
+            "const e = document.querySelector(arguments[0]); e.value = arguments[1];"
+            "for (const kind of ['input', 'change']) e.dispatchEvent(new Event(kind, {bubbles: true}))",
+            selector, value,
+        )  # fmt: skip
+
+    def keys(self, selector: str, *keys: str) -> None:
+        self.chrome.driver.find_element("css selector", selector).send_keys(*keys)
+
+    def until(self, script: str, *words: object) -> Any:
+        """Waits for a script to return something true."""
+        for _ in range(100):
+            if found := self.run(script, *words):
+                return found
+            time.sleep(0.05)
+        raise AssertionError(f"still not so after 5 s: {script}")
+
+    def names(self) -> list[str]:
+        return self.texts("#view-0 .systems tbody .name span")
+
+
+@pytest.fixture(params=[DESKTOP, PHONE], ids=["desktop", "phone"])
+def page(request: pytest.FixtureRequest, chrome: Browser, saved: Path) -> Iterator[Page]:
+    """The task of sums at both widths; afterwards nothing was complained of, and nothing asked for outside."""
+    chrome.size(*request.param)
+    found = Page(chrome, saved, "#tab=0")
+    yield found
+    assert chrome.complaints() == []
+    assert {re.split("[:?#]", address)[0] for address in chrome.requests()} <= {"file", "about", "data"}
+    assert found.run("return performance.getEntriesByType('resource').length") == 0
+    assert found.run("return window.hacked") is None
+    assert found.run("return document.documentElement.scrollWidth <= innerWidth")
+
+
+def sums(both: Boards) -> list[str]:
+    return [entry.report.system for entry in both.boards[0].entries]
+
+
+def test_it_shows_the_board(page: Page, both: Boards) -> None:
+    assert page.names() == sums(both)
+    assert page.texts("h1") == [both.title.replace("\u2028", "\u2028").strip()]
+    assert "system B scores highest" in page.texts("#view-0 .headline")[0]
+    scores = [points(entry.report.score) for entry in both.boards[0].entries]
+    assert [text.replace("  ", " ") for text in page.texts('#view-0 td[data-key="score"]')] == scores
+    assert len(page.texts('#view-0 [data-axis="score"] .dot')) == 5
+
+
+def test_it_sorts_by_any_column(page: Page, both: Boards) -> None:
+    wide = page.run("return innerWidth > 700")
+
+    def sort(key: str, down: bool = False) -> None:
+        if wide:
+            page.click(f'#view-0 th[data-key="{key}"] button')
+        else:
+            page.set('#view-0 [data-do="sort"]', f"-{key}" if down else key)
+
+    sort("name")
+    assert page.names() == sorted(sums(both), key=str.lower)
+    assert page.run("return document.querySelector('#view-0 th[data-key=name]').ariaSort") == "ascending"
+    sort("usd")
+    assert page.names() == ["system A", EVIL.strip(), "system D", "system B", "system C"]
+    sort("usd", down=True)
+    assert page.names() == ["system C", "system B", "system D", EVIL.strip(), "system A"]
+    assert page.run("return document.querySelectorAll('#view-0 th[aria-sort]').length") == 1
+    assert "largest first" in page.run("return document.querySelector('.announce').textContent")
+
+
+def test_all_paired_figures_follow_the_baseline(page: Page, both: Boards) -> None:
+    board = both.boards[0]
+    for name in ("system B", EVIL, "system D"):
+        page.set('#view-0 [data-do="baseline"]', name)
+        base = sums(both).index(name)
+        expected = leaderboard([entry.report for entry in board.entries], baseline=name).entries
+        gains = ["–" if e.gain is None else points(e.gain.difference, "+") for e in expected]
+        assert [text.replace("  ", " ") for text in page.run(
+            "return [...document.querySelectorAll('#view-0 td[data-key=gain]')].map(e => e.textContent)"
+        )] == gains  # fmt: skip
+        ps = ["–" if e.gain is None else probability(e.gain.p) for e in expected]
+        assert page.run("return [...document.querySelectorAll('#view-0 td[data-key=p]')].map(e => e.textContent)") == ps
+        assert page.run("return [...document.querySelectorAll('#view-0 tr.baseline')].map(e => +e.dataset.row)") == [
+            base
+        ]
+        assert f"Gain over {name}, paired" in page.run(
+            "return document.querySelector('#view-0 .gain-note').textContent"
+        )
+    page.set('#view-0 [data-do="sort"]', "-gain")
+    assert page.names()[0] == "system B"
+
+
+def test_it_filters(page: Page) -> None:
+    page.set('#view-0 [data-do="filter"]', "SYS c")
+    page.until("return document.querySelectorAll('#view-0 tr[data-row]:not([hidden])').length === 1")
+    assert page.names() == ["system C"]
+    page.set('#view-0 [data-do="filter"]', "")
+    page.until("return document.querySelectorAll('#view-0 tr[data-row]:not([hidden])').length === 5")
+
+
+def explore(page: Page) -> None:
+    page.run("document.querySelector('#view-0 .examples').scrollIntoView({behavior: 'instant'})")
+    page.until("return document.querySelector('#view-0 .item')")
+
+
+def test_an_example_opens_with_both_outputs_side_by_side(page: Page) -> None:
+    explore(page)
+    page.click(f'#view-0 .item[data-place="{PLACES}"]')
+    assert page.texts("#view-0 .detail h4") == [f"e{PLACES}"]
+    asked = page.texts("#view-0 .detail > dl dd")
+    assert asked[0] == f"How much is {PLACES} and {PLACES}? {EVIL}".strip()
+    sides = page.texts("#view-0 .side")
+    assert len(sides) == 2
+    assert "system B" in sides[0] and "system A" in sides[1]
+    assert all(EVIL.strip() in side for side in sides)
+    assert page.run("return document.querySelectorAll('#view-0 .answers li').length") >= 2
+    page.click('#view-0 [aria-label="Next example"]')
+    assert page.texts("#view-0 .detail h4") == [f"e{PLACES + 1}"]
+    assert page.run("return document.activeElement.ariaLabel") == "Next example"
+
+
+def test_only_the_examples_on_which_two_systems_differ(page: Page, both: Boards) -> None:
+    explore(page)
+    rows = {entry.report.system: entry.report.rows for entry in both.boards[0].entries}
+    page.set('#view-0 [data-do="a"]', "system C")
+    page.set('#view-0 [data-do="b"]', "system D")
+    page.set('#view-0 [data-do="show"]', "differ")
+    pairs = [(x.score, y.score) for x, y in zip(rows["system C"], rows["system D"], strict=True)]
+    differ = [i for i, (x, y) in enumerate(pairs) if x != y]
+    better = sum(x > y for x, y in pairs if x is not None and y is not None)
+    said = page.texts("#view-0 .count")[0]
+    assert said.startswith(f"{len(differ)} of {COUNT} examples. system C does better on {better} of them")
+    assert page.texts("#view-0 .item .id")[:3] in ([f"e{i}" for i in differ[:3]], [])  # no room for ids on a phone
+    page.set('#view-0 [data-do="show"]', "neither")
+    neither = sum((x or 0) < 1 and (y or 0) < 1 for x, y in pairs)
+    assert page.texts("#view-0 .count")[0].startswith(f"{neither} of")
+
+
+def test_examples_are_searched_and_sliced(page: Page) -> None:
+    explore(page)
+    page.set('#view-0 [data-do="find"]', "THOUGHT 29")
+    page.until("return document.querySelector('#view-0 .count').textContent.startsWith('11 of')")
+    page.set('#view-0 [data-do="slice"]', f"kind={EVIL}")
+    page.until("return document.querySelector('#view-0 .count').textContent.startsWith('6 of')")
+    page.set('#view-0 [data-do="find"]', "no such text")
+    page.until("return document.querySelector('#view-0 .empty')")
+
+
+def test_only_the_visible_examples_are_in_the_document_and_keys_move_among_them(page: Page) -> None:
+    explore(page)
+    assert page.run("return document.querySelectorAll('#view-0 .item').length") < 40
+    page.keys("#view-0 .list", Keys.ARROW_DOWN, Keys.ARROW_DOWN)
+    assert page.texts("#view-0 .detail h4") == ["e1"]
+    page.keys("#view-0 .list", Keys.END)
+    assert page.texts("#view-0 .detail h4") == [f"e{COUNT - 1}"]
+    active = page.run("return document.querySelector('#view-0 .list').getAttribute('aria-activedescendant')")
+    chosen = page.run(
+        "const e = document.getElementById(arguments[0]); return [e.ariaSelected, e.ariaPosInSet]", active
+    )
+    assert chosen == ["true", str(COUNT)]
+    page.keys("#view-0 .list", Keys.ENTER)
+    assert page.run("return document.activeElement.className") == "detail"
+
+
+def test_a_copied_link_opens_the_same_view(page: Page, saved: Path) -> None:
+    page.set('#view-0 [data-do="baseline"]', "system C")
+    page.set('#view-0 [data-do="sort"]', "-usd")
+    page.set('#view-0 [data-do="filter"]', "system")
+    explore(page)
+    page.set('#view-0 [data-do="b"]', EVIL)
+    page.set('#view-0 [data-do="show"]', "differ")
+    page.keys("#view-0 .list", Keys.ARROW_DOWN, Keys.ARROW_DOWN)
+    page.run("window.scrollTo(0, 0)")
+    page.run("navigator.clipboard.writeText = async (text) => { window.copied = text; }")
+    page.click('[data-do="link"]')
+    link = page.until("return window.copied")
+    parts = "#view-0 .systems, #view-0 .count, #view-0 .detail"
+    look = f"return [...document.querySelectorAll('{parts}')].map(e => e.innerText)"
+    before = page.run(look)
+    page.chrome.open("about:blank")
+    page.chrome.open(link)
+    page.until("return document.querySelector('#view-0 .detail h4')")
+    assert page.run(look) == before
+    assert page.run("return location.href") == link
+    assert link.startswith(saved.resolve().as_uri())
+
+
+def test_tabs_by_keyboard_and_the_view_over_all_tasks(page: Page, both: Boards) -> None:
+    page.keys("#tab-0", Keys.ARROW_LEFT)
+    assert page.run("return [document.activeElement.id, document.activeElement.ariaSelected]") == [
+        "tab-overall",
+        "true",
+    ]
+    places = both.overall.places
+    assert page.texts("#view-overall tbody .name") == [place.system.strip() for place in places]
+    assert page.texts("#view-0") == []
+    page.keys("#tab-overall", Keys.ARROW_LEFT)
+    assert page.texts("#view-1 h2")[0].startswith("words")
+    graded = both.boards[1]
+    page.set('#view-1 [data-do="baseline"]', "system C")
+    gain = page.run("return document.querySelector('#view-1 tr[data-row=\"0\"] td[data-key=gain]').textContent")
+    at = [entry.report.system for entry in graded.entries].index("system C")
+    value, low, high = (float(m[0, at]) for m in (graded.standing.value, graded.standing.low, graded.standing.high))
+    assert [float(x) for x in re.findall(r"[+-][\d.]+", gain)] == pytest.approx(
+        [100 * value, 100 * low, 100 * high], abs=0.06
+    )
+
+
+def test_the_plot_has_a_front_and_points_to_focus(page: Page, both: Boards) -> None:
+    assert page.texts("#view-0 .plot h3") == ["Quality and cost"]
+    labels = page.run("return [...document.querySelectorAll('#view-0 .point')].map(e => [e.tabIndex, e.ariaLabel])")
+    assert len(labels) == 5 and all(index == 0 for index, _ in labels)
+    # From the cheapest on, each that scores higher than all before it.
+    assert {text.split(":")[0] for _, text in labels if "on the front" in text} == {
+        "system A",
+        EVIL.split(":")[0],
+        "system B",
+    }
+    page.run("document.querySelector('#view-0 .point').focus()")
+    assert page.run("return getComputedStyle(document.querySelector('#view-0 .point:focus .label')).display") == "block"
+    page.set('#view-0 [data-do="axis"]', "weights")
+    text = page.run("return document.querySelector('#view-0 .point').ariaLabel")
+    assert "weights" in text
+    assert page.run("return document.querySelectorAll('#view-0 .point').length") == 5
+
+
+def test_slices_show_each_systems_score_by_value(page: Page, both: Boards) -> None:
+    (slicing,) = both.boards[0].slicings
+    heads = page.texts("#view-0 .slicing thead th")
+    assert [head.split("n = ")[0].strip() for head in heads[1:]] == [part.value.strip() for part in slicing.slices]
+    first = page.texts("#view-0 .slicing tbody tr:first-child td")
+    assert first == [points(part.scores[0]).split()[0] for part in slicing.slices]
+
+
+def test_dark_and_light_follow_the_system_until_one_is_chosen(page: Page) -> None:
+    paper = "return getComputedStyle(document.body).backgroundColor"
+    assert page.run(paper) == "rgb(255, 255, 255)"
+    page.chrome.colours("dark")
+    try:
+        assert page.run(paper) == "rgb(16, 19, 24)"
+        page.click('[data-do="theme"]')
+        assert page.run(paper) == "rgb(255, 255, 255)"
+        page.click('[data-do="theme"]')
+        assert page.run(paper) == "rgb(16, 19, 24)"
+        page.click('[data-do="theme"]')
+    finally:
+        page.chrome.colours("light")
+        page.run("localStorage.clear()")
+
+
+def test_the_skip_link_leads_to_the_table(page: Page) -> None:
+    page.keys("body", Keys.TAB)
+    assert page.run("return document.activeElement.className") == "skip"
+    page.keys(".skip", Keys.ENTER)
+    assert page.run("return document.activeElement.id") == "systems"
+
+
+def test_every_control_has_a_name_and_tables_say_what_they_are(page: Page) -> None:
+    nameless = page.run(
+        "return [...document.querySelectorAll('button, select, input')].filter(e => !e.closest('[hidden]') &&"
+        "!(e.ariaLabel || e.labels?.length || e.textContent.trim())).map(e => e.outerHTML)"
+    )
+    assert nameless == []
+    roles = page.run("return [...document.querySelectorAll('#view-0 .systems tbody tr')[0].children].map(e => e.role)")
+    assert set(roles) == {"cell", "rowheader"}
+    ids = page.run("return [...document.querySelectorAll('[id]')].map(e => e.id)")
+    assert len(ids) == len(set(ids))
+
+
+def test_without_scripts_the_tables_are_there_and_on_paper_the_controls_are_not(chrome: Browser, saved: Path) -> None:
+    chrome.size(*DESKTOP)
+    chrome.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        page = Page(chrome, saved)
+        assert len(page.names()) == 5
+        assert page.texts("select, input, .list") == []
+    finally:
+        chrome.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+    page = Page(chrome, saved)
+    chrome.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        assert len(page.names()) == 5
+        assert page.texts("#view-1 h2")
+        assert page.texts(".actions button, .tabs button, .list, .tools select") == []
+    finally:
+        chrome.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+        chrome.colours("light")
+
+
+def test_in_a_notebooks_frame_it_works_without_an_address(chrome: Browser, both: Boards, tmp_path: Path) -> None:
+    chrome.size(*DESKTOP)
+    outer = tmp_path / "notebook.html"
+    outer.write_text(f"<!doctype html><meta charset=utf-8><h1>cell</h1>{both._repr_html_()}")
+    page = Page(chrome, outer)
+    chrome.driver.switch_to.frame(0)
+    try:
+        page.click("#tab-0")
+        page.click('#view-0 th[data-key="name"] button')
+        assert page.names() == sorted(sums(both), key=str.lower)
+        assert page.run("return document.querySelector('[data-do=link]').hidden")
+        assert "on the saved page" in " ".join(page.texts(".hint"))
+    finally:
+        chrome.driver.switch_to.default_content()
+    assert chrome.complaints() == []
+
+
+def test_boards_of_little_open_without_a_complaint(chrome: Browser, tmp_path: Path) -> None:
+    chrome.size(*DESKTOP)
+    for number, found in enumerate(
+        [
+            [report("one", [1.0])],
+            [report("a", [0.0] * 5), report("b", [0.0] * 5)],
+            [report("a", [None, None]), report("b", [None, None])],
+            [report("a", [1.0, None], usd=1.0), report("b", [None, 0.5], usd=0.0), report("c", [0.25, 0.75], usd=2.0)],
+        ]
+    ):
+        page = Page(chrome, leaderboard(found).save(tmp_path / str(number))["html"])
+        page.run("document.querySelector('.examples').scrollIntoView({behavior: 'instant'})")
+        page.until("return document.querySelector('.item')")
+        page.click(".item")
+        page.set('[data-do="baseline"]', found[-1].system)
+        assert chrome.complaints() == []
+
+
+def test_a_link_to_what_is_not_there_opens_the_board(chrome: Browser, saved: Path) -> None:
+    chrome.size(*DESKTOP)
+    state = "#tab=77&sort=nothing&base=nobody&q=&axis=x&field=x&a=x&b=x&show=x&slice=x&ex=x"
+    page = Page(chrome, saved, state)
+    assert page.texts("#view-overall h2") == ["Overall"]
+    page.click("#tab-0")
+    assert len(page.names()) == 5
+    assert chrome.complaints() == []
+
+
+def test_fifty_systems_on_1300_examples_open(chrome: Browser, tmp_path: Path) -> None:
+    chrome.size(*DESKTOP)
+    chance = np.random.default_rng(0)
+    found = [
+        report(f"system {i}", (chance.random(1300) < 0.3 + i / 100).astype(float).tolist(), usd=float(i))
+        for i in range(50)
+    ]
+    page = Page(chrome, leaderboard(found).save(tmp_path)["html"])
+    assert len(page.texts(".systems tbody tr")) == 50
+    page.run("document.querySelector('.examples').scrollIntoView({behavior: 'instant'})")
+    page.until("return document.querySelector('.item')")
+    page.run("document.querySelector('.list').scrollTop = 1e9")
+    page.until("return [...document.querySelectorAll('.item .id')].some(e => e.textContent === 'e1299')")
+    assert page.run("return document.querySelectorAll('.item').length") < 40
