@@ -97,7 +97,8 @@ def overall(boards: Sequence[Board], labels: Sequence[str], *, seed: int = 0) ->
 
     The percentile bootstrap over examples, stratified by task (Efron and Tibshirani, An Introduction to the
     Bootstrap, 1993, ch. 8): every resample draws the examples of each task anew, ranks all systems on each, and takes
-    the mean. The tasks themselves are taken as given.
+    the mean. The tasks themselves are taken as given. Where many systems are close, intervals of ranks are too narrow
+    (Hall and Miller, "Using the bootstrap to quantify the authority of an empirical ranking", Ann. Stat. 37, 2009).
     """
     names = [entry.report.system for board in boards for entry in board.entries]
     scored = [{e.report.system for e in board.entries if e.report.score is not None} for board in boards]

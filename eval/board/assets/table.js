@@ -147,6 +147,7 @@ function place(element, left) {
 function setUpOverall(root) {
   const body = $("tbody", root);
   const rows = $$("tr", body);
+  for (const cell of $$("td[data-label]", body)) split(cell);
   const value = (row, column) => {
     const text = row.children[column].textContent.trim();
     const number = Number.parseFloat(text.replace("+", ""));
