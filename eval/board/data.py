@@ -19,6 +19,7 @@ def dump(board: Board) -> dict[str, Any]:
         "split": board.split,
         "metric": board.metric,
         "baseline": board.baseline,
+        "left_out": board.left_out,
         "pairs": {"compared": board.standing.pairs, "undecided": board.standing.undecided},
         "systems": [
             {

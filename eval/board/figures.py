@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -53,6 +54,8 @@ class Board:
     """What the systems were asked, a mapping for each row, where it was given."""
     slicings: tuple[Slicing, ...] = ()
     """Scores by the values of the examples' fields."""
+    left_out: int = 0
+    """Examples that not all systems were run on, and that are therefore not on the board."""
 
     @cached_property
     def lines(self) -> list[dict[str, str]]:
@@ -121,14 +124,17 @@ def leaderboard(
     baseline: str | None = None,
     examples: Sequence[Example] | None = None,
     slices: Sequence[str] | None = None,
+    shared: bool = False,
 ) -> Board:
     """A board of reports on the same examples.
 
     Args:
         reports: one a system.
         baseline: the system that gains are measured against; the first one by default.
-        examples: what was asked, in the order of the rows; the page shows it beside the outputs and slices by it.
+        examples: what was asked, in the order of the baseline's rows; the page shows it beside the outputs and slices
+            by it.
         slices: fields of the examples to slice by; those with few values by default.
+        shared: of reports on different examples, take those that all of them have; how many were left out is noted.
 
     Raises:
         BadInput: for no reports, two of one name, an unknown baseline, reports on different examples (how many they
@@ -144,8 +150,14 @@ def leaderboard(
         raise BadInput(f"baseline {baseline!r} is not on the board; expected one of: {', '.join(names)}")
     base = reports[names.index(baseline)] if baseline is not None else reports[0]
     for report in reports:
-        _check_same(report, base)
+        _check_kind(report, base)
     asked = None if examples is None else _mappings(examples, base)
+    left_out = 0
+    if shared:
+        reports, asked, left_out = _shared(reports, base, asked)
+        base = reports[names.index(base.system)]
+    for report in reports:
+        _check_same(report, base)
     order = sorted(reports, key=lambda report: -report.score.value if report.score else 1.0)
     found = standing(order, order.index(base))
     entries = tuple(
@@ -153,7 +165,7 @@ def leaderboard(
         for report, rank, group, letters in zip(order, found.ranks, found.groups, found.letters, strict=True)
     )
     cuts = () if asked is None else slicings(order, asked, slices)
-    return Board(base.task, base.split, base.metric, base.system, entries, found, asked, cuts)
+    return Board(base.task, base.split, base.metric, base.system, entries, found, asked, cuts, left_out)
 
 
 def save(folder: Path, html: str, markdown: str, dump: dict[str, Any], csv: str) -> dict[str, Path]:
@@ -164,24 +176,46 @@ def save(folder: Path, html: str, markdown: str, dump: dict[str, Any], csv: str)
     return {kind: folder / f"leaderboard.{kind}" for kind in pages}
 
 
-def _check_same(report: Report, base: Report) -> None:
+def _check_kind(report: Report, base: Report) -> None:
+    """One task, one metric, and every example once."""
     for what, own, other in (("task", report.task, base.task), ("metric", report.metric, base.metric)):
         if own and other and own != other:
             raise BadInput(
                 f"{report.system} was scored on the {what} {own!r} and {base.system} on {other!r}: expected one "
                 f"{what}; boards(...) takes several"
             )
-    mine, theirs = [row.id for row in report.rows], [row.id for row in base.rows]
-    if not mine:
+    if not report.rows:
         raise BadInput(f"{report.system} has no rows: expected at least one example")
-    if len(set(mine)) < len(mine):
-        twice = next(id for index, id in enumerate(mine) if id in mine[:index])
-        raise BadInput(f"{report.system} has two rows with the id {twice!r}: give each example an id of its own")
+    twice = [id for id, count in Counter(row.id for row in report.rows).items() if count > 1]
+    if twice:
+        raise BadInput(f"{report.system} has two rows with the id {twice[0]!r}: give each example an id of its own")
+
+
+def _check_same(report: Report, base: Report) -> None:
+    mine, theirs = [row.id for row in report.rows], [row.id for row in base.rows]
     if mine != theirs:
         raise BadInput(
             f"{report.system} and {base.system} were run on different examples: {len(mine)} and {len(theirs)}, of "
-            f"which they share {len(set(mine) & set(theirs))}; evaluate both on the same split"
+            f"which they share {len(set(mine) & set(theirs))}; evaluate both on the same split, or take the shared "
+            "ones: leaderboard(..., shared=True)"
         )
+
+
+def _shared(
+    reports: Sequence[Report], base: Report, asked: tuple[dict[str, Any], ...] | None
+) -> tuple[list[Report], tuple[dict[str, Any], ...] | None, int]:
+    """The reports cut to the examples that all have, in the baseline's order, and how many examples were left out."""
+    places = [{row.id: row for row in report.rows} for report in reports]
+    kept = [i for i, row in enumerate(base.rows) if all(row.id in own for own in places)]
+    if not kept:
+        raise BadInput(f"the {len(reports)} reports share no example: expected some that all were run on")
+    ids = [base.rows[i].id for i in kept]
+    cut = [
+        replace(report, rows=tuple(replace(own[id], index=index) for index, id in enumerate(ids)))
+        for report, own in zip(reports, places, strict=True)
+    ]
+    every = {id for own in places for id in own}
+    return cut, None if asked is None else tuple(asked[i] for i in kept), len(every) - len(kept)
 
 
 def _gain(report: Report, base: Report) -> Comparison | None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from ...runtime.errors import BadInput
 from ..report import Report
-from ..statistics.intervals import Interval, mean_interval
+from ..statistics.intervals import Interval
+from ..statistics.slices import by_slice
 
 MOST = 20
 """Values of a field that may be sliced by; a field with more is no grouping but a text."""
@@ -71,20 +71,17 @@ def _groups(name: str, examples: Sequence[Mapping[str, Any]]) -> bool:
 
 
 def _slicing(name: str, reports: Sequence[Report], examples: Sequence[Mapping[str, Any]]) -> Slicing:
-    places: dict[str, list[int]] = {}
-    for index, example in enumerate(examples):
-        places.setdefault(_label(example.get(name)), []).append(index)
-    scores = [np.array([np.nan if row.score is None else row.score for row in report.rows]) for report in reports]
-    order = sorted(places, key=lambda value: (-len(places[value]), value))
+    labels = [_label(example.get(name)) for example in examples]
+    found = [by_slice([row.score for row in report.rows], labels) for report in reports]
+    counts = Counter(labels)
+    first = list(counts)  # in the order of their first appearance, as ``by_slice`` has them
+    order = sorted(counts, key=lambda value: (-counts[value], value))
     return Slicing(
         name,
-        tuple(Slice(value, len(places[value]), tuple(_mean(row[places[value]]) for row in scores)) for value in order),
+        tuple(
+            Slice(value, counts[value], tuple(parts[first.index(value)].interval for parts in found)) for value in order
+        ),
     )
-
-
-def _mean(scores: np.ndarray) -> Interval | None:
-    known = scores[np.isfinite(scores)]
-    return mean_interval(known) if known.size else None
 
 
 def _label(value: Any) -> str:

@@ -97,6 +97,7 @@ def boards(
     baseline: str | None = None,
     examples: Mapping[str, Sequence[Example]] | None = None,
     slices: Sequence[str] | None = None,
+    shared: bool = False,
 ) -> Boards:
     """Boards of reports on several tasks, splits or metrics: one for each, in the order in which they appear.
 
@@ -106,6 +107,7 @@ def boards(
         baseline: the system that gains are measured against; on a board without it, that board's first.
         examples: what was asked, by the task's name.
         slices: fields of the examples to slice by, where a task's examples have them.
+        shared: as ``leaderboard``.
 
     Raises:
         BadInput: as ``leaderboard``; for a baseline that is on no board, and for examples of an unknown task.
@@ -134,6 +136,7 @@ def boards(
                 baseline=baseline if any(report.system == baseline for report in group) else None,
                 examples=asked,
                 slices=None if slices is None else [name for name in slices if name in known],
+                shared=shared,
             )
         )
     return Boards(title, tuple(made))

@@ -48,6 +48,8 @@ def notes(board: Board) -> list[str]:
         "rank: the ranks a system could hold; ties: none in a group is established to be worse than its first "
         "(paired bootstrap, 95 % for all pairs together).",
     ]
+    if board.left_out:
+        found.append(f"{board.left_out:,} examples are left out: not all systems were run on them.")
     if len(board.entries) > 2 and not all(is_binary(np.array(entry.report.scores)) for entry in board.entries):
         found.append(
             "Scores are graded: between systems other than the baseline, intervals and p are those of a paired "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,22 @@ def test_a_board_that_makes_no_sense_is_refused() -> None:
         leaderboard([weak, report("b", weak.scores, task="other")])
     with pytest.raises(BadInput, match="has no rows"):
         leaderboard([report("a", [])])
+
+
+def test_of_different_examples_the_shared_ones_can_be_taken() -> None:
+    a = report("a", [1.0, 0.0, 1.0, 1.0], ids=["w", "x", "y", "z"])
+    b = report("b", [0.0, 1.0, 0.0], ids=["z", "y", "v"])
+    board = leaderboard([a, b], examples=[{"id": id, "q": id} for id in "wxyz"], shared=True)
+    assert [[(row.index, row.id, row.score) for row in e.report.rows] for e in board.entries] == [
+        [(0, "y", 1.0), (1, "z", 1.0)],
+        [(0, "y", 1.0), (1, "z", 0.0)],
+    ]
+    assert board.examples == ({"q": "y"}, {"q": "z"})
+    assert board.left_out == 3
+    assert "3 examples are left out: not all systems were run on them." in str(board)
+    assert leaderboard([a, replace(a, system="again")], shared=True).left_out == 0
+    with pytest.raises(BadInput, match="the 2 reports share no example"):
+        leaderboard([a, report("c", [1.0], ids=["other"])], shared=True)
 
 
 def test_examples_are_held_against_the_rows() -> None:

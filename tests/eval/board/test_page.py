@@ -79,7 +79,7 @@ def page(request: pytest.FixtureRequest, chrome: Browser, saved: Path) -> Iterat
     assert {re.split("[:?#]", address)[0] for address in chrome.requests()} <= {"file", "about", "data"}
     assert found.run("return performance.getEntriesByType('resource').length") == 0
     assert found.run("return window.hacked") is None
-    assert found.run("return document.documentElement.scrollWidth <= innerWidth")
+    assert found.run("return [innerWidth, document.documentElement.scrollWidth]") == [request.param[0]] * 2
 
 
 def sums(both: Boards) -> list[str]:
