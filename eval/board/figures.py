@@ -159,11 +159,9 @@ def leaderboard(
     for report in reports:
         _check_same(report, base)
     order = sorted(reports, key=lambda report: -report.score.value if report.score else 1.0)
-    found = standing(order, order.index(base))
-    entries = tuple(
-        Entry(report, _gain(report, base), rank, group, letters)
-        for report, rank, group, letters in zip(order, found.ranks, found.groups, found.letters, strict=True)
-    )
+    gains = [_gain(report, base) for report in order]
+    found = standing(order, order.index(base), gains)
+    entries = tuple(map(Entry, order, gains, found.ranks, found.groups, found.letters))
     cuts = () if asked is None else slicings(order, asked, slices)
     return Board(base.task, base.split, base.metric, base.system, entries, found, asked, cuts, left_out)
 

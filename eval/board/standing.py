@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..compare import compare_scores
+from ..compare import Comparison
 from ..report import Report
 from ..statistics.hypothesis import mcnemar_many
 from ..statistics.intervals import bonett_price_bounds
@@ -64,8 +64,8 @@ class Standing:
         return self.pairs - int(self.better.sum())
 
 
-def standing(reports: Sequence[Report], baseline: int) -> Standing:
-    """Every pair of systems; reports are in the board's order, on the same examples.
+def standing(reports: Sequence[Report], baseline: int, gains: Sequence[Comparison | None]) -> Standing:
+    """Every pair of systems; reports and their gains over the baseline are in the board's order.
 
     Of right-or-wrong scores, a pair's interval and test are those of ``compare``. Of other scores they are too where
     one of the two is the baseline; elsewhere they come from one paired bootstrap of all systems, since a thousand
@@ -85,7 +85,7 @@ def standing(reports: Sequence[Report], baseline: int) -> Standing:
         low[pairs.first, pairs.second], low[pairs.second, pairs.first] = pairs.low, -pairs.high
         high[pairs.first, pairs.second], high[pairs.second, pairs.first] = pairs.high, -pairs.low
         _right_or_wrong(scores, pairs, (value, low, high, p))
-        _baseline(scores, baseline, (value, low, high, p))
+        _gains(gains, baseline, (value, low, high, p))
     total = int(alive.sum())
     ranks = tuple(
         Rank(1 + int(better[:, i].sum()), total - int(better[i].sum())) if alive[i] else None for i in range(size)
@@ -109,19 +109,15 @@ def _right_or_wrong(scores: Matrix, pairs: AllPairs, found: tuple[Matrix, Matrix
         matrix[ours] = column[ours]
 
 
-def _baseline(scores: Matrix, baseline: int, found: tuple[Matrix, Matrix, Matrix, Matrix]) -> None:
-    """The pairs with the baseline as ``compare`` has them, where their scores are not right or wrong."""
-    here = np.isfinite(scores)
-    for i, mine in enumerate(scores):
-        both = here[i] & here[baseline]
-        a, b = mine[both], scores[baseline][both]
-        if i == baseline or not both.any() or np.isin(np.concatenate([a, b]), (0.0, 1.0)).all():
+def _gains(gains: Sequence[Comparison | None], baseline: int, found: tuple[Matrix, Matrix, Matrix, Matrix]) -> None:
+    """The pairs with the baseline as ``compare`` has them."""
+    for i, one in enumerate(gains):
+        if one is None:
             continue
-        result = compare_scores(a.tolist(), b.tolist())
-        gain = result.difference
-        one, other = (gain.value, gain.low, gain.high, result.p), (-gain.value, -gain.high, -gain.low, result.p)
-        for matrix, forth, back in zip(found, one, other, strict=True):
-            matrix[i, baseline], matrix[baseline, i] = forth, back
+        gain = one.difference
+        forth, back = (gain.value, gain.low, gain.high, one.p), (-gain.value, -gain.high, -gain.low, one.p)
+        for matrix, here, there in zip(found, forth, back, strict=True):
+            matrix[i, baseline], matrix[baseline, i] = here, there
 
 
 def _groups(better: NDArray[np.bool_], alive: NDArray[np.bool_]) -> tuple[int | None, ...]:
