@@ -153,36 +153,30 @@ def eval_(
     lm: Annotated[str | None, typer.Option(help="Another model than the one it was compiled for.")] = None,
     name: Annotated[str | None, typer.Option(help="Its name on boards; the run directory's by default.")] = None,
     concurrency: Annotated[int | None, typer.Option(help="Calls in flight.")] = None,
+    against: Annotated[Path | None, typer.Option(help="An evaluation of the same split to be judged against.")] = None,
+    margin: Annotated[str, typer.Option(help="What may be lost against it: 1pt, or 0.01.")] = "1pt",
+    better: Annotated[bool, typer.Option("--better", help="Not to be worse is not enough.")] = False,
 ) -> None:
     """Score a compiled or distilled program on a split.
 
-    Written to a directory beside the run's, NAME-SPLIT.
+    Written to a directory beside the run's, NAME-SPLIT. With --against it is a gate: exit code 0 for better or not
+    worse, 10 for worse, 11 for undecided, and with --better 12 for not worse.
 
-    Example:  dstill eval runs/triage-mini --split test
+    Example:  dstill eval runs/triage-mini --against runs/zero-shot-test --margin 1pt
     """
-    from dataclasses import replace
+    from .eval.gate import gate
+    from .eval.report import Report
+    from .scoring import NOT_BETTER, WORST, margin_of, score_run
 
-    from .eval.evaluate import evaluate_on
-    from .runtime.home import default_journal, file_name
-    from .runtime.rundir import RunDir
-    from .runtime.session import Session
-    from .saved import load, task_of
-
-    if run.name in ("", ".."):  # what is beside "." lies in the folder above it
-        run = run.resolve()
-    made_task = task_of(run)
-    session = Session(default_journal(run))
-    program = load(run, made_task.program, lm=lm, session=session)
-    system = name or run.name
-    target = run.parent / f"{file_name(system)}-{split}"
-    config = {"run": run.name, "split": split, "lm": lm, "name": system}
-    with RunDir(target, kind="eval", config=config, replace=True) as out:
-        report = evaluate_on(made_task, program, split, name=system, session=session, concurrency=concurrency, run=out)
-        report = replace(report, notes=tuple(f"{note} (the teacher answers)" for note in getattr(program, "held", ())))
-        report.save(out)
-        out.finish()
+    allowed = margin_of(margin)
+    baseline = None if against is None else Report.load(against)
+    report, folder = score_run(run, split, lm=lm, name=name, concurrency=concurrency)
     print("\n".join([str(report), *report.notes]))
-    print(f"rows: {target / 'rows.jsonl'}")
+    print(f"rows: {folder / 'rows.jsonl'}")
+    if baseline is not None:
+        found = gate(report, baseline, margin=allowed)
+        print(found)
+        raise typer.Exit(NOT_BETTER if better and found.decision == "not worse" else WORST[found.decision])
 
 
 @app.command()

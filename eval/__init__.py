@@ -13,6 +13,8 @@ from .evaluate import System as System
 from .evaluate import evaluate as evaluate
 from .evaluate import evaluate_on as evaluate_on
 from .evaluate import system_of as system_of
+from .gate import Gate as Gate
+from .gate import gate as gate
 from .report import Report as Report
 from .rows import Row as Row
 from .runner import Job as Job

@@ -69,6 +69,21 @@ def test_one_by_one(cli: Cli, paint: list[str], server: tests_support.OpenAIServ
     assert len(server.requests) == paid
 
 
+def test_eval_as_a_gate(cli: Cli, paint: list[str]) -> None:
+    for name, optimizer in (("zero", "zero-shot"), ("shots", "k-shot")):
+        assert cli("compile", *paint, "--optimizer", optimizer, "--run", name)[0] == 0
+    assert cli("eval", "runs/zero")[0] == 0
+    code, out, _ = cli("eval", "runs/shots", "--against", "runs/zero-test")
+    assert (code, "shots is undecided against zero: +0.0 points" in out) == (11, True)
+    assert "; more examples would decide" in out
+    code, out, _ = cli("eval", "runs/shots", "--against", "runs/zero-test", "--margin", "30pt")
+    assert (code, "shots is not worse than zero" in out) == (0, True)
+    assert cli("eval", "runs/shots", "--against", "runs/zero-test", "--margin", "0.3", "--better")[0] == 12
+    code, _, err = cli("eval", "runs/shots", "--against", "runs/zero-test", "--margin", "much")
+    assert (code, "--margin much: expected points such as 1pt" in err) == (2, True)
+    assert cli("eval", "runs/shots", "--against", "runs/none")[0] == 2
+
+
 def test_a_whole_recipe_run_twice_pays_once(cli: Cli, server: tests_support.OpenAIServer, tmp_path: Path) -> None:
     server.script = [fakes.painting]
     path = recipe(tmp_path, server.url)

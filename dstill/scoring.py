@@ -1,0 +1,58 @@
+"""``dstill eval``: a run's program on a split, in a directory beside the run's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from .eval.evaluate import evaluate_on
+from .eval.report import Report
+from .runtime.errors import BadInput
+from .runtime.home import default_journal, file_name
+from .runtime.rundir import RunDir
+from .runtime.session import Session
+from .saved import load, task_of
+
+WORST = {"better": 0, "not worse": 0, "worse": 10, "undecided": 11}
+"""Exit codes of a gate; with ``better`` required, ``not worse`` ends with ``NOT_BETTER``."""
+NOT_BETTER = 12
+
+
+def score_run(
+    run: Path, split: str, *, lm: str | None = None, name: str | None = None, concurrency: int | None = None
+) -> tuple[Report, Path]:
+    """Score a compiled or distilled program; the report, and its directory ``NAME-SPLIT``.
+
+    Raises:
+        BadInput: for a directory that holds no program, or a split that is none.
+    """
+    if run.name in ("", ".."):  # what is beside "." lies in the folder above it
+        run = run.resolve()
+    task = task_of(run)
+    session = Session(default_journal(run))
+    program = load(run, task.program, lm=lm, session=session)
+    system = name or run.name
+    target = run.parent / f"{file_name(system)}-{split}"
+    config = {"run": run.name, "split": split, "lm": lm, "name": system}
+    with RunDir(target, kind="eval", config=config, replace=True) as out:
+        report = evaluate_on(task, program, split, name=system, session=session, concurrency=concurrency, run=out)
+        report = replace(report, notes=tuple(f"{note} (the teacher answers)" for note in getattr(program, "held", ())))
+        report.save(out)
+        out.finish()
+    return report, target
+
+
+def margin_of(text: str) -> float:
+    """A margin in score, from ``1pt`` (points of 100) or ``0.01``.
+
+    Raises:
+        BadInput: for anything else, or a margin outside (0, 1).
+    """
+    number, points = (text[:-2], True) if text.endswith("pt") else (text, False)
+    try:
+        margin = float(number) / (100 if points else 1)
+    except ValueError:
+        margin = 0.0
+    if not 0 < margin < 1:
+        raise BadInput(f"--margin {text}: expected points such as 1pt, or a share of the score such as 0.01")
+    return margin

@@ -1,0 +1,63 @@
+"""A gate for continuous integration: is a system better than a baseline, not worse, worse, or is it undecided?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ..runtime.errors import BadInput
+from .compare import Comparison, compare_scores, non_inferior, paired_scores
+from .report import Report
+
+Decision = Literal["better", "not worse", "worse", "undecided"]
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What is established of a system against a baseline, on the same examples."""
+
+    decision: Decision
+    """``better``: the 95 % interval of the gain lies above 0. ``not worse``: it loses less than the margin, at a
+    one-sided 95 % level. ``worse``: the 95 % interval lies below 0, and ``not worse`` is not established."""
+    comparison: Comparison
+    margin: float
+    """In score."""
+    needed: int | None
+    """Examples at which a system that truly loses nothing would be shown to be not worse in four of five trials;
+    ``None`` where it is decided, and where no example tells the two apart."""
+    names: tuple[str, str]
+    """The system and the baseline."""
+
+    def __str__(self) -> str:
+        d, margin = self.comparison.difference, f"margin {100 * self.margin:g} points"
+        gain = f"{100 * d.value:+.1f} points [{100 * d.low:+.1f}, {100 * d.high:+.1f}] on {self.comparison.n} examples"
+        more = ""
+        if self.decision == "undecided":
+            more = f"; some {self.needed:,} examples would decide" if self.needed else "; more examples would decide"
+        word = {"better": "better than", "not worse": "not worse than", "worse": "worse than"}.get(self.decision)
+        said = "undecided against" if word is None else word
+        return f"{self.names[0]} is {said} {self.names[1]}: {gain}, {margin}{more}"
+
+
+def gate(report: Report, baseline: Report, *, margin: float = 0.01) -> Gate:
+    """Judge a report against a baseline's; see ``Gate`` for the rules, which look at better first.
+
+    Args:
+        margin: what may be lost, in score: 0.01 is a point.
+
+    Raises:
+        BadInput: for a margin outside (0, 1), other examples, or none that both were scored on.
+    """
+    if not 0 < margin < 1:
+        raise BadInput(f"margin={margin!r}: expected a share of the score between 0 and 1, e.g. 0.01 for one point")
+    ours, theirs = paired_scores(report, baseline)
+    found, shown = compare_scores(ours, theirs), non_inferior(ours, theirs, margin=margin)
+    decision: Decision = "undecided"
+    if found.verdict == "better":
+        decision = "better"
+    elif shown.accepted:
+        decision = "not worse"
+    elif found.verdict == "worse":
+        decision = "worse"
+    needed = shown.needed if decision == "undecided" else None
+    return Gate(decision, found, margin, needed, (report.system, baseline.system))
