@@ -166,7 +166,7 @@ def eval_(
     """
     from .eval.gate import gate
     from .eval.report import Report
-    from .scoring import NOT_BETTER, WORST, margin_of, score_run
+    from .scoring import NOT_BETTER, EXIT_CODES, margin_of, score_run
 
     allowed = margin_of(margin)
     baseline = None if against is None else Report.load(against)
@@ -176,7 +176,7 @@ def eval_(
     if baseline is not None:
         found = gate(report, baseline, margin=allowed)
         print(found)
-        raise typer.Exit(NOT_BETTER if better and found.decision == "not worse" else WORST[found.decision])
+        raise typer.Exit(NOT_BETTER if better and found.decision == "not worse" else EXIT_CODES[found.decision])
 
 
 @app.command()

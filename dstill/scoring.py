@@ -13,7 +13,7 @@ from .runtime.rundir import RunDir
 from .runtime.session import Session
 from .saved import load, task_of
 
-WORST = {"better": 0, "not worse": 0, "worse": 10, "undecided": 11}
+EXIT_CODES = {"better": 0, "not worse": 0, "worse": 10, "undecided": 11}
 """Exit codes of a gate; with ``better`` required, ``not worse`` ends with ``NOT_BETTER``."""
 NOT_BETTER = 12
 
