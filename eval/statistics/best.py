@@ -16,9 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...runtime.errors import BadInput
-from .intervals import Interval, normal_quantile, t_quantile, wilson_bounds
+from .intervals import Interval, clopper_pearson_bounds, normal_quantile, t_quantile, wilson_bounds
 from .resample import resampled_means
 from .values import Holed, Scores, as_scores, check_level, is_binary
+
+_RARE = 10
+"""Fewer right answers than these leave most of ten equally weak systems without any: the bootstrap then sees nothing of
+their luck, and the exact bound for all systems (Bonferroni's) takes its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +96,10 @@ def _bounds(
     if is_binary(table[there]):
         # Wilson's bounds hold near 0 and 1, and where a system is right on everything.
         z = normal_quantile(side)
-        low, _ = wilson_bounds(means[pick] * n[pick], n[pick], max(critical, z))
+        right = float(means[pick] * n[pick])
+        low, _ = wilson_bounds(right, n[pick], max(critical, z))
+        if right < _RARE:
+            low = np.minimum(low, clopper_pearson_bounds(right, n[pick], 1 - 2 * (1 - side) / len(n))[0])
         _, high = wilson_bounds(means * n, n, z)
         return float(low), float(high.max())
     t = np.array([t_quantile(side, int(count) - 1) for count in n])

@@ -122,7 +122,7 @@ def all_pairs(
         drawn /= np.where(spread, error, np.inf)[:, None]
         np.maximum(largest, drawn.max(axis=0), out=largest)
     n, value, low, high, error, p, floor = np.concatenate(columns, axis=1)
-    adjusted = np.maximum(_adjusted(value, error, largest), np.maximum(p, floor))
+    adjusted = np.maximum(_adjusted(value, error, n, largest), np.maximum(p, floor))
     few = n < 2
     for column in (low, high, error, p, adjusted):
         column[few] = np.nan
@@ -155,14 +155,24 @@ def _observed(
     return n, value, error, changed
 
 
-def _adjusted(value: Scores, error: Scores, largest: Scores) -> Scores:
-    """The share of resamples whose largest deviation, in standard errors, reaches that of each pair."""
+def _adjusted(value: Scores, error: Scores, n: Scores, largest: Scores) -> Scores:
+    """The share of resamples whose largest deviation, in standard errors, reaches that of each pair.
+
+    A mean in its own standard errors strays like Student's t, but a resampled mean in the errors of the data like a
+    normal variable, and by ``(n - 1) / n`` less in variance. What was observed is put on the resamples' scale: for few
+    examples this is most of the difference between the stated level and the true one.
+    """
+    from scipy.special import ndtri, stdtr
+
     far = np.where(value == 0, 0.0, np.inf)
     np.divide(np.abs(value), error, out=far, where=error > 0)
+    freedom = np.maximum(n - 1, 1)
+    far = -ndtri(stdtr(freedom, -far)) * np.sqrt(freedom / (freedom + 1))
     order = np.sort(largest)
     # Differences of single precision that are equal but for rounding count as reached.
     reached = order.size - np.searchsorted(order, far * (1 - 1e-5), side="left")
-    return (reached + 1) / (order.size + 1)
+    share: Scores = (reached + 1) / (order.size + 1)
+    return share
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from dstill.runtime.errors import BadInput
         (np.full(12, 0.8), 100, 0.7),
         (np.linspace(0.6, 0.8, 12), 100, 0.3),
         (np.full(12, 0.97), 40, 0.0),
+        (np.full(12, 0.02), 20, 0.0),
     ],
 )
 def test_it_covers_the_true_score_of_the_one_that_was_picked(truth: np.ndarray, n: int, shared: float) -> None:
