@@ -1,13 +1,13 @@
 """A run's part of the journal as one file that plain tools can read: ``zstd -dc cassette.jsonl.zst``.
 
-The first line says what it is and which models took part; then come prompt prefixes (each once, before its first
-use) and calls, in the order of their keys, so that equal runs have equal bytes.
+The first line says what it is, which models took part, and what attempts without an answer may have cost; then come
+prompt prefixes (each once, before its first use) and calls, in the order of their keys.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ LEVEL = 6
 
 def export(session: Session, path: Path) -> int:
     """Write the calls that a session used; how many there are."""
-    return _write(session.journal, session.used(), session.models(), path)
+    return _write(session.journal, session.used(), session.models(), session.runs, path)
 
 
 def export_run(run: Path, path: Path) -> int:
@@ -44,22 +44,26 @@ def export_run(run: Path, path: Path) -> int:
     """
     if (run / NAME).is_file():
         journal, replay = load(run / NAME)
-        return _write(journal, [entry.key for entry in journal.entries()], replay.models, path)
+        keys = [entry.key for entry in journal.entries()]
+        return _write(journal, keys, replay.models, journal.losers(), path)
     config = run / "config.json"
     if not config.is_file():
         raise BadInput(f"{run} is no run: it has no config.json")
     body = orjson.loads(config.read_bytes())
     mark = run_id(body.pop("kind"), body)
     journal = default_journal(run)
-    return _write(journal, [entry.key for entry in journal.entries() if entry.run.partition("/")[0] == mark], {}, path)
+    keys = [entry.key for entry in journal.entries() if entry.run.partition("/")[0] == mark]
+    return _write(journal, keys, {}, [run for run in journal.losers() if run.partition("/")[0] == mark], path)
 
 
-def _write(journal: Journal, keys: list[bytes], models: dict[str, Any], path: Path) -> int:
+def _write(journal: Journal, keys: list[bytes], models: dict[str, Any], runs: Iterable[str], path: Path) -> int:
     with (
         writing(path) as file,
         zstandard.ZstdCompressor(level=LEVEL).stream_writer(file, closefd=False) as out,
     ):
         head = {"kind": "dstill cassette", "format": FORMAT, "calls": len(keys), "models": models}
+        lost = {run: journal.lost(run) for run in sorted(runs)}
+        head["lost"] = {run: [cost.calls, cost.tokens, cost.pico] for run, cost in lost.items() if cost.calls}
         out.write(canonical(head) + b"\n")
         known: dict[bytes, int] = {}
         for key in keys:
@@ -101,6 +105,9 @@ def load(path: Path) -> tuple[Journal, Replay]:
                 calls += 1
     except (KeyError, TypeError, ValueError) as error:
         raise Damaged(f"{path}, call {calls + 1}: not a recorded call ({type(error).__name__}: {error})") from None
+    for run, (attempts, tokens, pico) in head.get("lost", {}).items():  # they counted against the budget
+        for number in range(attempts):
+            journal.lose(b"", run, "", Cost(1, tokens, pico) if number == 0 else Cost(1))
     if calls != head["calls"]:
         raise Damaged(f"{path} is cut short: it holds {calls:,} of {head['calls']:,} calls")
     return journal, Replay(head["models"])

@@ -143,6 +143,11 @@ class Journal:
         with self._read_lock:
             return Cost(*self._reading.execute(query, (run,)).fetchone())
 
+    def losers(self) -> list[str]:
+        """The runs that have losses, sorted."""
+        with self._read_lock:
+            return [run for (run,) in self._reading.execute("SELECT DISTINCT run FROM losses ORDER BY run")]
+
     def paid(self, run: str) -> Cost:
         """The sum of a run's completed calls that a cap counts."""
         query = "SELECT count(*), coalesce(sum(tokens), 0), coalesce(sum(pico), 0) FROM calls WHERE run = ?"

@@ -75,10 +75,12 @@ class Session:
         self.flights: dict[bytes, Flight] = {}
         self._lock = threading.Lock()
         self._used: dict[bytes, bool] = {}
+        self._runs: set[str] = set()
         self._models: dict[str, dict[str, Any]] = {}
         self._free = 0
         self._saved = Cost()
         self._noted = elapsed
+        self._join(run)
         lost = self.journal.lost(run) if run else Cost()
         if run and self.ledger.capped:
             self.ledger.owe(lost + self.journal.paid(run))
@@ -108,6 +110,16 @@ class Session:
         self._used[entry.key] = True
         if self._parent is not None:
             self._parent.mark(entry)
+
+    def _join(self, run: str) -> None:
+        self._runs.add(run)
+        if self._parent is not None:
+            self._parent._join(run)
+
+    @property
+    def runs(self) -> frozenset[str]:
+        """The names of this run and of its parts, for accounting."""
+        return frozenset(self._runs)
 
     def meet(self, name: str, identity: Identity, max_tokens: int | None, parameters: int | None = None) -> None:
         """Remember a model by name, so that a replay knows what it was without having it."""

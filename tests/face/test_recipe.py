@@ -163,11 +163,13 @@ def test_a_whole_run_with_students(
     assert replay_run(done.folder).different == ["raced/report.json"]
 
 
+@pytest.mark.parametrize("lost", [0, 2], ids=["", "lost"])
 @pytest.mark.parametrize("cap", [{"calls": 40}, {"calls": 190}, {"tokens": 30_000}, {"usd": 0.02}])
 def test_a_run_that_its_budget_ended_is_replayed_too(
-    server: tests_support.OpenAIServer, tmp_path: Path, bases: dict[str, str], cap: dict[str, Any]
+    server: tests_support.OpenAIServer, tmp_path: Path, bases: dict[str, str], cap: dict[str, Any], lost: int
 ) -> None:
-    server.script = [fakes.painting]
+    """Also where attempts that brought no answer had a part in it."""
+    server.script = [*[tests_support.cut] * lost, fakes.painting]
     tables = recipe(server.url, bases) | {"distill": [], "budget": cap}
     tables["lm"]["prices"] = [1.0, 2.0]
     tables["compile"][1] |= {"options": {"candidates": 8, "instructions": 0}, "budget": None}
