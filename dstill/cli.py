@@ -166,7 +166,7 @@ def eval_(
     """
     from .eval.gate import gate
     from .eval.report import Report
-    from .scoring import NOT_BETTER, EXIT_CODES, margin_of, score_run
+    from .scoring import EXIT_CODES, NOT_BETTER, margin_of, score_run
 
     allowed = margin_of(margin)
     baseline = None if against is None else Report.load(against)
