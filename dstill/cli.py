@@ -183,7 +183,7 @@ def eval_(
 def leaderboard(
     runs: Annotated[list[Path], typer.Argument(help="Directories that hold a report.json with rows.")],
     baseline: Annotated[str | None, typer.Option(help="The system to measure gains against.")] = None,
-    out: Annotated[Path, typer.Option(help="Where to write leaderboard.{html,md,json}.")] = Path(),
+    out: Annotated[Path, typer.Option(help="Where to write leaderboard.{html,md,json,csv}.")] = Path(),
 ) -> None:
     """A board of finished evaluations, in the terminal and as one HTML file.
 

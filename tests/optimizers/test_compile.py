@@ -19,7 +19,7 @@ import pytest
 from dstill.eval import evaluate_on
 from dstill.optimizers import Candidate, Dspy, FewShot, Race, compile, load_program, optimizer_of
 from dstill.optimizers.estimate import estimate
-from dstill.runtime import LM, BadInput, Budget, Damaged, ScriptedEngine
+from dstill.runtime import BadInput, Budget, Damaged, ScriptedEngine
 from dstill.runtime.rundir import verify
 
 SMALL = Race(candidates=10, width=4, block=8, pool=16, instructions=2)
@@ -83,88 +83,10 @@ def test_the_bytes_do_not_depend_on_concurrency_under_a_budget(tmp_path: Path, b
     assert "stopped early: the budget of" in json.loads(found[0]["report.json"])["verdict"]
 
 
-@pytest.mark.parametrize("optimizer", ["race", "dspy:MIPROv2", "dspy:GEPA", "dspy:BootstrapFewShotWithRandomSearch"])
-@pytest.mark.parametrize("calls", [1, 7, 50])
-def test_no_optimizer_passes_a_cap(tmp_path: Path, optimizer: str, calls: int) -> None:
-    engine = fakes.painter()
-    made = compile(fakes.task(), engine, optimizer, Budget(calls=calls), run=tmp_path / "r", concurrency=64)
-    time.sleep(0.05)  # threads of DSPy's that were left behind
-    assert engine.calls <= calls
-    assert made.evidence is not None
-    assert made.evidence.stopped is not None
-    assert made(text="thing number 1").colour in fakes.COLOURS or calls
-
-
-@pytest.mark.parametrize("name", ["BootstrapFewShotWithRandomSearch", "MIPROv2", "GEPA", "SIMBA"])
-def test_dspys_optimizers_run_and_are_confirmed(tmp_path: Path, name: str, capfd: pytest.CaptureFixture[str]) -> None:
-    engine = fakes.painter()
-
-    def answer_all(request: Any, plain: Any = engine._script) -> Any:
-        from dstill.runtime.fields import input_fields, render_fields
-
-        if "text" in input_fields(request) and "`colour`" in str(request.system):
-            return plain(request)
-        names = [line.split("`")[1] for line in str(request.system).splitlines() if line[:1].isdigit() and "`" in line]
-        fields = dict.fromkeys(names, "Look twice.")
-        return json.dumps(fields) if "JSON object" in request.messages[-1].text else render_fields(fields)
-
-    engine._script = answer_all
-    made = compile(fakes.task(), engine, f"dspy:{name}", Budget(calls=700), seed=3, run=tmp_path / "r")
-    assert made.evidence is not None
-    assert made.evidence.trials > 1
-    assert "failed" not in str(made.evidence.stopped)
-    assert "%|" not in capfd.readouterr().err  # DSPy's own bars
-    assert made.evidence.gain is not None or made.evidence.best == 0
-    assert engine.calls <= 700
-
-
-def test_an_optimizer_of_dspy_that_breaks_is_salvaged(tmp_path: Path) -> None:
-    asked: list[bool] = []
-
-    def script(request: Any) -> Any:
-        from dstill.runtime.fields import render_fields
-
-        if "`colour`" in str(request.system):
-            return render_fields({"colour": "red"})
-        asked.append(True)
-        if len(asked) > 12:
-            return "???"
-        return render_fields({"proposed_instruction": "Look.", "proposed_prefix_for_output_field": "It is"})
-
-    made = compile(fakes.task(), ScriptedEngine(script, repeatable=True), "dspy:COPRO", run=tmp_path / "r")
-    assert made.evidence is not None
-    assert "COPRO failed: AdapterParseError" in str(made.evidence.stopped)
-
-
-@pytest.mark.parametrize(
-    ("name", "options", "said"),
-    [
-        ("KNNFewShot", {}, "dspy:KNNFewShot cannot be made: TypeError.*vectorizer"),
-        ("MIPROv2", {"auto": "wild"}, "dspy:MIPROv2 .*'?wild'?"),
-        ("MIPROv2", {"autp": "light"}, "takes no option autp; it takes: .*auto"),
-    ],
-)
-def test_an_optimizer_of_dspy_that_cannot_begin(tmp_path: Path, name: str, options: dict[str, Any], said: str) -> None:
-    with pytest.raises(BadInput, match=said):
-        compile(fakes.task(), fakes.painter(), Dspy(name, options), run=tmp_path / "r")
-
-
 def test_bootstrapping_from_a_model_that_nobody_can_read(tmp_path: Path) -> None:
     mumbling = ScriptedEngine(lambda request: "mmh", repeatable=True)
     with pytest.raises(BadInput, match="answers in no form that the adapter can read"):
         compile(fakes.task(), mumbling, "bootstrap", run=tmp_path / "r")
-
-
-@pytest.mark.parametrize("optimizer", ["race", "bootstrap", "dspy:BootstrapFewShotWithRandomSearch"])
-def test_a_predictor_with_a_model_of_its_own_is_under_the_budget_too(tmp_path: Path, optimizer: str) -> None:
-    own, other = fakes.painter(name="own"), fakes.painter(name="other")
-    program = dspy.Predict(fakes.Paint)
-    program.lm = LM(own)
-    made = compile(fakes.task(program=program), other, optimizer, Budget(calls=20), run=tmp_path / "r")
-    assert made.evidence is not None
-    assert 0 < own.calls + other.calls <= 20  # some of DSPy's optimizers forget a predictor's model
-    assert own.calls > 0 or optimizer.startswith("dspy:")
-    assert program.lm.door.session.ledger.spent.calls == 0
 
 
 def test_a_budget_that_is_none(tmp_path: Path) -> None:
