@@ -100,12 +100,13 @@ def stopping(
     return verdict, np.minimum(np.minimum(first[0], first[1]) + 1, n)
 
 
-def log_capital(differences: Scores, mean: float, side: Side) -> Scores:
+def log_capital(differences: Scores, mean: float, side: Side, bets: Scores = BETS) -> Scores:
     """The log of the mean capital after each outcome, against "the true mean is ``side`` ``mean``".
 
     Args:
         differences: ``(..., n)`` in [-1, 1].
         mean: between -1 and 1.
+        bets: shares of the largest bet that cannot ruin the gambler, one for each of them.
 
     Returns:
         ``(..., n)``. As a test at any time: reject where it reaches ``-log(alpha)``.
@@ -120,10 +121,10 @@ def log_capital(differences: Scores, mean: float, side: Side) -> Scores:
     if most == 0:
         return np.full(differences.shape, np.inf)  # only outcomes at the very end of the range have such a mean
     total = np.full(differences.shape, -np.inf)
-    for bet in BETS:
+    for bet in bets:
         path = np.cumsum(np.log1p(bet / most * gain), axis=-1)
         np.logaddexp(total, path, out=total)
-    return total - math.log(BETS.size)
+    return total - math.log(bets.size)
 
 
 def anytime_interval(differences: Scores, level: float = 0.95) -> Interval:

@@ -6,16 +6,19 @@ import math
 
 import numpy as np
 import pytest
-from dstill.optimizers.evidence import BETS, is_ahead, log_capital
+from dstill.optimizers.evidence import BETS, is_ahead
+from dstill.runtime import BadInput
 
 
-def test_the_capital_is_what_the_bettors_hold() -> None:
-    outcomes = [1.0, -1.0, 0.5, 0.0]
-    capitals = [math.prod(1 + bet * outcome for outcome in outcomes) for bet in BETS]
-    assert log_capital(outcomes) == pytest.approx(math.log(sum(capitals) / len(capitals)), abs=1e-12)
-    assert log_capital([]) == 0.0
-    with pytest.raises(ValueError, match="2.0"):
-        log_capital([2.0])
+def test_it_is_ahead_where_the_bettors_hold_enough() -> None:
+    ours, theirs = [1.0, 0.0, 1.0, 0.5, 1.0], [0.0, 1.0, 0.5, 0.5, 0.0]
+    capitals = [math.prod(1 + bet * (a - b) for a, b in zip(ours, theirs, strict=True)) for bet in BETS]
+    level = len(capitals) / sum(capitals)
+    assert is_ahead(ours, theirs, level * 1.001)
+    assert not is_ahead(ours, theirs, level * 0.999)
+    assert not is_ahead([], [], 0.99)
+    with pytest.raises(BadInput, match="2.0"):
+        is_ahead([2.0], [0.0], 0.5)
 
 
 @pytest.mark.parametrize("alpha", [0.05, 0.2])
