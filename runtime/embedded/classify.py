@@ -21,6 +21,7 @@ from .lexicon import Slots, Split, pseudo_word, words
 from .render import Field, Sig
 
 _ANSWERS = ("label", "category", "class", "topic", "kind", "team", "group", "type", "tag", "department", "queue")
+MANY = 24
 UNSEEN_WEIGHT = 0.1  # of a label in the loss that nothing before it could have told
 
 
@@ -52,6 +53,8 @@ class Level:
     """share of those that are on single words"""
     simple: float = 0.0
     """share of tasks whose labels are letters"""
+    long: float = 0.0
+    """share of tasks with up to MANY demonstrations"""
     size: float = 1.0
     """how much stands around the core of a support message"""
 
@@ -154,13 +157,15 @@ def instruction(
 def pick_source(rng: random.Random, split: Split, level: Level) -> Source:
     """A source: words (those held out are only in short texts), short texts, support messages, or sentences."""
     every = {s.key: s for s in sources(split)}
+    if rng.random() < level.short:
+        words = [every[key] for key in ("word", "theme_word") if key in every]
+        return rng.choice(words) if words and rng.random() < level.bare else every["thing"]
     chance = rng.random()
-    short = level.short
-    if chance < short:
-        return every["word" if "word" in every and rng.random() < level.bare else "thing"]
-    if chance < short + (1 - short) * 0.5:
+    if chance < 0.35:
         return support_source(level.size)
-    return rng.choice([s for key, s in every.items() if key not in ("word", "thing", "support")])
+    if chance < 0.75:
+        return every["theme"]
+    return rng.choice([s for key, s in every.items() if key not in ("word", "theme_word", "thing", "support", "theme")])
 
 
 def classification(
@@ -186,7 +191,8 @@ def classification(
         explain = rng.choice(("rules", "some"))  # names that fit and rules that explain them
     fits = classes[0].label in classes[0].names
     noun, answer = rng.choice(source.noun), rng.choice(_ANSWERS)
-    count = n_demos if n_demos >= 0 else demo_count(rng, level.demos)
+    most = MANY if rng.random() < level.long else level.demos
+    count = n_demos if n_demos >= 0 else demo_count(rng, most)
     text = field_name(rng, source.noun, output=False)
     out = field_name(rng, (answer, answer, *_ANSWERS), output=True, taken=(text,))
     told = instruction(rng, split, classes, explain, noun, answer.replace("_", " "))

@@ -15,6 +15,8 @@ from functools import cache
 from .grammar import expand
 from .lexicon import Slots, Split, categories, held_out, lines, plural, words
 from .synonyms import vary
+from .themes import HELD as HELD_THEMES
+from .themes import Theme, themes
 
 Write = Callable[[random.Random, Split], str]
 # Concepts that are never a class in training: the held-out families.
@@ -201,6 +203,21 @@ def _word(key: str) -> Write:
     return write
 
 
+def _theme(theme: Theme, bare: bool) -> Concept:
+    def write(rng: random.Random, split: Split) -> str:
+        return theme.word(rng) if bare else theme.text(rng, split)
+
+    return Concept(theme.key, theme.names, theme.descriptions(), write)
+
+
+@cache
+def theme_source(held: bool, bare: bool = False) -> Source:
+    """The themes that are classes in training, or those that never are; `bare`: single words instead of texts."""
+    concepts = tuple(_theme(t, bare) for t in themes() if (t.key in HELD_THEMES) == held)
+    noun = ("word", "term", "expression") if bare else ("text", "sentence", "note", "post", "snippet")
+    return Source("theme_word" if bare else "theme", concepts, noun)
+
+
 @cache
 def sources(split: Split) -> tuple[Source, ...]:
     """The sources of a split. The held-out one has support messages too (in held-out wordings)."""
@@ -216,6 +233,7 @@ def sources(split: Split) -> tuple[Source, ...]:
         if (k in HELD_CATEGORIES) == held
     ]
     out = [
+        theme_source(held),
         Source("topic", tuple(topics), ("sentence", "text", "line", "note", "paragraph")),
         Source("thing", tuple(things), ("words", "phrase", "text", "line", "entry")),
         support_source(),
@@ -236,6 +254,7 @@ def sources(split: Split) -> tuple[Source, ...]:
         out.append(Source("mood", moods, ("message", "ticket", "email")))
         bare = tuple(Concept(c.key, c.names, c.descs, _word(c.key)) for c in things)
         out.append(Source("word", bare, ("word", "text", "words", "term", "entry")))  # the curriculum's first step
+    out.append(theme_source(held, bare=True))
     return tuple(out)
 
 

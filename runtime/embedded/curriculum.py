@@ -15,6 +15,7 @@ from .passages import cloze, extraction, questions
 from .proposing import mend, write_rule
 from .proposing_dspy import copro, describe, observe, propose, summarize
 from .reading import entailment
+from .relations import gap, odd
 from .tools import react, tool_choice
 from .warmup import lesson
 
@@ -33,6 +34,7 @@ def level(hardness: float) -> Level:
         demos=round(14 - 6 * min(1.0, 2 * hardness)),
         short=0.95 - 0.7 * hardness,
         bare=max(0.05, 0.9 - 1.6 * hardness),
+        long=0.08 * hardness,
         size=round(hardness, 1),
     )
 
@@ -42,7 +44,7 @@ def _classify(rng: random.Random, split: Split, hardness: float) -> Episode:
 
 
 def _arithmetic(rng: random.Random, split: Split, hardness: float) -> Episode:
-    return arithmetic(rng, split, largest=10 + round(50 * hardness))
+    return arithmetic(rng, split, largest=10 + round(10 * hardness))
 
 
 def _plain(make: Callable[[random.Random, Split], Episode]) -> Make:
@@ -57,7 +59,9 @@ FAMILIES: Mapping[str, tuple[float, float, Make]] = {
     "entailment": (3, 6, _plain(entailment)),
     "extraction": (4, 6, _plain(extraction)),
     "questions": (2, 6, _plain(questions)),
-    "cloze": (1, 3, _plain(cloze)),
+    "cloze": (1, 2, _plain(cloze)),
+    "odd": (1, 2, _plain(odd)),
+    "gap": (1, 3, _plain(gap)),
     "formats": (4, 6, _plain(formatting)),
     "tools": (0, 3, _plain(tool_choice)),
     "react": (0, 2, _plain(react)),

@@ -11,6 +11,7 @@ from .render import Adapter, Field, Sig, Values, answer_parts, messages
 
 LAST_WEIGHT = 1.8  # of the last answer in the loss, the only one that stands below the adapter's reminder
 FORM_WEIGHT = 0.5  # of an answer's headers and markers in the loss, beside 1 for what stands below them
+TEXT_WEIGHT = 0.1  # of what the user says: which words go together shows there too
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Episode:
                 out.append(("assistant", self._weighed(i)))
                 i += 1
             else:
-                out.append((m["role"], [(m["content"], 0.0)]))
+                out.append((m["role"], [(m["content"], TEXT_WEIGHT if m["role"] == "user" else 0.0)]))
         return [*out, ("assistant", self.answer())]
 
     def _weighed(self, i: int) -> list[tuple[str, float]]:

@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 from ..derive import derive
 from .arithmetic import arithmetic
 from .classify import classification
-from .concepts import sources
+from .concepts import sources, theme_source
 from .episode import Episode
 from .lexicon import Split
 from .model import Network, pack
@@ -67,10 +67,17 @@ def suite(seed: int, n: int, split: Split = "held") -> Mapping[str, list[Episode
         four: dict[str, object] = {"n_classes": 4, "n_demos": k, "explain": "demos", **plain}
         out.append(many(f"support4_demos{k}", classification, source=support, **four))
     four = {"n_classes": 4, "n_demos": 8, "balanced": True, **plain}
+    known, unknown = theme_source(held=False), theme_source(held=True)
+    out.append(many("known4_good8", classification, source=known, explain="demos", **four))
+    out.append(many("themes4_good8", classification, source=unknown, explain="demos", **four))
+    out.append(many("words4_good8", classification, source=theme_source(True, bare=True), explain="demos", **four))
     out.append(many("support4_good8", classification, source=support, explain="demos", **four))
     out.append(many("topics4_good8", classification, source=topics, explain="demos", **four))
     four |= {"n_demos": 0, "balanced": False}
     out.append(many("support4_rules", classification, source=support, explain="rules", **four))
+    out.append(many("known4_rules", classification, source=known, explain="rules", **four))
+    out.append(many("themes4_rules", classification, source=unknown, explain="rules", **four))
+    out.append(many("known4_names", classification, source=known, explain="name", **four))
     out.append(many("support4_names", classification, source=support, explain="name", **four))
     for steps in (1, 2):
         for think in (False, True):

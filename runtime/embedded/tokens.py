@@ -97,7 +97,7 @@ def encode_episode(tokenizer: Tokenizer, e: Episode) -> tuple[list[int], list[fl
         encoding = tokenizer.encode("".join(text for text, _ in pieces), add_special_tokens=False)
         ids.extend([mark[f"<|{role}|>"], *encoding.ids, mark[END]])
         if role != "assistant":
-            weights.extend([0.0] * (len(encoding.ids) + 2))
+            weights.extend([0.0, *[pieces[0][1]] * len(encoding.ids), 0.0])
             continue
         ends, at = [], 0
         for text, weight in pieces:

@@ -16,10 +16,12 @@ same bits as one never interrupted.
 from __future__ import annotations
 
 import argparse
+import ctypes
 import json
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -67,6 +69,7 @@ def main() -> None:
     cli.add_argument("--exam", type=int, default=64, help="examples of each probe (default: 64)")
     cli.add_argument("--stop-after", type=int, default=0, help="stop at this step, as if interrupted")
     a = cli.parse_args()
+    keep_memory()
     torch.set_num_threads(a.threads)
     torch.use_deterministic_algorithms(True)
     a.out.mkdir(parents=True, exist_ok=True)
@@ -161,9 +164,10 @@ def main() -> None:
         step, done = step + 1, done + int(tokens)
 
         # It grows harder as accuracy rises: skill is the share of the values' tokens that are predicted right.
-        skill = 0.98 * skill + 0.02 * right / max(1.0, counted)
+        accuracy = right / max(1.0, counted)
+        skill = 0.98 * skill + 0.02 * accuracy
         hardness = min(1.0, hardness + tokens / a.growth * (skill > BRAKE))
-        line: dict[str, object] = {"step": step, "loss": round(total / weight, 4), "right": round(right / counted, 4)}
+        line: dict[str, object] = {"step": step, "loss": round(total / weight, 4), "right": round(accuracy, 4)}
         if rank > 0:
             continue
         if step % a.probe_every == 0 or done >= a.tokens:
@@ -180,6 +184,14 @@ def main() -> None:
         save()
     if world > 1:
         distributed.destroy_process_group()
+
+
+def keep_memory() -> None:
+    """Let glibc keep what is freed: to give it back and ask for it again took a third of a step (measured)."""
+    with suppress(AttributeError, OSError):
+        libc = ctypes.CDLL(None)
+        for option, value in ((-1, 2**31 - 1), (-2, 2**29), (-4, 0)):  # M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX
+            libc.mallopt(option, value)
 
 
 def add_up(network: Network, sums: torch.Tensor) -> None:

@@ -2,17 +2,20 @@
 
 Three things are learned here that the adapter's layout would hide for millions of tokens: which words go together
 (a text's own class has to be named), which label stood behind such a text before (the labels mean nothing), and that
-both stay true while headers and markers come between text and label.
+both stay true while headers and markers come between text and label. Between them stand lines of bare sums, lists
+in which one word does not belong, and paragraphs to be continued.
 """
 
 from __future__ import annotations
 
 import random
 
+from .arithmetic import LARGEST, drill
 from .classify import Level, classification
 from .concepts import Source, sources, support_source
-from .episode import Episode
+from .episode import TEXT_WEIGHT, Episode
 from .lexicon import Split
+from .relations import odd_lines, paragraphs
 from .render import Sig
 
 # Layouts of an example: {i} and {o} are field names, {x} the text, {y} the label. After the last comes the real one.
@@ -24,10 +27,15 @@ LAYOUTS = (
     "{x}<[[ ## {o} ## ]]\n{y}\n\n",
     "[[ ## {i} ## ]]\n{x}\n\n[[ ## {o} ## ]]\n{y}\n\n[[ ## completed ## ]]\n",
 )
+DRILLS = 0.3  # the share of lessons that are bare sums, odd words out, or paragraphs
 
 
 def lesson(rng: random.Random, split: Split, progress: float) -> Episode:
     """Examples of two to six classes in one of the layouts reached at `progress` (0 to 1)."""
+    if rng.random() < DRILLS:
+        kind = rng.randrange(3)
+        largest = 10 + round(progress * (LARGEST - 10))
+        return drill(rng, largest) if kind == 0 else odd_lines(rng) if kind == 1 else paragraphs(rng, split)
     source, named = _source(rng, split, progress), rng.random() < 0.5
     easy = max(0.0, 1.0 - 2 * progress)
     n, turns = rng.choice((2, 2, 3) if progress < 0.3 else (2, 3, 4, 5, 6)), rng.randint(8, 16)
@@ -43,7 +51,7 @@ def lesson(rng: random.Random, split: Split, progress: float) -> Episode:
     i, o = e.sig.inputs[0].name, e.sig.outputs[0].name
     pieces: list[tuple[str, float]] = []
     for t, weight in zip(e.turns, e.weights, strict=True):
-        pieces.append((before.format(i=i, o=o, x=t[i]), 0.0))
+        pieces.append((before.format(i=i, o=o, x=t[i]), TEXT_WEIGHT))
         pieces.append((str(t[o]), weight.get(o, 1.0)))
         pieces.append((after, 0.0))
     return Episode(Sig((), ()), ({},), f"warmup/{layout}", raw=("", tuple(pieces)), facts=e.facts)
@@ -52,12 +60,14 @@ def lesson(rng: random.Random, split: Split, progress: float) -> Episode:
 def _source(rng: random.Random, split: Split, progress: float) -> Source:
     """Single words at first, then short texts, then support messages that grow."""
     every = {s.key: s for s in sources(split)}
+    if rng.random() < max(0.15, 1 - 2 * progress):
+        return every[rng.choice([key for key in ("word", "theme_word", "theme_word") if key in every])]
     chance = rng.random()
-    if "word" in every and chance < max(0.15, 1 - 2 * progress):
-        return every["word"]
-    if chance < 0.65:
+    if chance < 0.35:
         return support_source(round(progress / 2, 1))
-    return rng.choice([s for key, s in every.items() if key not in ("word", "support", "mood")])
+    if chance < 0.75:
+        return every["theme"]
+    return rng.choice([s for key, s in every.items() if key not in ("word", "theme_word", "support", "theme", "mood")])
 
 
 def _repeat(rng: random.Random, e: Episode, share: float) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from dstill.runtime.derive import derive
 from dstill.runtime.embedded.curriculum import FAMILIES, episode
+from dstill.runtime.embedded.episode import TEXT_WEIGHT
 from dstill.runtime.embedded.phrases import PHRASES
 from dstill.runtime.embedded.tokens import SPECIAL, encode_episode, save_tokenizer, token_id
 from tokenizers import Tokenizer
@@ -67,17 +68,18 @@ def test_an_episode_is_encoded_as_the_chat_template_writes_it(
         assert len(ids) == len(weights)
 
 
-def test_only_what_the_model_writes_counts(tokenizer: Tokenizer) -> None:
+def test_what_the_model_writes_counts_and_what_the_user_says_a_little(tokenizer: Tokenizer) -> None:
     marks = [token_id(tokenizer, name) for name in SPECIAL]
-    end, _, _, _, assistant = marks
+    end, _, _, user, assistant = marks
     for i in range(30):
         e = episode(derive(0, "weights", i))
-        speaks = False
+        speaker = -1
         for token, weight in zip(*encode_episode(tokenizer, e), strict=True):
-            assert speaks or weight == 0
             if token in marks:
-                assert (weight > 0) == (speaks and token == end)
-                speaks = token == assistant
+                assert (weight > 0) == (speaker == assistant and token == end)
+                speaker = token
+            elif speaker != assistant:
+                assert weight == (TEXT_WEIGHT if speaker == user else 0)
 
 
 def test_a_foreign_tokenizer_is_refused() -> None:
