@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -29,6 +30,8 @@ def recipe(tmp_path: Path, url: str, **more: Any) -> Path:
 
 
 def start(folder: Path, *words: str) -> subprocess.Popen[str]:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as behind `&` in a shell, which a process would inherit
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     return subprocess.Popen(
         [sys.executable, "-m", "dstill.cli", *words], cwd=folder, text=True,
         env={**os.environ, "PYTHONPATH": SUPPORT}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
