@@ -20,7 +20,7 @@ from ..runtime.progress import progress
 from ..runtime.rundir import RunDir
 from ..runtime.session import Session
 from .report import Report
-from .rows import Row
+from .rows import Row, fields_of
 from .runner import Runner, jobs_for
 
 
@@ -166,7 +166,8 @@ def _measure(
 
         outcomes = runner.run(jobs_for(system.program, examples, split), on_row=on_row)
     found = tuple(outcome.row for outcome in outcomes)
-    return Report(system.name, "", split, name_of(metric), found, parameters_of(system))
+    asked = tuple(fields_of(example) for example in examples)
+    return Report(system.name, "", split, name_of(metric), found, parameters_of(system), examples=asked)
 
 
 def _sink(path: Path) -> IO[bytes]:

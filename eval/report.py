@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import orjson
 
+from ..runtime.atomic import writing
 from ..runtime.errors import BadInput, Damaged
 from ..runtime.rundir import RunDir, check_files
 from .rows import Row
@@ -33,6 +34,8 @@ class Report:
     """Weights of the models that answered, where they are known."""
     notes: tuple[str, ...] = ()
     """What a reader should know, e.g. that a budget ended the run."""
+    examples: tuple[dict[str, Any], ...] | None = None
+    """What was asked, the fields of the example of each row as JSON, where they were kept."""
 
     @cached_property
     def scores(self) -> list[float]:
@@ -94,8 +97,11 @@ class Report:
         }
 
     def save(self, run: RunDir) -> None:
-        """Write ``report.json`` and ``rows.jsonl`` into a run directory."""
+        """Write ``report.json``, ``rows.jsonl`` and, where they are known, ``examples.jsonl`` into a run directory."""
         run.write_lines("rows.jsonl", (row.dump() for row in self.rows))
+        if self.examples is not None:
+            with writing(run.file("examples.jsonl")) as file:  # in the fields' own order, which readers will see
+                file.writelines(orjson.dumps(example) + b"\n" for example in self.examples)
         run.write("report.json", self.dump())
 
     @classmethod
@@ -107,14 +113,14 @@ class Report:
             Damaged: for files that are no report.
         """
         folder = Path(folder)
-        check_files(folder, "report.json", "rows.jsonl")
+        check_files(folder, "report.json", "rows.jsonl", "examples.jsonl")
         try:
             head = orjson.loads((folder / "report.json").read_bytes())
             lines = (folder / "rows.jsonl").read_bytes().splitlines()
             rows = tuple(Row.load(orjson.loads(line)) for line in lines)
             return cls(
                 head["system"], head["task"], head["split"], head["metric"], rows, head["parameters"],
-                tuple(head["notes"]),
+                tuple(head["notes"]), _asked(folder / "examples.jsonl", len(rows)),
             )  # fmt: skip
         except FileNotFoundError as error:
             made = f" (make one: dstill eval {folder})" if (folder / "program.json").is_file() else ""
@@ -140,3 +146,13 @@ class Report:
             f"<b>{html.escape(str(self))}</b><details><summary>examples that fell short</summary><table>"
             f"<tr><th>id</th><th>score</th><th>outputs</th><th>why</th></tr>{lines}</table></details>"
         )
+
+
+def _asked(file: Path, count: int) -> tuple[dict[str, Any], ...] | None:
+    """The examples of as many rows; ``None`` where they were not kept."""
+    if not file.is_file():
+        return None
+    found = tuple(orjson.loads(line) for line in file.read_bytes().splitlines())
+    if len(found) != count or not all(isinstance(body, dict) for body in found):
+        raise Damaged(f"{file} holds {len(found)} examples for {count} rows: expected an object for each row")
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -78,6 +79,11 @@ def outputs_of(prediction: Any) -> dict[str, Any]:
     if not isinstance(prediction, dspy.Example):
         return {"prediction": str(prediction)}
     return {str(name): as_json(value) for name, value in prediction.items()}
+
+
+def fields_of(example: Mapping[str, Any] | dspy.Example) -> dict[str, Any]:
+    """An example's fields as JSON, in their order."""
+    return {str(name): as_json(value) for name, value in example.items()}
 
 
 def as_json(value: Any) -> Any:

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeAlias
-
-import dspy
+from typing import Any
 
 from ...runtime.atomic import write_bytes
 from ...runtime.canonical import pretty
 from ...runtime.errors import BadInput
 from ..compare import Comparison, compare
 from ..report import Report
-from ..rows import as_json
+from .asked import Asked, Example, asked_of
 from .slices import Slicing, slicings
 from .standing import Rank, Standing, standing
-
-Example: TypeAlias = Mapping[str, Any] | dspy.Example
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +46,7 @@ class Board:
     entries: tuple[Entry, ...]
     standing: Standing
     """Every pair of systems, in the order of the entries."""
-    examples: tuple[dict[str, Any], ...] | None = None
+    examples: Asked | None = None
     """What the systems were asked, a mapping for each row, where it was given."""
     slicings: tuple[Slicing, ...] = ()
     """Scores by the values of the examples' fields."""
@@ -132,7 +128,7 @@ def leaderboard(
         reports: one a system.
         baseline: the system that gains are measured against; the first one by default.
         examples: what was asked, in the order of the baseline's rows; the page shows it beside the outputs and slices
-            by it.
+            by it. What the reports have kept themselves by default.
         slices: fields of the examples to slice by; those with few values by default.
         shared: of reports on different examples, take those that all of them have; how many were left out is noted.
 
@@ -151,7 +147,7 @@ def leaderboard(
     base = reports[names.index(baseline)] if baseline is not None else reports[0]
     for report in reports:
         _check_kind(report, base)
-    asked = None if examples is None else _mappings(examples, base)
+    asked = asked_of(reports, base, examples)
     left_out = 0
     if shared:
         reports, asked, left_out = _shared(reports, base, asked)
@@ -199,9 +195,7 @@ def _check_same(report: Report, base: Report) -> None:
         )
 
 
-def _shared(
-    reports: Sequence[Report], base: Report, asked: tuple[dict[str, Any], ...] | None
-) -> tuple[list[Report], tuple[dict[str, Any], ...] | None, int]:
+def _shared(reports: Sequence[Report], base: Report, asked: Asked | None) -> tuple[list[Report], Asked | None, int]:
     """The reports cut to the examples that all have, in the baseline's order, and how many examples were left out."""
     places = [{row.id: row for row in report.rows} for report in reports]
     kept = [i for i, row in enumerate(base.rows) if all(row.id in own for own in places)]
@@ -209,7 +203,7 @@ def _shared(
         raise BadInput(f"the {len(reports)} reports share no example: expected some that all were run on")
     ids = [base.rows[i].id for i in kept]
     cut = [
-        replace(report, rows=tuple(replace(own[id], index=index) for index, id in enumerate(ids)))
+        replace(report, rows=tuple(replace(own[id], index=index) for index, id in enumerate(ids)), examples=None)
         for report, own in zip(reports, places, strict=True)
     ]
     every = {id for own in places for id in own}
@@ -219,17 +213,3 @@ def _shared(
 def _gain(report: Report, base: Report) -> Comparison | None:
     shared = any(x.score is not None and y.score is not None for x, y in zip(report.rows, base.rows, strict=True))
     return compare(report, base) if report is not base and shared else None
-
-
-def _mappings(examples: Sequence[Example], base: Report) -> tuple[dict[str, Any], ...]:
-    """The examples as JSON, held against the rows."""
-    if len(examples) != len(base.rows):
-        raise BadInput(f"{len(examples)} examples for {len(base.rows)} rows: expected those that were evaluated")
-    found = []
-    for example, row in zip(examples, base.rows, strict=True):
-        body = dict(example.items())
-        own = body.pop("id", row.id)
-        if str(own) != row.id:
-            raise BadInput(f"the example {own!r} stands where the rows have {row.id!r}: expected the rows' order")
-        found.append({str(name): as_json(value) for name, value in body.items()})
-    return tuple(found)

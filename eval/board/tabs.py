@@ -10,7 +10,8 @@ from typing import Any
 
 from ...runtime.errors import BadInput
 from ..report import Report
-from .figures import Board, Example, leaderboard, save
+from .asked import Example
+from .figures import Board, leaderboard, save
 from .overall import Overall, overall
 
 
@@ -129,7 +130,8 @@ def boards(
     made = []
     for (task, _, _), group in groups.items():
         asked = (examples or {}).get(task)
-        known = {name for example in asked or () for name in dict(example.items())}
+        kept = [example for report in group for example in report.examples or ()]
+        known = {name for example in asked or kept for name in dict(example.items())}
         made.append(
             leaderboard(
                 group,
