@@ -11,7 +11,7 @@ from typing import Any
 from ..runtime.errors import BadInput, DstillError, failure
 from .task import Task
 
-TASKS = ("triage", "nli", "math_word")
+TASKS = ("triage", "nli", "math_word", "lab")
 """The declared tasks; each is the module of that name in this folder."""
 
 

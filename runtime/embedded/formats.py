@@ -16,7 +16,7 @@ def _choose(rng: random.Random, split: Split, *wordings: str) -> str:
     return wordings[-1] if split == "held" else rng.choice(wordings[:-1])
 
 
-def _mixed(rng: random.Random, key: str, n: int, m: int) -> tuple[list[str], list[str]]:
+def mixed(rng: random.Random, key: str, n: int, m: int) -> tuple[list[str], list[str]]:
     """n words of a kind, and the same mixed with m words of other kinds; in the order of the text."""
     others = [w for k in rng.sample([k for k in categories() if k != key], m) for w in [rng.choice(words(k))]]
     own = rng.sample(words(key), n)
@@ -38,7 +38,7 @@ def _pick_list(rng: random.Random, split: Split) -> Job:
     )
 
     def make() -> tuple[str, object]:
-        every, own = _mixed(rng, key, rng.randint(0, 3), rng.randint(1, 3))
+        every, own = mixed(rng, key, rng.randint(0, 3), rng.randint(1, 3))
         return ", ".join(every), own
 
     return told, Field(rng.choice(("items", "found", kind.replace(" ", "_"), "answer")), "list[str]"), "text", make
@@ -117,7 +117,7 @@ def _count(rng: random.Random, split: Split) -> Job:
     )
 
     def make() -> tuple[str, object]:
-        every, own = _mixed(rng, key, rng.randint(0, 4), rng.randint(1, 2))
+        every, own = mixed(rng, key, rng.randint(0, 4), rng.randint(1, 2))
         return ", ".join(every), len(own)
 
     return told, Field(rng.choice(("count", "number", "answer")), "int"), "text", make
@@ -136,7 +136,7 @@ def _holds(rng: random.Random, split: Split) -> Job:
     )
 
     def make() -> tuple[str, object]:
-        every, own = _mixed(rng, key, rng.randint(0, 1), rng.randint(1, 3))
+        every, own = mixed(rng, key, rng.randint(0, 1), rng.randint(1, 3))
         return ", ".join(every), bool(own)
 
     return told, Field(rng.choice(("found", "answer", "is_there")), "bool"), "text", make

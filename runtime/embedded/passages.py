@@ -42,7 +42,7 @@ def _people(split: Split) -> list[str]:
     return [t for i, t in enumerate(_PERSON) if held_out(i) == (split == "held")]
 
 
-def _passage(rng: random.Random, split: Split, wanted: tuple[str, ...], support: bool) -> tuple[str, dict[str, str]]:
+def passage(rng: random.Random, split: Split, wanted: tuple[str, ...], support: bool) -> tuple[str, dict[str, str]]:
     """A text that tells all of `wanted`, and the values of its slots."""
     person = _people(split)
     while True:
@@ -83,15 +83,15 @@ def extraction(rng: random.Random, split: Split, n_demos: int = -1) -> Episode:
     turns: list[dict[str, object]] = []
     for _ in range((n_demos if n_demos >= 0 else demo_count(rng, 5)) + 1):
         missing = none and rng.random() < 0.3
-        passage, values = _passage(rng, split, () if missing else wanted, support)
-        turns.append({text: passage, **{names[w]: values.get(w, "none") for w in wanted}})
+        told_text, values = passage(rng, split, () if missing else wanted, support)
+        turns.append({text: told_text, **{names[w]: values.get(w, "none") for w in wanted}})
     sig = Sig((Field(text, desc=field_desc(rng, noun)),), out, told)
     first = {} if clear else {names[w]: 0.3 for w in wanted}
     weights = (first, *({} for _ in turns[1:]))
     return Episode(sig, tuple(turns), "extraction", weights, facts={"answer": names[wanted[0]]})
 
 
-def _world(rng: random.Random, split: Split) -> tuple[list[str], list[tuple[str, str, str]]]:
+def world(rng: random.Random, split: Split) -> tuple[list[str], list[tuple[str, str, str]]]:
     """Facts about four people and their places, and questions: (question, answer, why)."""
     s = Slots(rng, split)
     people = [s("first"), s("first2"), s("first3"), s("first4")]
@@ -138,7 +138,7 @@ def questions(rng: random.Random, split: Split, n_demos: int = -1, reasoning: bo
     sig = Sig(inputs, with_reasoning(out) if think else out, told)
     turns: list[dict[str, object]] = []
     for _ in range((n_demos if n_demos >= 0 else demo_count(rng, 4)) + 1):
-        facts, asks = _world(rng, split)
+        facts, asks = world(rng, split)
         question, gold, why = rng.choice(asks)
         needed = [f for f in facts if any(part in why for part in (f, f.replace("You find the", "The")))]
         most = rng.randint(len(needed), len(facts))

@@ -98,7 +98,7 @@ def _order(rng: random.Random, split: Split) -> Pair:
     return " ".join(facts), f"{a} is {other} than {c}.", verdict, f"It is not said who is {other}."
 
 
-_PAIRS: tuple[Callable[[random.Random, Split], Pair], ...] = (_kinds, _facts, _amounts, _order)
+PAIRS: tuple[Callable[[random.Random, Split], Pair], ...] = (_kinds, _facts, _amounts, _order)
 _VERDICTS = (("yes", "no", "maybe"), ("true", "false", "unknown"), ("entailment", "contradiction", "neutral"))
 
 
@@ -118,7 +118,7 @@ def entailment(rng: random.Random, split: Split, n_demos: int = -1, reasoning: b
     out: tuple[Field, ...] = (Field(answer, "Literal" if literal else "str", choices=order if literal else ()),)
     sig = Sig((Field(p), Field(h)), with_reasoning(out) if think else out, " ".join(told))
     turns: list[dict[str, object]] = []
-    kinds = _PAIRS if rng.random() < 0.6 else (rng.choice(_PAIRS),)
+    kinds = PAIRS if rng.random() < 0.6 else (rng.choice(PAIRS),)
     for _ in range((n_demos if n_demos >= 0 else demo_count(rng, 6)) + 1):
         premise, hypothesis, verdict, why = rng.choice(kinds)(rng, split)
         turns.append({p: premise, h: hypothesis, answer: name[verdict]})

@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from contracts import TaskContract
-from dstill.programs import Task, task_named
+from dstill.programs import Task, lab, task_named
+from dstill.runtime.errors import BadInput
 
 
 def write(folder: Path, rows: list[dict[str, Any]]) -> None:
@@ -35,3 +37,35 @@ class TestMathWord(TaskContract):
     def make(self, folder: Path) -> Task:
         write(folder / "svamp", [{"question": f"What is {n} and {n}?", "answer": str(2 * n)} for n in range(6)])
         return task_named("math_word", data=str(folder))
+
+
+@pytest.mark.parametrize("kind", lab.KINDS, scope="class")
+class TestLab(TaskContract):
+    @pytest.fixture(autouse=True)
+    def _kind(self, kind: str) -> None:
+        self.kind = kind
+
+    def make(self, folder: Path) -> Task:
+        return task_named("lab", kind=self.kind, train=10, dev=20, test=20, seed=3)
+
+    def test_rules_are_for_its_predictors_and_another_seed_is_another_task(self, tmp_path: Path) -> None:
+        made = self.make(tmp_path)
+        assert set(lab.rules(self.kind, seed=3)) == {name for name, _ in made.program.named_predictors()}
+        assert made.digests != task_named("lab", kind=self.kind, train=10, dev=20, test=20, seed=4).digests
+
+    def test_more_examples_leave_the_first_ones_as_they_are(self, tmp_path: Path) -> None:
+        more = task_named("lab", kind=self.kind, train=15, dev=20, test=20, seed=3)
+        assert [e.toDict() for e in more.train[:10]] == [e.toDict() for e in self.make(tmp_path).train]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"kind": "cooking"}, "'cooking': expected one of topics"),
+        ({"classes": 9}, "classes=9: expected a number from 2 to 8"),
+        ({"dev": 0}, "dev=0: expected at least 1"),
+    ],
+)
+def test_a_lab_task_that_there_is_not(arguments: dict[str, Any], says: str) -> None:
+    with pytest.raises(BadInput, match=says):
+        task_named("lab", **arguments)
