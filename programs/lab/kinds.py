@@ -1,4 +1,4 @@
-"""Lab tasks of one predictor: sort by topic or intent, judge a claim, pick a value, make a list, reckon, find a fact."""
+"""Lab tasks of one predictor: sort texts, judge a claim, pick a value, make a list, reckon, find a fact."""
 
 from __future__ import annotations
 
