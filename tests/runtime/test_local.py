@@ -13,13 +13,14 @@ import torch
 from dspy.lm15 import Config, Request
 from dstill.runtime import LM, BadInput, Journal, ModelUnavailable, Session, engine_for
 from dstill.runtime.engines.local import attention
+from dstill.runtime.engines.local.attention import PAGE
 from dstill.runtime.engines.local.batcher import Batcher
-from dstill.runtime.engines.local.cache import Shape
+from dstill.runtime.engines.local.cache import PIECE, Block, Shape, shared_pages
 from dstill.runtime.engines.local.causal import CausalEngine
 from dstill.runtime.engines.local.checks import check_invariance
 from dstill.runtime.engines.local.decoder import Decoder, Row
 from dstill.runtime.engines.local.loading import weights_digest
-from dstill.runtime.engines.local.prefix import PrefixStore, cuts, names
+from dstill.runtime.engines.local.prefix import PrefixStore, names
 from dstill.runtime.engines.local.seq2seq import Seq2SeqEngine
 from dstill.runtime.internals import LMError
 from dstill.runtime.wire import request_of_chat
@@ -128,22 +129,60 @@ def test_each_piece_of_a_prompt_is_computed_once(folders: dict[str, Path]) -> No
     engine = CausalEngine(folders["lfm2"])
     requests = [request(text) for text in texts(30)]
     prompts = [engine.loaded[2].tokens(r) for r in requests]
-    pieces = {name for ids in prompts for name in names(ids, cuts(len(ids)))}
-    assert len(pieces) < sum(len(cuts(len(ids))) for ids in prompts) - 29
+    pieces = {name for ids in prompts for name in names(ids)}
+    assert len(pieces) < sum(len(names(ids)) for ids in prompts) - 29
     for _ in range(2):
         ask_together(engine, requests)
     assert engine.decoder is not None
-    assert engine.decoder._store.misses == len(pieces)
+    assert engine.decoder._store.computed == len(pieces)
 
 
 def test_pieces_cover_a_prompt_but_its_last_token() -> None:
-    for length in range(1, 300):
-        ends = cuts(length)
-        assert all(a < b for a, b in zip([0, *ends], ends, strict=False))
-        assert 0 <= length - 1 - (ends[-1] if ends else 0) < 16
+    for length in range(1, 100):
+        assert len(names(list(range(length)))) == (length - 1) // PIECE
     ids = list(range(200))
-    assert names(ids, cuts(200))[:2] == names([*ids[:128], *range(500, 572)], cuts(200))[:2]
-    assert names(ids, cuts(200))[2] != names([*ids[:128], *range(500, 572)], cuts(200))[2]
+    assert names(ids)[:8] == names([*ids[:128], *range(500, 572)])[:8]
+    assert names(ids)[8] != names([*ids[:128], *range(500, 572)])[8]
+
+
+def test_pages_are_shared_from_the_first_on_by_rows_that_hold_the_same_blocks() -> None:
+    def block(tokens: int = PIECE) -> Block:
+        return Block(tokens, ())
+
+    pieces = PAGE // PIECE
+    trunk, branch = [block() for _ in range(2 * pieces)], [block() for _ in range(pieces)]
+    chains = [[*trunk, *branch, block()], trunk, [*trunk, *branch], [block(), *trunk], [*trunk[:-1], block()]]
+    assert shared_pages(chains) == [[(0, 1, 2, 4)], [(0, 1, 2)], [(0, 2)]]
+    assert shared_pages([trunk]) == shared_pages([[], trunk]) == []
+    assert shared_pages([[*trunk[:-1], last := block(3)], [*trunk[:-1], last]]) == [[(0, 1)]]
+
+
+@pytest.mark.parametrize(("heads", "groups"), [(4, 4), (4, 2), (2, 1)])
+def test_attention_by_pages_is_softmax_attention(heads: int, groups: int) -> None:
+    torch.manual_seed(0)
+    shape = Shape((("attention", groups, 16),), torch.float64)
+    trunk = [Block(PIECE, (tuple(torch.randn(2, groups, PIECE, 16, dtype=torch.float64)),)) for _ in range(9)]
+    rest = [Block(n, (tuple(torch.randn(2, groups, n, 16, dtype=torch.float64)),)) for n in (5, PIECE, 1)]
+    chains = [[*trunk, rest[0]], [*trunk[:5], rest[1], rest[2]], [*trunk, rest[1]]]
+    for tokens in (1, 5, 16):
+        rows = shape.rows(chains, tokens)
+        starts = torch.tensor([sum(b.tokens for b in chain) for chain in chains])
+        skip = torch.tensor([0, tokens - 1, tokens // 2]) if tokens > 1 else None
+        rows.place(starts, skip, tokens)
+        query = torch.randn(3, heads, tokens, 16, dtype=torch.float64)
+        keys, values = torch.randn(2, 3, groups, tokens, 16, dtype=torch.float64)
+        rows.layers[0].update(keys, values)
+        module = type("Module", (), {"layer_idx": 0})
+        with attention.over(rows):
+            found, _ = attention.attend(module, query, keys, values, None)
+        for row, chain in enumerate(chains):
+            first = 0 if skip is None else int(skip[row])
+            old = [torch.cat([b.layers[0][part] for b in chain], 1) for part in (0, 1)]
+            k, v = (torch.cat([a, b[row, :, first:]], 1).repeat_interleave(heads // groups, 0)
+                    for a, b in zip(old, (keys, values), strict=True))  # fmt: skip
+            seen = torch.ones(tokens - first, k.shape[1], dtype=torch.bool).tril(k.shape[1] - tokens + first)
+            expected = torch.nn.functional.scaled_dot_product_attention(query[row, :, first:], k, v, attn_mask=seen)
+            assert torch.allclose(found[row, first:].transpose(0, 1), expected, atol=1e-12)
 
 
 def test_a_sliding_window_is_served_one_call_at_a_time(folders: dict[str, Path]) -> None:

@@ -9,15 +9,21 @@ from typing import Any
 import torch
 from transformers.cache_utils import Cache, CacheLayerMixin, LinearAttentionLayer
 
+from .attention import PAGE
 
-@dataclass(frozen=True, slots=True)
+PIECE = 16
+"""Tokens that are kept, and shared, together; a page is a whole number of pieces."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Block:
-    """What a run of tokens of one prompt leaves behind in each layer.
+    """What up to ``PIECE`` tokens of one prompt leave behind in each layer.
 
     Attention layers: keys and values of these tokens, each [key heads, tokens, dim]. Convolution layers: the state
     after the last of them, [channels, kernel], and nothing else.
     """
 
+    tokens: int
     layers: tuple[tuple[torch.Tensor, ...], ...]
 
     @property
@@ -27,35 +33,34 @@ class Block:
 
 
 class Slots(CacheLayerMixin):
-    """One attention layer: buffers [rows, key heads, capacity, dim] that are written at given positions."""
+    """One attention layer: pages that rows share, and each row's own positions behind them."""
 
     is_sliding = False
 
-    def __init__(self) -> None:
+    def __init__(self, keys: torch.Tensor, values: torch.Tensor) -> None:
         super().__init__()
-        self.at: torch.Tensor | int = 0
-        """Where the next tokens go: one offset for all rows (a chunk), or one position a row (a single token)."""
+        self.keys, self.values = keys, values
+        """Each row's own, [rows, key heads, capacity, dim]; a row's first stands for its position ``base``."""
+        self.shared: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
+        """(rows, keys, values) with [key heads, pages * PAGE, dim] each, in the order of their pages."""
+        self.places: tuple[torch.Tensor, ...] = ()
+        """(row, token, own place) of every token of the next pass that is to be kept."""
 
     def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
-        """Buffers are made by ``new_cache``."""
+        """Everything is there from the start."""
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *_: Any, **__: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Write new keys and values [rows, key heads, tokens, dim]; the whole buffers come back."""
-        if isinstance(self.at, int):
-            end = self.at + key_states.shape[2]
-            self.keys[:, :, self.at : end] = key_states
-            self.values[:, :, self.at : end] = value_states
-        else:
-            rows = torch.arange(key_states.shape[0])
-            self.keys[rows, :, self.at] = key_states[:, :, 0]
-            self.values[rows, :, self.at] = value_states[:, :, 0]
-        return self.keys, self.values
+        """Keep new keys and values [rows, key heads, tokens, dim]; ``attention`` reads them here."""
+        row, token, place = self.places
+        self.keys[row, :, place] = key_states[row, :, token]
+        self.values[row, :, place] = value_states[row, :, token]
+        return key_states, value_states
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
-        """The mask spans the whole buffer."""
-        return self.keys.shape[2], 0
+        """Masks are the attention's own business."""
+        return query_length, 0
 
     def get_seq_length(self) -> int:
         """Positions are always passed; nothing depends on this."""
@@ -66,54 +71,147 @@ class Slots(CacheLayerMixin):
         return int(self.keys.shape[2])
 
 
-class Rows(Cache):
-    """The cache of a batch: one ``Slots`` or convolution layer for each layer of the model."""
+class Conv(LinearAttentionLayer):
+    """One convolution layer: the state of every row; passes of several tokens may be padded on the left."""
 
-    def place(self, at: torch.Tensor | int) -> None:
-        """Say where the next forward pass writes."""
+    def __init__(self, state: torch.Tensor) -> None:
+        super().__init__()
+        self.conv_states[0], self.conv_kernel_size[0] = state, state.shape[-1]
+        self.is_conv_states_initialized[0] = self.has_previous_state[0] = True
+        self.dtype, self.device = state.dtype, state.device
+        self.skip: torch.Tensor | None = None
+        """Padding of each row in the next pass, [rows]."""
+        self.seen = state
+        """The states and inputs of the last pass, [rows, channels, kernel + tokens]."""
+
+    def update_conv_state(self, conv_states: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
+        """Inputs [rows, channels, tokens], with each row's state right before its first token that is no padding."""
+        state = self.conv_states[0]
+        kernel = state.shape[-1]
+        full = torch.cat([state, conv_states], dim=-1)
+        if self.skip is not None:
+            at = (self.skip[:, None] + torch.arange(kernel))[:, None].expand(-1, state.shape[1], -1)
+            full = full.scatter(2, at, state)
+        self.seen = full
+        state.copy_(full[..., -kernel:])
+        return full
+
+
+class Rows(Cache):
+    """The cache of a batch: ``Slots`` or ``Conv`` for each layer of the model. Made by ``Shape.rows``."""
+
+    def __init__(self, layers: list[Any], base: torch.Tensor) -> None:
+        super().__init__(layers=layers)
+        self.base = base
+        """The position of each row's first own place, [rows]."""
+        self._last = base
+        self._hidden: dict[int, torch.Tensor] = {}
+
+    @property
+    def room(self) -> int:
+        """How many own places each row has; any number where no layer attends."""
+        return min((layer.keys.shape[2] for layer in self._slots), default=2**31)
+
+    @property
+    def _slots(self) -> list[Slots]:
+        return [layer for layer in self.layers if isinstance(layer, Slots)]
+
+    def place(self, starts: torch.Tensor, skip: torch.Tensor | None, tokens: int) -> None:
+        """Say what the next pass is about: of row r the tokens from ``skip[r]`` on, which stand at ``starts[r]``."""
+        ahead = torch.arange(tokens)
+        own = (starts - self.base)[:, None] + ahead - (0 if skip is None else skip[:, None])
+        if skip is None:
+            row, token = torch.arange(len(starts)).repeat_interleave(tokens), ahead.repeat(len(starts))
+        else:
+            row, token = (ahead >= skip[:, None]).nonzero(as_tuple=True)
+        places = (row, token, own[row, token])
         for layer in self.layers:
             if isinstance(layer, Slots):
-                layer.at = at
+                layer.places = places
+            else:
+                layer.skip = skip
+        self._last, self._hidden = own, {}
 
-    def load(self, row: int, blocks: Sequence[Block]) -> None:
-        """Fill a row with the blocks of its prompt so far."""
-        for index, layer in enumerate(self.layers):
+    def hidden(self, groups: int) -> torch.Tensor:
+        """Which own places a query may not see, [rows * key heads, groups * tokens, capacity], of the present pass."""
+        if groups not in self._hidden:
+            keys = self._slots[0].keys
+            later = torch.arange(keys.shape[2]) > self._last[:, :, None]
+            every = later[:, None, None].expand(-1, keys.shape[1], groups, -1, -1)
+            self._hidden[groups] = every.reshape(len(later) * keys.shape[1], -1, keys.shape[2])
+        return self._hidden[groups]
+
+    def blocks(self, row: int, start: int, end: int) -> list[Block]:
+        """Copies of what positions ``start`` (a whole number of pieces) to ``end``, the last pass's, of a row left."""
+        first, cuts = start - int(self.base[row]), range(start, end, PIECE)
+        layers: list[list[tuple[torch.Tensor, ...]]] = []
+        for layer in self.layers:
             if isinstance(layer, Slots):
-                start = 0
-                for block in blocks:
-                    keys, values = block.layers[index]
-                    layer.keys[row, :, start : start + keys.shape[1]] = keys
-                    layer.values[row, :, start : start + keys.shape[1]] = values
-                    start += keys.shape[1]
-            elif blocks:
-                layer.conv_states[0][row] = blocks[-1].layers[index][0]
+                own = slice(first, first + end - start)
+                keys, values = layer.keys[row, :, own].clone(), layer.values[row, :, own].clone()
+                layers.append(list(zip(keys.split(PIECE, 1), values.split(PIECE, 1), strict=True)))
+            else:
+                kernel, seen = layer.conv_states[0].shape[-1], layer.seen.shape[-1]
+                ends = [seen - (end - min(at + PIECE, end)) for at in cuts]
+                layers.append([(layer.seen[row, :, at - kernel : at].clone(),) for at in ends])
+        return [Block(min(PIECE, end - at), tuple(parts)) for at, *parts in zip(cuts, *layers, strict=True)]
 
-    def block(self, row: int, start: int, end: int) -> Block:
-        """A copy of what tokens ``start`` to ``end`` of a row left behind; the row must stand at ``end``."""
-        return Block(
-            tuple(
-                (layer.keys[row, :, start:end].clone(), layer.values[row, :, start:end].clone())
-                if isinstance(layer, Slots)
-                else (layer.conv_states[0][row].clone(),)
-                for layer in self.layers
-            )
-        )
+    def grow(self) -> None:
+        """Room for another page of own positions in every row."""
+        for layer in self._slots:
+            more = layer.values.new_zeros(*layer.keys.shape[:2], PAGE, layer.keys.shape[3])
+            layer.keys, layer.values = torch.cat([layer.keys, more], 2), torch.cat([layer.values, more], 2)
 
-    def select(self, rows: Sequence[int], capacity: int) -> Rows:
-        """A new cache of some of the rows, with buffers of ``capacity`` tokens (never smaller than now)."""
+    def select(self, rows: Sequence[int]) -> Rows:
+        """A new cache of some of the rows; one may come more than once."""
         index = torch.tensor(rows)
         layers: list[Any] = []
         for layer in self.layers:
             if isinstance(layer, Slots):
-                more = Slots()
-                for name in ("keys", "values"):
-                    old = getattr(layer, name).index_select(0, index)
-                    shape = (old.shape[0], old.shape[1], capacity - old.shape[2], old.shape[3])
-                    setattr(more, name, torch.cat([old, old.new_zeros(shape)], dim=2))
-                layers.append(more)
+                less = Slots(layer.keys[index], layer.values[index])
+                for shared, keys, values in layer.shared:
+                    at = torch.isin(index, shared).nonzero()[:, 0]
+                    if len(at):
+                        less.shared.append((at, keys, values))
+                layers.append(less)
             else:
-                layers.append(_conv(layer.conv_states[0].index_select(0, index)))
-        return Rows(layers=layers)
+                layers.append(Conv(layer.conv_states[0][index]))
+        return Rows(layers, self.base[index])
+
+
+Sharing = list[list[tuple[int, ...]]]
+"""By page, the groups of rows that share it."""
+
+
+def shared_pages(chains: Sequence[Sequence[Block]]) -> Sharing:
+    """The pages that at least two rows share, from the first on; blocks are told apart by identity."""
+    pieces = PAGE // PIECE
+    found: Sharing = []
+    rows = list(range(len(chains)))
+    while True:
+        groups: dict[tuple[int, ...], list[int]] = {}
+        for row in rows:
+            part = chains[row][len(found) * pieces : (len(found) + 1) * pieces]
+            if len(part) == pieces and part[-1].tokens == PIECE:
+                groups.setdefault(tuple(map(id, part)), []).append(row)
+        together = [tuple(group) for group in groups.values() if len(group) > 1]
+        if not together:
+            return found
+        found.append(together)
+        rows = [row for group in together for row in group]
+
+
+def _runs(sharing: Sharing) -> list[tuple[tuple[int, ...], int, int]]:
+    """(rows, first page, page after the last) wherever the same rows share pages in a row, in order of pages."""
+    runs: list[tuple[tuple[int, ...], int, int]] = []
+    for page, groups in enumerate(sharing):
+        for rows in groups:
+            last = next((i for i, run in enumerate(runs) if run[0] == rows and run[2] == page), None)
+            if last is None:
+                runs.append((rows, page, page + 1))
+            else:
+                runs[last] = (rows, runs[last][1], page + 1)
+    return sorted(runs, key=lambda run: run[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,23 +244,36 @@ class Shape:
                 return None
         return cls(tuple(layers), model.dtype)
 
-    def new_cache(self, rows: int, capacity: int) -> Rows:
-        """Empty buffers for ``rows`` rows of up to ``capacity`` tokens."""
+    def rows(self, chains: Sequence[Sequence[Block]], room: int) -> Rows:
+        """A cache whose rows hold these blocks, with room for so many tokens more in each."""
+        sharing = shared_pages(chains)
+        pages = [0] * len(chains)
+        for page, groups in enumerate(sharing):
+            for row in (row for group in groups for row in group):
+                pages[row] = page + 1
+        pieces = PAGE // PIECE
+        own = [chain[pieces * n :] for chain, n in zip(chains, pages, strict=True)]
+        longest = max(sum(block.tokens for block in chain) for chain in own)
+        capacity = -(-(longest + room) // PAGE) * PAGE
+        runs = [
+            (torch.tensor(rows), list(chains[rows[0]][pieces * first : pieces * end]))
+            for rows, first, end in _runs(sharing)
+        ]
         layers: list[Any] = []
-        for kind, width, depth in self.layers:
+        for index, (kind, width, depth) in enumerate(self.layers):
             if kind == "attention":
-                slots = Slots()
-                slots.keys = torch.zeros(rows, width, capacity, depth, dtype=self.dtype)
-                slots.values = torch.zeros(rows, width, capacity, depth, dtype=self.dtype)
+                size = (len(chains), width, capacity, depth)
+                slots = Slots(torch.empty(size, dtype=self.dtype), torch.zeros(size, dtype=self.dtype))
+                for row, chain in enumerate(own):
+                    if chain:
+                        for part, buffer in enumerate((slots.keys, slots.values)):
+                            some = torch.cat([block.layers[index][part] for block in chain], 1)
+                            buffer[row, :, : some.shape[1]] = some
+                for rows, blocks in runs:
+                    keys, values = (torch.cat([block.layers[index][part] for block in blocks], 1) for part in (0, 1))
+                    slots.shared.append((rows, keys, values))
                 layers.append(slots)
             else:
-                layers.append(_conv(torch.zeros(rows, width, depth, dtype=self.dtype)))
-        return Rows(layers=layers)
-
-
-def _conv(state: torch.Tensor) -> Any:
-    layer = LinearAttentionLayer()
-    layer.conv_states[0], layer.conv_kernel_size[0] = state, state.shape[-1]
-    layer.is_conv_states_initialized[0] = layer.has_previous_state[0] = True
-    layer.dtype, layer.device = state.dtype, state.device
-    return layer
+                empty = torch.zeros(width, depth, dtype=self.dtype)
+                layers.append(Conv(torch.stack([c[-1].layers[index][0] if c else empty for c in chains])))
+        return Rows(layers, PAGE * torch.tensor(pages))

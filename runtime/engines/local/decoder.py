@@ -1,24 +1,27 @@
 """Generation for a batch of prompts, each of which gets the answer it would get alone.
 
-Three phases: pieces of prompts that nobody has computed yet (``prefix``) are computed, equal ones once; then all
-rows take single-token steps together, first over what is left of their prompts, then over their answers. A row's
-shapes (piece lengths, padded key lengths, at least ``MIN_ROWS`` rows) are functions of its own length alone.
+What several prompts begin with alike and nobody has computed yet is computed once (``prefix``); then the rest of every
+prompt, many rows to a pass; then all rows take single-token steps together. No row's numbers depend on the others:
+linear layers see at least ``MIN_ROWS`` tokens, and attention adds up by pages (``attention``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
-from .attention import MIN_ROWS
-from .cache import Block, Rows, Shape
-from .prefix import PrefixStore, cuts, names
+from .attention import MIN_ROWS, PAGE, over
+from .cache import PIECE, Block, Rows, Shape, shared_pages
+from .prefix import PrefixStore, names
 
-STRIDE = 128
-"""Key buffers grow in steps of so many tokens."""
+TOKENS = 2048
+"""Most tokens in a pass over prompts, padding included; a single row may have more."""
+
+ENOUGH = 512
+"""Tokens with which a pass is worth its while: no more rows are padded to fill it."""
 
 Choose = Callable[[torch.Tensor, int], int | None]
 """Takes the logits [vocabulary] for a row's next token and the likeliest token; the token, or ``None`` to end."""
@@ -34,9 +37,8 @@ class Row:
     most: int
     """Longest answer in tokens."""
     prompt: int = 0
-    done: int = 0
-    """Tokens whose keys and values are in the cache."""
     blocks: list[Block] = field(default_factory=list)
+    """What is computed of the prompt: whole pieces, and at last what is left over."""
 
     def __post_init__(self) -> None:
         self.prompt = len(self.ids)
@@ -47,9 +49,9 @@ class Row:
         return self.ids[self.prompt :]
 
     @property
-    def capacity(self) -> int:
-        """The padded key length of the row's next step."""
-        return -(-(self.done + 1) // STRIDE) * STRIDE
+    def done(self) -> int:
+        """Tokens of the prompt that are computed."""
+        return PIECE * len(self.blocks)
 
 
 class Decoder:
@@ -59,131 +61,141 @@ class Decoder:
         model: a transformers causal LM in evaluation mode whose attention is ``attention.attend``.
         shape: the shape of its cache.
         store: where pieces of prompts are kept.
-        width: most rows in one pass over prompt pieces.
     """
 
-    def __init__(self, model: Any, shape: Shape, store: PrefixStore, *, width: int = 16) -> None:
-        self._model, self._shape, self._store, self._width = model, shape, store, width
+    def __init__(self, model: Any, shape: Shape, store: PrefixStore) -> None:
+        self._model, self._shape, self._store = model, shape, store
 
     @torch.inference_mode()
     def run(self, rows: Sequence[Row]) -> None:
         """Complete every row in place."""
-        self._prefill(rows)
-        waiting = list(rows)
-        while waiting:
-            capacity = min(row.capacity for row in waiting)
-            group = [row for row in waiting if row.capacity == capacity]
-            others = [row for row in waiting if row.capacity != capacity]
-            waiting = others + self._advance(group, capacity)
+        active = [row for row, going in zip(rows, self._read(rows), strict=True) if going]
+        for group in _alike(active):
+            self._write(group)
+        for row in rows:
+            row.blocks = []
 
-    def _prefill(self, rows: Sequence[Row]) -> None:
-        plans = [(row, cuts(row.prompt)) for row in rows]
-        chains = [names(row.ids, ends) for row, ends in plans]
-        for level in range(max((len(ends) for _, ends in plans), default=0)):
-            wanted: dict[bytes, list[Row]] = {}
-            for (row, ends), chain in zip(plans, chains, strict=True):
-                if level < len(ends):
-                    wanted.setdefault(chain[level], []).append(row)
-            missing: dict[tuple[int, int], list[bytes]] = {}
-            found: dict[bytes, Block] = {}
-            for name, sharing in wanted.items():
-                block = self._store.get(name)
-                if block is not None:
-                    found[name] = block
-                    continue
-                row = sharing[0]
-                start = row.done
-                end = cuts(row.prompt)[level]
-                missing.setdefault((start, end), []).append(name)
-            for (start, end), group in missing.items():
-                for first in range(0, len(group), self._width):
-                    part = group[first : first + self._width]
-                    blocks = self._pieces([wanted[name][0] for name in part], start, end)
-                    for name, block in zip(part, blocks, strict=True):
-                        self._store.put(name, block)
-                        found[name] = block
-            for name, sharing in wanted.items():
-                for row in sharing:
-                    row.blocks.append(found[name])
-                    row.done = cuts(row.prompt)[level]
+    def _read(self, rows: Sequence[Row]) -> list[bool]:
+        """Compute all prompts and choose every row's first token; which rows go on."""
+        chains = [names(row.ids) for row in rows]
+        for row, chain in zip(rows, chains, strict=True):
+            row.blocks = self._store.walk(chain)
+        while groups := list(_common(rows, chains)):
+            firsts = [rows[members[0]] for members, _ in groups]
+            for _ in self._pass(firsts, [PIECE * end for _, end in groups], [chains[m[0]] for m, _ in groups]):
+                pass
+            for members, _ in groups:
+                for other in members[1:]:
+                    rows[other].blocks = list(rows[members[0]].blocks)
+        going = [False] * len(rows)
+        for index, logits in self._pass(rows, [row.prompt for row in rows], chains):
+            going[index] = _extend(rows[index], logits, int(logits.argmax()))
+        return going
 
-    def _pieces(self, rows: Sequence[Row], start: int, end: int) -> list[Block]:
-        """Compute tokens ``start`` to ``end`` of each row's prompt on top of its blocks."""
-        capacity = -(-end // STRIDE) * STRIDE
-        cache = self._shape.new_cache(len(rows), capacity)
-        for index, row in enumerate(rows):
-            cache.load(index, row.blocks)
-        ids = torch.tensor([row.ids[start:end] for row in rows])
-        positions = torch.arange(start, end)
-        mask = torch.arange(capacity)[None, :] <= positions[:, None]
-        self._forward(
-            cache,
-            start,
-            ids,
-            positions[None].expand(len(rows), -1),
-            mask[None, None].expand(len(rows), 1, -1, -1),
-        )
-        return [cache.block(index, start, end) for index in range(len(rows))]
+    def _pass(
+        self, rows: Sequence[Row], ends: Sequence[int], chains: Sequence[list[bytes]]
+    ) -> Iterator[tuple[int, torch.Tensor]]:
+        """Compute each row's prompt up to its end, similar lengths together; logits [vocabulary] of its last token."""
+        order = sorted(range(len(rows)), key=lambda r: (ends[r] - rows[r].done, r))
+        while order:
+            part = [order.pop()]
+            width = _padded(ends[part[0]] - rows[part[0]].done)
+            while order and (len(part) + 1) * width <= TOKENS:
+                after = _padded(ends[order[-1]] - rows[order[-1]].done)
+                if after < width and len(part) * width >= ENOUGH:
+                    break
+                part.append(order.pop())
+            logits = self._chunk([rows[r] for r in part], [ends[r] for r in part], [chains[r] for r in part], width)
+            yield from zip(part, logits, strict=True)
 
-    def _advance(self, rows: list[Row], capacity: int) -> list[Row]:
-        """Step rows of one padded length until each has ended or outgrown it; those that have are returned."""
-        cache = self._load(rows, capacity)
-        outgrown: list[Row] = []
+    def _chunk(self, rows: list[Row], ends: list[int], chains: list[list[bytes]], width: int) -> torch.Tensor:
+        starts = [row.done for row in rows]
+        cache = self._shape.rows([row.blocks for row in rows], width)
+        skip = torch.tensor([width - (end - start) for start, end in zip(starts, ends, strict=True)])
+        ids = torch.zeros(len(rows), width, dtype=torch.long)
+        for index, (row, start, end) in enumerate(zip(rows, starts, ends, strict=True)):
+            ids[index, width - (end - start) :] = torch.tensor(row.ids[start:end])
+        logits = self._forward(cache, torch.tensor(starts), skip, ids)
+        for index, (row, start, end, chain) in enumerate(zip(rows, starts, ends, chains, strict=True)):
+            have = len(row.blocks)
+            made = cache.blocks(index, start, end)
+            row.blocks += made
+            for name, block in zip(chain[have:], made, strict=False):
+                self._store.put(name, block)
+        return logits
+
+    def _write(self, rows: list[Row]) -> None:
+        """Single-token steps until each row has ended."""
+        filler = [0] * (MIN_ROWS - len(rows))
+        cache = self._shape.rows([row.blocks for row in [*rows, *(rows[i] for i in filler)]], PAGE)
         active = list(range(len(rows)))
         while active:
             if len(active) <= len(rows) // 2 and len(rows) > MIN_ROWS:
-                cache = cache.select([*active, *[0] * (MIN_ROWS - len(active))], capacity)
+                cache = cache.select([*active, *[active[0]] * (MIN_ROWS - len(active))])
                 rows = [rows[index] for index in active]
                 active = list(range(len(rows)))
-            logits = self._step(cache, rows, active, capacity)
+            logits = self._step(cache, rows, active)
             likeliest = logits.argmax(dim=-1).tolist()
-            still = []
-            for index in active:
-                row = rows[index]
-                row.done += 1
-                if row.done == len(row.ids) and not _extend(row, logits[index], likeliest[index]):
-                    continue
-                if row.done == capacity:
-                    row.blocks = [cache.block(index, 0, capacity)]
-                    outgrown.append(row)
-                else:
-                    still.append(index)
-            active = still
-        return outgrown
+            active = [index for index in active if _extend(rows[index], logits[index], likeliest[index])]
 
-    def _load(self, rows: Sequence[Row], capacity: int) -> Rows:
-        cache = self._shape.new_cache(max(len(rows), MIN_ROWS), capacity)
-        for index, row in enumerate(rows):
-            cache.load(index, row.blocks)
-            row.blocks = []
-        return cache
-
-    def _step(self, cache: Rows, rows: Sequence[Row], active: Sequence[int], capacity: int) -> torch.Tensor:
-        """Feed one token to every row; logits [rows, vocabulary]. Rows that have ended are fed a filler."""
-        count = max(len(rows), MIN_ROWS)
+    def _step(self, cache: Rows, rows: Sequence[Row], active: Sequence[int]) -> torch.Tensor:
+        """Feed its last token to every row; logits [rows, vocabulary]. Rows that have ended repeat a step."""
+        count = len(cache.base)
         ids = torch.zeros(count, 1, dtype=torch.long)
-        at = torch.full((count,), capacity - 1)
+        at = cache.base.clone()
         for index in active:
-            ids[index, 0] = rows[index].ids[rows[index].done]
-            at[index] = rows[index].done
-        mask = (torch.arange(capacity)[None, :] <= at[:, None])[:, None, None, :]
-        return self._forward(cache, at, ids, at[:, None], mask)[:, -1]
+            ids[index, 0] = rows[index].ids[-1]
+            at[index] = len(rows[index].ids) - 1
+        if int((at - cache.base).max()) >= cache.room:
+            cache.grow()
+        return self._forward(cache, at, None, ids)
 
-    def _forward(
-        self,
-        cache: Rows,
-        at: torch.Tensor | int,
-        ids: torch.Tensor,
-        positions: torch.Tensor,
-        mask: torch.Tensor,
-    ) -> torch.Tensor:
-        cache.place(at)
-        out = self._model(
-            input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True,
-            logits_to_keep=1,
-        )  # fmt: skip
-        logits: torch.Tensor = out.logits
+    def _forward(self, cache: Rows, starts: torch.Tensor, skip: torch.Tensor | None, ids: torch.Tensor) -> torch.Tensor:
+        """Logits [rows, vocabulary] after the last token of each row."""
+        cache.place(starts, skip, ids.shape[1])
+        positions = starts[:, None] + torch.arange(ids.shape[1])
+        if skip is not None:
+            positions = (positions - skip[:, None]).clamp(min=0)
+        # The last layer is linear, too. Indices and no number, so that its input is one contiguous matrix.
+        kept = torch.arange(ids.shape[1] - -(-MIN_ROWS // len(ids)), ids.shape[1])
+        with over(cache):
+            out = self._model(
+                input_ids=ids, attention_mask=torch.ones(1, 1, 1, 1, dtype=torch.bool), position_ids=positions,
+                past_key_values=cache, use_cache=True, logits_to_keep=kept,
+            )  # fmt: skip
+        logits: torch.Tensor = out.logits[:, -1]
         return logits
+
+
+def _padded(tokens: int) -> int:
+    """The width of a pass: whole pieces, so that it has at least ``MIN_ROWS`` tokens."""
+    return -(-tokens // PIECE) * PIECE
+
+
+def _common(rows: Sequence[Row], chains: Sequence[list[bytes]]) -> Iterator[tuple[list[int], int]]:
+    """Rows that lack the same pieces, and how many pieces they will have in common."""
+    groups: dict[bytes, list[int]] = {}
+    for index, (row, chain) in enumerate(zip(rows, chains, strict=True)):
+        if len(row.blocks) < len(chain):
+            groups.setdefault(chain[len(row.blocks)], []).append(index)
+    for members in groups.values():
+        if len(members) > 1:
+            some = [chains[m] for m in members]
+            start = len(rows[members[0]].blocks)
+            shortest = min(map(len, some))
+            yield members, next((n for n in range(start, shortest) if len({c[n] for c in some}) > 1), shortest)
+
+
+def _alike(rows: Sequence[Row]) -> list[list[Row]]:
+    """Rows in groups whose own parts of the prompt are of similar length, within a factor of two."""
+    pages = [0] * len(rows)
+    for page, groups in enumerate(shared_pages([row.blocks for row in rows])):
+        for index in (index for group in groups for index in group):
+            pages[index] = page + 1
+    found: dict[int, list[Row]] = {}
+    for row, shared in zip(rows, pages, strict=True):
+        found.setdefault((row.prompt // PAGE - shared + 1).bit_length(), []).append(row)
+    return [found[size] for size in sorted(found)]
 
 
 def _extend(row: Row, logits: torch.Tensor, likeliest: int) -> bool:

@@ -1,7 +1,7 @@
-"""Reuse of prompt prefixes: a prompt is cut at fixed places, and each piece's keys and values are kept by content.
+"""Reuse of prompt prefixes: what each piece of a prompt leaves behind is kept by content, with all that came before it.
 
-The cuts depend on the prompt's own tokens only (as in paged prefix caching, Kwon et al., "PagedAttention", 2023),
-and a piece is always computed in the same shape, so a reused piece is bit for bit the one that would be computed.
+As in paged prefix caching (Kwon et al., "PagedAttention", 2023). A token's keys and values do not depend on which
+other tokens were computed with it, so a reused piece is bit for bit the one that would be computed.
 """
 
 from __future__ import annotations
@@ -11,32 +11,18 @@ from array import array
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from .cache import Block
-
-LARGE, SMALL = 64, 16
-"""Tokens in a piece: as many large ones as fit, then small ones; what is left over goes token by token."""
+from .cache import PIECE, Block
 
 
-def cuts(tokens: int) -> list[int]:
-    """Where a prompt of so many tokens is cut: the ends of its pieces, the last at most ``tokens - 1``.
+def names(ids: Sequence[int]) -> list[bytes]:
+    """A digest for each whole piece of a prompt, which covers it and everything before it.
 
-    At least one token is left over, since the first answer token is read off a single-token step.
+    The prompt's last token belongs to no piece: the first answer token is read off it.
     """
-    whole = tokens - 1
-    ends = list(range(LARGE, whole + 1, LARGE))
-    start = ends[-1] if ends else 0
-    ends += range(start + SMALL, whole + 1, SMALL)
-    return ends
-
-
-def names(ids: Sequence[int], ends: Sequence[int]) -> list[bytes]:
-    """A digest for each piece that covers it and everything before it."""
-    found, running, start = [], hashlib.sha256(), 0
-    for end in ends:
-        running.update(array("i", ids[start:end]).tobytes())
-        running.update(b"|")
+    found, running = [], hashlib.sha256()
+    for start in range(0, len(ids) - PIECE, PIECE):
+        running.update(array("i", ids[start : start + PIECE]).tobytes())
         found.append(running.digest())
-        start = end
     return found
 
 
@@ -48,21 +34,24 @@ class PrefixStore:
         self._blocks: OrderedDict[bytes, Block] = OrderedDict()
         self.hits = 0
         """Pieces taken from the store so far."""
-        self.misses = 0
-        """Pieces that had to be computed."""
+        self.computed = 0
+        """Pieces that were put into it."""
 
-    def get(self, name: bytes) -> Block | None:
-        """A piece, which then counts as just used."""
-        block = self._blocks.get(name)
-        if block is None:
-            self.misses += 1
-            return None
-        self.hits += 1
-        self._blocks.move_to_end(name)
-        return block
+    def walk(self, chain: Sequence[bytes]) -> list[Block]:
+        """The pieces of a prompt that are there, from the first on; they count as just used."""
+        found: list[Block] = []
+        for name in chain:
+            block = self._blocks.get(name)
+            if block is None:
+                break
+            self._blocks.move_to_end(name)
+            found.append(block)
+        self.hits += len(found)
+        return found
 
     def put(self, name: bytes, block: Block) -> None:
         """Keep a piece; the least recently used ones make room."""
+        self.computed += 1
         if name in self._blocks or block.nbytes > self._capacity:
             return
         self._blocks[name] = block

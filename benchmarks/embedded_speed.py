@@ -1,0 +1,119 @@
+"""Calls a second: the local engine under concurrency, beside a transformers pipeline that takes one call at a time.
+
+    python benchmarks/embedded_speed.py
+
+Calls share a system turn and eight demonstrations and differ in the text that is asked about. Both decode greedily,
+in float32 on the same weights and threads, in turn; the answers are compared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from common import alternate, record, spread
+from dstill.runtime.derive import derive
+from dstill.runtime.embedded import folder
+from dstill.runtime.embedded.classify import classification
+from dstill.runtime.embedded.concepts import theme_source
+from dstill.runtime.wire import request_of_chat
+
+NEW_TOKENS = 24
+
+
+def prompts(n: int, demos: int, seed: int) -> list[list[dict[str, str]]]:
+    """n prompts of one task: the same demonstrations, another text each."""
+    from dataclasses import replace
+
+    made, first = [], None
+    source = theme_source(held=True)
+    e = classification(derive(seed, "speed"), "held", source=source, explain="demos", n_classes=4, n_demos=demos)
+    field = e.sig.inputs[0].name
+    for i in range(n):
+        rng = derive(seed, "speed", i)
+        last = {**e.turns[-1], field: rng.choice(source.concepts).write(rng, "held")}
+        made.append(replace(e, turns=(*e.turns[:-1], last)).prompt())
+        first = first or made[0]
+    return made
+
+
+class Pipeline:
+    """``transformers.pipeline`` as a user would make it."""
+
+    def __init__(self, weights: Path) -> None:
+        import torch
+        from transformers import pipeline
+
+        self.pipe = pipeline("text-generation", model=str(weights), dtype=torch.float32, device="cpu")
+
+    def __call__(self, chats: Sequence[list[dict[str, str]]]) -> list[str]:
+        return [
+            self.pipe(chat, max_new_tokens=NEW_TOKENS, do_sample=False, return_full_text=False)[0]["generated_text"]
+            for chat in chats
+        ]
+
+
+class Ours:
+    """The engine that ``lm="embedded"`` stands for, asked by as many threads as there are calls in flight."""
+
+    def __init__(self, weights: Path, concurrency: int) -> None:
+        from dspy import lm15
+        from dstill.runtime.engines.local.causal import CausalEngine
+
+        self.engine: Any = CausalEngine(weights)
+        self.concurrency = concurrency
+        self.config = lm15.Config(max_tokens=NEW_TOKENS)
+
+    def __call__(self, chats: Sequence[list[dict[str, str]]]) -> list[str]:
+        requests = [request_of_chat("m", chat, self.config) for chat in chats]
+        with ThreadPoolExecutor(self.concurrency) as pool:
+            return [r.text for r in pool.map(self.engine.complete, requests)]
+
+
+def main() -> None:
+    """The command line."""
+    cli = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    cli.add_argument("--weights", type=Path, default=None, help="a weights folder (default: the shipped base)")
+    cli.add_argument("--calls", type=int, default=256, help="calls of ours in a measurement (default: 256)")
+    cli.add_argument("--alone", type=int, default=24, help="calls of the pipeline in a measurement (default: 24)")
+    cli.add_argument("--concurrency", type=int, default=64)
+    cli.add_argument("--demos", type=int, default=8)
+    cli.add_argument("--repeats", type=int, default=5)
+    cli.add_argument("--threads", type=int, default=2)
+    a = cli.parse_args()
+    import torch
+
+    torch.set_num_threads(a.threads)
+    weights = a.weights or folder("base")
+    theirs, ours = Pipeline(weights), Ours(weights, a.concurrency)
+    chats = prompts(a.calls * (a.repeats + 1), a.demos, 0)
+    same = [ours(chats[: a.alone]), theirs(chats[: a.alone])]
+    equal = sum(x == y for x, y in zip(*same, strict=True))
+    at = iter(range(0, len(chats), a.calls))
+
+    def rate(system: Any, some: Sequence[list[dict[str, str]]]) -> float:
+        began = time.perf_counter()
+        system(some)
+        return len(some) / (time.perf_counter() - began)
+
+    def fresh() -> list[list[dict[str, str]]]:
+        first = next(at)
+        return chats[first : first + a.calls]
+
+    fast, slow = alternate(lambda: rate(ours, fresh()), lambda: rate(theirs, chats[: a.alone]), a.repeats)
+    ratios = [x / y for x, y in zip(fast, slow, strict=True)]
+    tokens = len(theirs.pipe.tokenizer.apply_chat_template(chats[0], add_generation_prompt=True)["input_ids"])
+    figures = {
+        "ours_per_s": fast, "pipeline_per_s": slow, "ratio": ratios, "same_answers": [equal, a.alone],
+        "prompt_tokens": tokens, "concurrency": a.concurrency, "threads": a.threads,
+    }  # fmt: skip
+    line = f"{spread(ratios)} times the calls of a pipeline at {a.concurrency} in flight ({spread(fast)} a second"
+    record("embedded_speed", figures, f"{line}; prompts of {tokens} tokens), {equal} of {a.alone} answers the same")
+
+
+if __name__ == "__main__":
+    main()
