@@ -10,10 +10,9 @@ import numpy as np
 
 from ..runtime.errors import BadInput
 from .report import Report
-from .statistics.hypothesis import mcnemar, sign_flip
-from .statistics.intervals import Interval, paired_interval
+from .statistics.intervals import Interval, pair, paired_interval
+from .statistics.paired import Paired, paired
 from .statistics.power import examples_needed
-from .statistics.values import is_binary
 
 Verdict = Literal["better", "worse", "no significant difference"]
 
@@ -67,25 +66,31 @@ class NonInferiority:
 
 def compare_scores(a: Sequence[float], b: Sequence[float], *, level: float = 0.95, seed: int = 0) -> Comparison:
     """Paired scores: the difference with its interval, and the test."""
-    left, right = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
-    difference = paired_interval(left, right, level, seed=seed)
-    wins, losses = int((left > right).sum()), int((left < right).sum())
-    right_or_wrong = is_binary(left) and is_binary(right)
-    p = mcnemar(wins, losses) if right_or_wrong else sign_flip(left - right, seed=seed)
-    return Comparison(difference, p, left.size, wins, losses)
+    left, right = pair(a, b)
+    return comparison(paired([left, right], level, seed=seed), 0, 1, level)
+
+
+def comparison(pairs: Paired, a: int, b: int, level: float = 0.95) -> Comparison:
+    """One of many pairs that were compared at once."""
+    value, low, high, p = (float(matrix[a, b]) for matrix in (pairs.value, pairs.low, pairs.high, pairs.p))
+    n, wins, losses = (int(count) for count in (pairs.n[a, b], pairs.wins[a, b], pairs.wins[b, a]))
+    return Comparison(Interval(value, low, high, level), p, n, wins, losses)
 
 
 def compare(a: Report, b: Report, *, level: float = 0.95) -> Comparison:
     """Two reports on the same examples; rows unscored in either are left out.
 
     Raises:
-        BadInput: if they are not on the same examples (how many they share is said), or share no scored one.
+        BadInput: if they are not on the same examples (how many they share is said), share no scored one, or have rows
+            that ``Report.check`` refuses.
     """
     return compare_scores(*paired_scores(a, b), level=level)
 
 
 def paired_scores(a: Report, b: Report) -> tuple[list[float], list[float]]:
     """The scores of the examples that both systems were scored on, in order."""
+    for report in (a, b):
+        report.check()
     mine, theirs = [row.id for row in a.rows], [row.id for row in b.rows]
     if mine != theirs:
         shared = len(set(mine) & set(theirs))
@@ -102,14 +107,14 @@ def paired_scores(a: Report, b: Report) -> tuple[list[float], list[float]]:
 
 
 def non_inferior(
-    a: Sequence[float], b: Sequence[float], *, margin: float = 0.01, level: float = 0.95, seed: int = 0
+    a: Sequence[float], b: Sequence[float], *, margin: float = 0.01, level: float = 0.95
 ) -> NonInferiority:
     """Whether ``a`` is worse than ``b`` by less than ``margin``, at a one-sided level.
 
     Accepted if the one-sided lower bound of the paired difference lies above ``-margin`` (CONSORT's extension to
     non-inferiority trials, Piaggio et al., JAMA 308, 2012).
     """
-    difference = paired_interval(a, b, 2 * level - 1, seed=seed)
+    difference = paired_interval(a, b, 2 * level - 1)
     values = np.asarray(a, dtype=np.float64) - np.asarray(b, dtype=np.float64)
     needed = examples_needed(float(np.mean(values**2)), margin, level=level)
     return NonInferiority(difference.low > -margin, difference, margin, values.size, needed)

@@ -47,6 +47,29 @@ class Report:
         """The mean score with a 95 % interval; ``None`` if nothing was scored."""
         return mean_interval(self.scores) if self.scores else None
 
+    def check(self) -> None:
+        """Refuse rows of which no figure could be made.
+
+        Raises:
+            BadInput: for no rows, two of one id, a score outside [0, 1], or a row that is unscored and has a score.
+        """
+        if not self.rows:
+            raise BadInput(f"{self.system} has no rows: expected at least one example")
+        twice = [id for id, count in Counter(row.id for row in self.rows).items() if count > 1]
+        if twice:
+            raise BadInput(f"{self.system} has two rows with the id {twice[0]!r}: give each example an id of its own")
+        for row in self.rows:
+            if row.score is not None and not 0 <= row.score <= 1:
+                raise BadInput(
+                    f"{self.system} scores {row.score!r} on the example {row.id!r}: expected a number from 0 to 1, or "
+                    "None where it could not be scored"
+                )
+            if (row.score is None) != (row.status == "unscored"):
+                raise BadInput(
+                    f"{self.system} has the score {row.score!r} on the example {row.id!r}, which is called "
+                    f"{row.status}: expected no score if and only if it is unscored"
+                )
+
     @property
     def failed(self) -> int:
         """Rows without a prediction, counted as 0."""

@@ -85,6 +85,23 @@ def paired(chance: np.random.Generator, n: int, accuracy: float, _: int) -> bool
     return holds(st.paired_interval(a, b), 0.0)
 
 
+def pairs_of_graded(chance: np.random.Generator, accuracy: float, n: int) -> tuple[Array, Array]:
+    """Graded scores of two equal systems that agree on half of the examples."""
+    a, b = graded(chance, accuracy, (2, n))
+    return a, np.where(chance.random(n) < SHARED, a, b)
+
+
+def paired_graded(chance: np.random.Generator, n: int, accuracy: float, _: int) -> bool:
+    return holds(st.paired_interval(*pairs_of_graded(chance, accuracy, n)), 0.0)
+
+
+def paired_rare(chance: np.random.Generator, n: int, accuracy: float, _: int) -> bool:
+    """A system that loses a random part of its score on one example in twenty, and else does as the other."""
+    a = np.maximum(graded(chance, accuracy, n), 1e-9)
+    lost = np.where(chance.random(n) < 0.05, chance.random(n), 0.0)
+    return holds(st.paired_interval(a * (1 - lost), a), -0.025 * accuracy)
+
+
 def clustered(chance: np.random.Generator, n: int, accuracy: float, _: int) -> bool:
     return holds(st.cluster_mean(*clusters(chance, accuracy, n)).interval, accuracy)
 
@@ -135,6 +152,10 @@ def alarm_paired(chance: np.random.Generator, n: int, accuracy: float, seed: int
     return st.sign_flip(graded(chance, accuracy, n) - graded(chance, accuracy, n), seed=seed) <= 0.05
 
 
+def alarm_paired_interval(chance: np.random.Generator, n: int, accuracy: float, _: int) -> bool:
+    return not paired_graded(chance, n, accuracy, 0)
+
+
 def alarm_two_samples(chance: np.random.Generator, n: int, accuracy: float, seed: int) -> bool:
     return st.two_sample(graded(chance, accuracy, n), graded(chance, accuracy, n), seed=seed) <= 0.05
 
@@ -153,17 +174,22 @@ def alarm_all_pairs(chance: np.random.Generator, n: int, accuracy: float, seed: 
 
 
 MANY: dict[str, Trial] = {
-    "paired_interval": paired, "cluster_mean": clustered, "clusters_ignored": unclustered,
+    "bounded_mean": lambda c, n, p, _: holds(st.bounded_mean(graded(c, p, n)), p),
+    "paired_interval": paired, "paired_interval_graded": paired_graded, "paired_interval_rare_losses": paired_rare,
+    "cluster_mean": clustered, "clusters_ignored": unclustered,
     "stratified_mean": stratified, "judged_mean": judged, "anytime_interval": anytime,
     "plain_wilson_of_best": plain_best,
 }  # fmt: skip
 FEW: dict[str, Trial] = {
     "bca_graded": lambda c, n, p, s: holds(st.bca(graded(c, p, n), seed=s), p),
     "percentile_graded": lambda c, n, p, s: holds(st.percentile(graded(c, p, n), seed=s), p),
+    "bca_paired_graded": lambda c, n, p, s: holds(st.bca(np.subtract(*pairs_of_graded(c, p, n)), seed=s), 0.0),
     "paired_bootstrap": lambda c, n, p, s: holds(st.paired_bootstrap(*systems(c, p, (2, n)), seed=s), 0.0),
     "best_of_many": best, "rank_intervals": ranks,
 }  # fmt: skip
-TESTS_MANY: dict[str, Trial] = {"two_sample_right_or_wrong": alarm_two_right_or_wrong}
+TESTS_MANY: dict[str, Trial] = {
+    "two_sample_right_or_wrong": alarm_two_right_or_wrong, "paired_interval_graded_leaves_zero": alarm_paired_interval,
+}  # fmt: skip
 TESTS_FEW: dict[str, Trial] = {
     "sign_flip_graded": alarm_paired, "two_sample_graded": alarm_two_samples, "all_pairs_one": alarm_pair_of_all,
     "all_pairs_adjusted": alarm_all_pairs,

@@ -64,7 +64,7 @@ class Gate:
         pairs = [(a, b) for a, b in zip(ours, theirs, strict=True) if a is not None and b is not None]
         if not pairs:
             raise BadInput("no dev example was scored for both teacher and student: the margin cannot be checked")
-        return non_inferior([a for a, _ in pairs], [b for _, b in pairs], margin=state.margin, seed=state.seed)
+        return non_inferior([a for a, _ in pairs], [b for _, b in pairs], margin=state.margin)
 
 
 class _Trials:

@@ -14,6 +14,7 @@ from .figures import Board, Entry
 
 def dump(board: Board) -> dict[str, Any]:
     """A board as JSON."""
+    base = board.place
     return {
         "task": board.task,
         "split": board.split,
@@ -37,13 +38,16 @@ def dump(board: Board) -> dict[str, Any]:
             {
                 "field": slicing.field,
                 "values": [
-                    {"value": part.value, "n": part.n, "scores": [s and s.dump() for s in part.scores]}
+                    {
+                        "value": part.value, "n": part.n, "scores": [s and s.dump() for s in part.scores],
+                        "gains": [(gain := part.gain(i, base)) and gain.dump() for i in range(len(board.entries))],
+                    }
                     for part in slicing.slices
                 ],
             }
             for slicing in board.slicings
         ],
-    }
+    }  # fmt: skip
 
 
 def csv(boards: Iterable[Board]) -> str:

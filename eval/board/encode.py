@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import orjson
+from numpy.typing import NDArray
 
 from ..rows import Row
 from ..statistics.intervals import Interval
@@ -16,6 +17,7 @@ from .figures import Board, Entry
 MOST = 24_000_000
 """Characters of outputs on a page; longer outputs are cut, and the page says so, until they fit."""
 CUTS = (8_000, 2_000, 500, 120)
+NOTHING = -(1 << 31)
 
 
 def inline(value: Any) -> str:
@@ -29,11 +31,11 @@ def inline(value: Any) -> str:
 def figures(board: Board) -> dict[str, Any]:
     """Figures of the systems, of every pair and of every slice; scores and differences in millionths."""
     above = np.triu_indices(len(board.entries), 1)
-    pairs = board.standing
+    pairs, better = board.standing.alone, board.standing.better
     return {
         "task": board.task, "split": board.split, "metric": board.metric,
         "n": len(board.entries[0].report.rows),
-        "baseline": next(i for i, entry in enumerate(board.entries) if entry.report.system == board.baseline),
+        "baseline": board.place,
         "systems": [_system(entry) for entry in board.entries],
         "pairs": {
             **{
@@ -42,14 +44,17 @@ def figures(board: Board) -> dict[str, Any]:
             },
             "p": [None if np.isnan(x) else float(f"{x:.4g}") for x in pairs.p[above].tolist()],
             "sure": "".join("+" if up else "-" if down else "0" for up, down in zip(
-                pairs.better[above], pairs.better.T[above], strict=True
+                better[above], better.T[above], strict=True
             )),
         },
         "slices": [
             {
                 "field": slicing.field,
                 "values": [
-                    {"value": part.value, "n": part.n, "scores": [_interval(score) for score in part.scores]}
+                    {
+                        "value": part.value, "n": part.n, "scores": [_interval(score) for score in part.scores],
+                        "pairs": {name: whole(getattr(part.pairs, name)[above]) for name in ("value", "low", "high")},
+                    }
                     for part in slicing.slices
                 ],
             }
@@ -80,6 +85,13 @@ def column(values: Iterable[Hashable]) -> dict[str, Any]:
     width = 1 if len(places) <= 1 << 8 else 2 if len(places) <= 1 << 16 else 4
     data = np.asarray(codes, dtype=f"<u{width}").tobytes()
     return {"table": list(places), "width": width, "data": base64.b64encode(data).decode()}
+
+
+def whole(values: NDArray[np.float64]) -> str:
+    """Numbers of at most 2,000 as millionths in 4 little-endian bytes, as base64; the least number where one is nan."""
+    found = np.full(values.shape, NOTHING, dtype="<i4")
+    found[~np.isnan(values)] = np.round(values[~np.isnan(values)] * 1e6)
+    return base64.b64encode(found.tobytes()).decode()
 
 
 def clean(text: str) -> str:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ...runtime.atomic import write_bytes
 from ...runtime.canonical import pretty
 from ...runtime.errors import BadInput
-from ..compare import Comparison, compare
+from ..compare import Comparison, comparison
 from ..report import Report
 from .asked import Asked, Example, asked_of
 from .slices import Slicing, slicings
@@ -59,6 +60,11 @@ class Board:
         from .text import lines
 
         return lines(self)
+
+    @property
+    def place(self) -> int:
+        """Where the baseline stands among the entries."""
+        return next(i for i, entry in enumerate(self.entries) if entry.report.system == self.baseline)
 
     @property
     def title(self) -> str:
@@ -134,7 +140,8 @@ def leaderboard(
 
     Raises:
         BadInput: for no reports, two of one name, an unknown baseline, reports on different examples (how many they
-            share is said), of several tasks or metrics, or examples that are not those of the rows.
+            share is said), of several tasks or metrics, rows that ``Report.check`` refuses, or examples that are not
+            those of the rows.
     """
     if not reports:
         raise BadInput("an empty board: expected at least one report")
@@ -155,10 +162,14 @@ def leaderboard(
     for report in reports:
         _check_same(report, base)
     order = sorted(reports, key=lambda report: -report.score.value if report.score else 1.0)
-    gains = [_gain(report, base) for report in order]
-    found = standing(order, order.index(base), gains)
+    scores = np.array([[np.nan if row.score is None else row.score for row in report.rows] for report in order])
+    found = standing(scores)
+    place = next(i for i, report in enumerate(order) if report is base)
+    gains = [
+        comparison(found.alone, i, place) if i != place and found.alone.n[i, place] else None for i in range(len(order))
+    ]
     entries = tuple(map(Entry, order, gains, found.ranks, found.groups, found.letters))
-    cuts = () if asked is None else slicings(order, asked, slices)
+    cuts = () if asked is None else slicings(scores, asked, slices)
     return Board(base.task, base.split, base.metric, base.system, entries, found, asked, cuts, left_out)
 
 
@@ -171,18 +182,14 @@ def save(folder: Path, html: str, markdown: str, dump: dict[str, Any], csv: str)
 
 
 def _check_kind(report: Report, base: Report) -> None:
-    """One task, one metric, and every example once."""
+    """One task, one metric, and rows that can be counted."""
     for what, own, other in (("task", report.task, base.task), ("metric", report.metric, base.metric)):
         if own and other and own != other:
             raise BadInput(
                 f"{report.system} was scored on the {what} {own!r} and {base.system} on {other!r}: expected one "
                 f"{what}; boards(...) takes several"
             )
-    if not report.rows:
-        raise BadInput(f"{report.system} has no rows: expected at least one example")
-    twice = [id for id, count in Counter(row.id for row in report.rows).items() if count > 1]
-    if twice:
-        raise BadInput(f"{report.system} has two rows with the id {twice[0]!r}: give each example an id of its own")
+    report.check()
 
 
 def _check_same(report: Report, base: Report) -> None:
@@ -208,8 +215,3 @@ def _shared(reports: Sequence[Report], base: Report, asked: Asked | None) -> tup
     ]
     every = {id for own in places for id in own}
     return cut, None if asked is None else tuple(asked[i] for i in kept), len(every) - len(kept)
-
-
-def _gain(report: Report, base: Report) -> Comparison | None:
-    shared = any(x.score is not None and y.score is not None for x, y in zip(report.rows, base.rows, strict=True))
-    return compare(report, base) if report is not base and shared else None

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...runtime.errors import BadInput
-from ..report import Report
 from ..statistics.intervals import Interval
+from ..statistics.paired import Paired, paired
 from ..statistics.slices import by_slice
+from ..statistics.values import Scores
 
 MOST = 20
 """Values of a field that may be sliced by; a field with more is no grouping but a text."""
@@ -25,6 +26,14 @@ class Slice:
     """Examples in the slice, scored or not."""
     scores: tuple[Interval | None, ...]
     """A system's mean score on them, in the board's order; ``None`` where none was scored."""
+    pairs: Paired
+    """Every pair of systems on them, without tests."""
+
+    def gain(self, system: int, baseline: int) -> Interval | None:
+        """What one system scores more than another on the slice; ``None`` where they share no scored example."""
+        if system == baseline or not self.pairs.n[system, baseline]:
+            return None
+        return Interval(*(float(x[system, baseline]) for x in (self.pairs.value, self.pairs.low, self.pairs.high)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +45,14 @@ class Slicing:
 
 
 def slicings(
-    reports: Sequence[Report], examples: Sequence[Mapping[str, Any]], fields: Sequence[str] | None
+    scores: Scores, examples: Sequence[Mapping[str, Any]], fields: Sequence[str] | None
 ) -> tuple[Slicing, ...]:
-    """Every system's score by the values of fields.
+    """Every system's score, and every pair's difference, by the values of fields.
 
     Intervals are of each slice alone, not corrected for their number: a slice is where to look next, not a finding.
 
     Args:
-        reports: in the board's order.
+        scores: ``(S, n)`` in the board's order, nan where unscored.
         examples: one for each row.
         fields: what to slice by; by default every field with 2 to 20 different values that holds at least five
             examples a value on average.
@@ -59,7 +68,7 @@ def slicings(
         if count > MOST:
             raise BadInput(f"the field {name!r} has {count} different values; expected at most {MOST} to slice by")
     chosen = [name for name in known if _groups(name, examples)] if fields is None else list(fields)
-    return tuple(_slicing(name, reports, examples) for name in chosen)
+    return tuple(_slicing(name, scores, examples) for name in chosen)
 
 
 def _groups(name: str, examples: Sequence[Mapping[str, Any]]) -> bool:
@@ -70,16 +79,22 @@ def _groups(name: str, examples: Sequence[Mapping[str, Any]]) -> bool:
     return 2 <= count <= MOST and len(examples) >= 5 * count
 
 
-def _slicing(name: str, reports: Sequence[Report], examples: Sequence[Mapping[str, Any]]) -> Slicing:
+def _slicing(name: str, scores: Scores, examples: Sequence[Mapping[str, Any]]) -> Slicing:
     labels = [_label(example.get(name)) for example in examples]
-    found = [by_slice([row.score for row in report.rows], labels) for report in reports]
+    found = [by_slice(row, labels) for row in scores]
     counts = Counter(labels)
     first = list(counts)  # in the order of their first appearance, as ``by_slice`` has them
     order = sorted(counts, key=lambda value: (-counts[value], value))
     return Slicing(
         name,
         tuple(
-            Slice(value, counts[value], tuple(parts[first.index(value)].interval for parts in found)) for value in order
+            Slice(
+                value,
+                counts[value],
+                tuple(parts[first.index(value)].interval for parts in found),
+                paired(scores[:, [label == value for label in labels]], tests=False),
+            )
+            for value in order
         ),
     )
 

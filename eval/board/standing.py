@@ -3,17 +3,13 @@ ties."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..compare import Comparison
-from ..report import Report
-from ..statistics.hypothesis import mcnemar_many
-from ..statistics.intervals import bonett_price_bounds
-from ..statistics.pairs import AllPairs, all_pairs
+from ..statistics.paired import Paired, paired
+from ..statistics.pairs import all_pairs
 from ..statistics.ranks import compact_letters
 
 Matrix = NDArray[np.float64]
@@ -35,15 +31,10 @@ class Rank:
 
 @dataclass(frozen=True)
 class Standing:
-    """All pairs of S systems, in the order in which the board shows them; nan where no example was scored for both."""
+    """All pairs of S systems, in the order in which the board shows them."""
 
-    value: Matrix
-    """(S, S): the mean of row - column."""
-    low: Matrix
-    high: Matrix
-    """(S, S): ends of the paired 95 % interval of that pair alone."""
-    p: Matrix
-    """(S, S): two-sided, of that pair alone."""
+    alone: Paired
+    """Each pair by itself: difference, 95 % interval, test."""
     better: NDArray[np.bool_]
     """(S, S): row is established to be better than column, at 95 % for all pairs of the board together."""
     ranks: tuple[Rank | None, ...]
@@ -56,7 +47,7 @@ class Standing:
     @property
     def pairs(self) -> int:
         """Pairs that could be compared."""
-        return int(np.isfinite(self.value[np.triu_indices(len(self.value), 1)]).sum())
+        return int((self.alone.n[np.triu_indices(len(self.better), 1)] > 0).sum())
 
     @property
     def undecided(self) -> int:
@@ -64,60 +55,28 @@ class Standing:
         return self.pairs - int(self.better.sum())
 
 
-def standing(reports: Sequence[Report], baseline: int, gains: Sequence[Comparison | None]) -> Standing:
-    """Every pair of systems; reports and their gains over the baseline are in the board's order.
+def standing(scores: Matrix) -> Standing:
+    """Every pair of systems.
 
-    Of right-or-wrong scores, a pair's interval and test are those of ``compare``. Of other scores they are too where
-    one of the two is the baseline; elsewhere they come from one paired bootstrap of all systems, since a thousand
-    pairs one by one would take minutes. What is established stands on that bootstrap, for all pairs together; ranks
-    and groups follow (``statistics.pairs``, ``statistics.ranks``).
+    A pair's interval and test are those of ``compare``, whichever of the two is the baseline. What is established
+    stands on one paired bootstrap of all systems, for all pairs together; ranks and groups follow
+    (``statistics.pairs``, ``statistics.ranks``).
+
+    Args:
+        scores: ``(S, n)`` in the board's order, nan where unscored.
     """
-    scores = np.array([[np.nan if row.score is None else row.score for row in report.rows] for report in reports])
-    alive = np.isfinite(scores).any(axis=1)
-    size = len(reports)
-    better = np.zeros((size, size), dtype=np.bool_)
-    value, low, high, p = (np.full((size, size), np.nan) for _ in range(4))
+    alive: NDArray[np.bool_] = np.asarray(np.isfinite(scores).any(axis=1))
+    size = len(scores)
+    alone = paired(scores, LEVEL)
+    better: NDArray[np.bool_] = np.zeros((size, size), dtype=np.bool_)
     if size > 1:
-        pairs = all_pairs(scores, LEVEL)
-        better = pairs.better(LEVEL)
-        for matrix, column, sign in ((value, pairs.difference, -1), (p, pairs.p, 1)):
-            matrix[pairs.first, pairs.second], matrix[pairs.second, pairs.first] = column, sign * column
-        low[pairs.first, pairs.second], low[pairs.second, pairs.first] = pairs.low, -pairs.high
-        high[pairs.first, pairs.second], high[pairs.second, pairs.first] = pairs.high, -pairs.low
-        _right_or_wrong(scores, pairs, (value, low, high, p))
-        _gains(gains, baseline, (value, low, high, p))
+        better = all_pairs(scores, LEVEL).better(LEVEL)
     total = int(alive.sum())
     ranks = tuple(
         Rank(1 + int(better[:, i].sum()), total - int(better[i].sum())) if alive[i] else None for i in range(size)
     )
     letters = compact_letters(better | better.T, range(size))
-    return Standing(value, low, high, p, better, ranks, _groups(better, alive), letters)
-
-
-def _right_or_wrong(scores: Matrix, pairs: AllPairs, found: tuple[Matrix, Matrix, Matrix, Matrix]) -> None:
-    """Bonett and Price's interval and the exact McNemar test, for all pairs of right-or-wrong scores at once."""
-    here = np.isfinite(scores)
-    right = np.where(here, scores, 0.0)
-    binary = ((right == 0) | (right == 1)).all(axis=1)
-    there = here.astype(np.float64)
-    n = there @ there.T
-    wins = np.round(right @ (there - right).T)
-    low, high = bonett_price_bounds(wins, wins.T, n)
-    ours = binary[:, None] & binary & (n > 0) & ~np.eye(len(scores), dtype=np.bool_)
-    exact = ((wins - wins.T) / np.maximum(n, 1), low, high, mcnemar_many(wins, wins.T))
-    for matrix, column in zip(found, exact, strict=True):
-        matrix[ours] = column[ours]
-
-
-def _gains(gains: Sequence[Comparison | None], baseline: int, found: tuple[Matrix, Matrix, Matrix, Matrix]) -> None:
-    """The pairs with the baseline as ``compare`` has them."""
-    for i, one in enumerate(gains):
-        if one is None:
-            continue
-        gain = one.difference
-        forth, back = (gain.value, gain.low, gain.high, one.p), (-gain.value, -gain.high, -gain.low, one.p)
-        for matrix, here, there in zip(found, forth, back, strict=True):
-            matrix[i, baseline], matrix[baseline, i] = here, there
+    return Standing(alone, better, ranks, _groups(better, alive), letters)
 
 
 def _groups(better: NDArray[np.bool_], alive: NDArray[np.bool_]) -> tuple[int | None, ...]:

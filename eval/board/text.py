@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-import numpy as np
-
 from ..compare import Comparison
 from ..statistics.intervals import Interval
-from ..statistics.values import is_binary
 from .figures import Board, Entry
 
 NONE = "–"
@@ -50,11 +47,6 @@ def notes(board: Board) -> list[str]:
     ]
     if board.left_out:
         found.append(f"{board.left_out:,} examples are left out: not all systems were run on them.")
-    if len(board.entries) > 2 and not all(is_binary(np.array(entry.report.scores)) for entry in board.entries):
-        found.append(
-            "Scores are graded: between systems other than the baseline, intervals and p are those of a paired "
-            "bootstrap."
-        )
     for entry in board.entries:
         report = entry.report
         kinds = ", ".join(f"{count} {kind}" for kind, count in report.failures.items())

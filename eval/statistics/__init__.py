@@ -6,6 +6,9 @@ counted, or it is refused. All chance comes from the seed that is handed in.
 
 from .best import Best as Best
 from .best import best_of_many as best_of_many
+from .bootstrap import bca as bca
+from .bootstrap import paired_bootstrap as paired_bootstrap
+from .bootstrap import percentile as percentile
 from .calibration import Calibration as Calibration
 from .calibration import calibration as calibration
 from .clusters import ClusterMean as ClusterMean
@@ -14,16 +17,16 @@ from .clusters import cluster_mean as cluster_mean
 from .hypothesis import mcnemar as mcnemar
 from .hypothesis import mcnemar_many as mcnemar_many
 from .hypothesis import sign_flip as sign_flip
+from .hypothesis import sign_flips as sign_flips
 from .hypothesis import two_sample as two_sample
 from .intervals import Interval as Interval
-from .intervals import bca as bca
 from .intervals import bonett_price_bounds as bonett_price_bounds
+from .intervals import bounded_bounds as bounded_bounds
+from .intervals import bounded_mean as bounded_mean
 from .intervals import clopper_pearson as clopper_pearson
 from .intervals import clopper_pearson_bounds as clopper_pearson_bounds
 from .intervals import mean_interval as mean_interval
-from .intervals import paired_bootstrap as paired_bootstrap
 from .intervals import paired_interval as paired_interval
-from .intervals import percentile as percentile
 from .intervals import wilson as wilson
 from .intervals import wilson_bounds as wilson_bounds
 from .judge import Judged as Judged
@@ -35,6 +38,8 @@ from .monitor import monitor as monitor
 from .monitor import stopping as stopping
 from .multiple import benjamini_hochberg as benjamini_hochberg
 from .multiple import holm as holm
+from .paired import Paired as Paired
+from .paired import paired as paired
 from .pairs import AllPairs as AllPairs
 from .pairs import all_pairs as all_pairs
 from .power import detectable_effect as detectable_effect

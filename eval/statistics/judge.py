@@ -43,7 +43,7 @@ class Judged:
     """Examples left out because the judge did not score them, labelled or not."""
 
 
-def judged_mean(human: Holed, judge: Holed, level: float = 0.95, *, tuned: bool = True, seed: int = 0) -> Judged:
+def judged_mean(human: Holed, judge: Holed, level: float = 0.95, *, tuned: bool = True) -> Judged:
     """The mean human score over all examples, from a judge's scores of all and human labels of some.
 
     The labelled examples must be a random part: labels of the hard ones alone give an answer about hard ones. Scores
@@ -53,7 +53,6 @@ def judged_mean(human: Holed, judge: Holed, level: float = 0.95, *, tuned: bool 
         human: for every example its label as a score; ``None`` or nan where nobody labelled it.
         judge: for every example the judge's score; ``None`` or nan where it gave none.
         tuned: weigh the judge by what it is worth (PPI++), else count it fully.
-        seed: of the bootstrap, if the labels' own interval needs one.
 
     Raises:
         BadInput: with fewer than two examples that both scored.
@@ -82,7 +81,7 @@ def judged_mean(human: Holed, judge: Holed, level: float = 0.95, *, tuned: bool 
         variance += weight**2 * float(rest.var(ddof=1)) / rest.size
     half = t_quantile(0.5 + level / 2, y.size - 1) * math.sqrt(variance)
     return Judged(
-        Interval(value, value - half, value + half, level), weight, mean_interval(y, level, seed=seed),
+        Interval(value, value - half, value + half, level), weight, mean_interval(y, level),
         float(scored[there].mean()), y.size, rest.size, int((~there).sum()),
     )  # fmt: skip
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ...runtime.errors import BadInput
 from .intervals import Interval
-from .resample import weight_blocks
+from .resample import Units, units_of, weight_blocks
 from .values import Holed, Scores, as_scores, check_level, is_binary
 
 MEMORY = 100_000_000
@@ -100,12 +100,13 @@ def all_pairs(
         raise BadInput(f"scores of shape {table.shape}: expected at least 2 systems (rows) and an example (columns)")
     there = ~np.isnan(table)
     # Sums of drawn zeros and ones are whole numbers, which single precision holds exactly.
-    exact = is_binary(table[there])
-    sampler = _Sampler(np.where(there, table, 0.0), there, resamples, seed, np.float32 if exact else np.float64)
+    exact = is_binary(table[there]) and table.shape[1] < 1 << 24
+    units = units_of(table.shape[1], seed=seed, stream="pairs")
+    sampler = _Sampler(np.where(there, table, 0.0), there, resamples, seed, np.float32 if exact else np.float64, units)
     first, second = np.triu_indices(len(table), 1)
     columns: list[NDArray[Any]] = []
     largest = np.zeros(resamples)
-    for block in _pair_blocks(first.size, max(resamples, table.shape[1])):
+    for block in pair_blocks(first.size, max(resamples, table.shape[1])):
         i, j = first[block], second[block]
         n, value, error, changed = _observed(sampler.filled, there, i, j)
         drawn = sampler.differences(i, j, value)
@@ -133,7 +134,8 @@ def all_pairs(
     )  # fmt: skip
 
 
-def _pair_blocks(pairs: int, width: int) -> Iterator[slice]:
+def pair_blocks(pairs: int, width: int) -> Iterator[slice]:
+    """So many pairs at a time that an array of ``width`` numbers for each stays within ``MEMORY``."""
     size = max(1, MEMORY // (8 * width))
     for start in range(0, pairs, size):
         yield slice(start, min(pairs, start + size))
@@ -184,21 +186,22 @@ class _Sampler:
     resamples: int
     seed: int
     dtype: type
+    units: Units
 
     def differences(self, i: NDArray[np.intp], j: NDArray[np.intp], plain: Scores) -> NDArray[Any]:
         """(pairs, resamples): the mean difference; ``plain`` where a draw holds no shared example."""
-        n = self.filled.shape[1]
         found: NDArray[Any] = np.empty((i.size, self.resamples), dtype=self.dtype)
-        blocks = weight_blocks(n, self.resamples, seed=self.seed, stream="pairs", dtype=self.dtype)
+        blocks = weight_blocks(self.units.n, self.resamples, seed=self.seed, stream="pairs", dtype=self.dtype)
         if self.there.all():
-            scores: NDArray[Any] = self.filled.T.astype(self.dtype)
+            scores: NDArray[Any] = self.units.sums(self.filled).T.astype(self.dtype)
+            sizes = self.units.sums(np.ones((1, self.filled.shape[1]), dtype=self.dtype))[0]
             for rows, weights in blocks:
                 sums = (weights @ scores).T
                 np.subtract(sums[i], sums[j], out=found[:, rows])
-            found /= n
+                found[:, rows] /= weights @ sizes
             return found
         apart: NDArray[Any] = np.where(self.there[i] & self.there[j], self.filled[i] - self.filled[j], 0.0)
-        apart = apart.astype(self.dtype)
+        apart = self.units.sums(apart).astype(self.dtype)
         masks, place = self._masks(i, j)
         for rows, weights in blocks:
             drawn = (masks @ weights.T)[place]
@@ -214,4 +217,5 @@ class _Sampler:
         """
         kinds, kind = np.unique(self.there, axis=0, return_inverse=True)
         pairs, place = np.unique(np.sort([kind[i], kind[j]], axis=0), axis=1, return_inverse=True)
-        return (kinds[pairs[0]] & kinds[pairs[1]]).astype(self.dtype), place.ravel()
+        shared = (kinds[pairs[0]] & kinds[pairs[1]]).astype(self.dtype)
+        return self.units.sums(shared), place.ravel()

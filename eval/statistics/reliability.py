@@ -70,7 +70,7 @@ def pass_hat_k(n: ArrayLike, correct: ArrayLike, k: int) -> Scores:
     return _share_of_subsets(right, total, k)
 
 
-def reliability(passes: Holed | Sequence[Holed], k: int, level: float = 0.95, *, seed: int = 0) -> Reliability:
+def reliability(passes: Holed | Sequence[Holed], k: int, level: float = 0.95) -> Reliability:
     """pass@k and pass^k over tasks, with intervals over tasks: the tasks are what was drawn, not the samples.
 
     Args:
@@ -89,11 +89,11 @@ def reliability(passes: Holed | Sequence[Holed], k: int, level: float = 0.95, *,
         raise BadInput(
             f"k={k}: expected a number from 1 to the scored samples of a task, here at most {n.max(initial=0)}"
         )
-    some, every = (mean_interval(f(n[kept], right[kept], k), level, seed=seed) for f in (pass_at_k, pass_hat_k))
+    some, every = (mean_interval(f(n[kept], right[kept], k), level) for f in (pass_at_k, pass_hat_k))
     return Reliability(k, some, every, int(kept.sum()), int((~kept).sum()), int((~there).sum()))
 
 
-def agreement(answers: Sequence[Sequence[Hashable | None]], level: float = 0.95, *, seed: int = 0) -> Agreement:
+def agreement(answers: Sequence[Sequence[Hashable | None]], level: float = 0.95) -> Agreement:
     """How far repeated answers agree (Fleiss, "Measuring nominal scale agreement among many raters", Psychological
     Bulletin 76, 1971; with different numbers of answers each question counts alike in the observed agreement, and each
     answer alike in the expected one).
@@ -110,7 +110,7 @@ def agreement(answers: Sequence[Sequence[Hashable | None]], level: float = 0.95,
     shares = [sum(c * (c - 1) for c in row.values()) / (row.total() * (row.total() - 1)) for row in enough]
     whole: Counter[Hashable] = sum(enough, Counter())
     expected = math.fsum((count / whole.total()) ** 2 for count in whole.values())
-    observed = mean_interval(shares, level, seed=seed)
+    observed = mean_interval(shares, level)
     kappa = (observed.value - expected) / (1 - expected) if len(whole) > 1 else math.nan
     unanimous = sum(len(row) == 1 for row in enough) / len(enough)
     return Agreement(observed, kappa, unanimous, len(enough), len(answers) - len(enough), unscored)

@@ -7,6 +7,7 @@ products and for all systems at once; every system meets the same draws, so pair
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,12 @@ from numpy.typing import NDArray
 
 from ...runtime.derive import derive_int
 
+RESAMPLES = 9_999
+"""Resamples of a bootstrap or a permutation test."""
 BLOCK = 4_000_000
 """Weights in memory at a time."""
+GROUPS = 10_000
+"""From twice as many examples on, what is drawn are this many groups of examples."""
 
 
 def weight_blocks(
@@ -35,6 +40,36 @@ def weight_blocks(
         yield slice(start, start + rows), counts.reshape(rows, n).astype(dtype)
 
 
+@dataclass(frozen=True, slots=True)
+class Units:
+    """What a bootstrap draws: examples, or groups of them where there are very many.
+
+    The groups are put together at random and are of one size, or one more. Their sums stray as those of the examples
+    do: the spread that ten thousand groups show is that of the examples to 1.4 %, and a draw costs no more for ten
+    million examples than for ten thousand.
+    """
+
+    n: int
+    """Units to draw from."""
+    order: NDArray[np.intp] | None
+    """The examples, group after group; ``None`` where each example is a unit of its own."""
+    starts: NDArray[np.intp] | None
+
+    def sums(self, table: NDArray[Any]) -> NDArray[Any]:
+        """``(S, examples)`` summed by unit, ``(S, n)``."""
+        if self.order is None or self.starts is None:
+            return table
+        return np.array([np.add.reduceat(row[self.order], self.starts) for row in table])  # a row at a time: memory
+
+
+def units_of(examples: int, *, seed: int, stream: str) -> Units:
+    """What to draw of so many examples."""
+    if examples < 2 * GROUPS:
+        return Units(examples, None, None)
+    order = np.random.default_rng(derive_int(seed, stream, "groups", examples)).permutation(examples)
+    return Units(GROUPS, order, np.arange(GROUPS) * examples // GROUPS)
+
+
 def resampled_means(table: NDArray[np.float64], resamples: int, *, seed: int, stream: str) -> NDArray[np.float64]:
     """Each system's mean over its scored examples, for each resample of the examples.
 
@@ -47,9 +82,11 @@ def resampled_means(table: NDArray[np.float64], resamples: int, *, seed: int, st
     there = ~np.isnan(table)
     filled = np.where(there, table, 0.0)
     plain = filled.sum(axis=1) / there.sum(axis=1)
+    units = units_of(table.shape[1], seed=seed, stream=stream)
+    scores = units.sums(filled)
+    counts = units.sums((there[:1] if there.all() else there).astype(np.float64))
     found = np.empty((resamples, len(table)))
-    for rows, weights in weight_blocks(table.shape[1], resamples, seed=seed, stream=stream):
-        drawn = float(table.shape[1]) if there.all() else weights @ there.T.astype(np.float64)
-        sums = weights @ filled.T
-        found[rows] = np.divide(sums, drawn, out=np.broadcast_to(plain, sums.shape).copy(), where=np.asarray(drawn) > 0)
+    for rows, weights in weight_blocks(units.n, resamples, seed=seed, stream=stream):
+        sums, drawn = weights @ scores.T, weights @ counts.T
+        found[rows] = np.divide(sums, drawn, out=np.broadcast_to(plain, sums.shape).copy(), where=drawn > 0)
     return found

@@ -39,9 +39,7 @@ class Stratified:
     unscored: int
 
 
-def by_slice(
-    scores: Holed, labels: Sequence[Hashable] | NDArray[Any], level: float = 0.95, *, seed: int = 0
-) -> tuple[Slice, ...]:
+def by_slice(scores: Holed, labels: Sequence[Hashable] | NDArray[Any], level: float = 0.95) -> tuple[Slice, ...]:
     """The mean score of each slice, in the order in which the labels first appear.
 
     Each interval is that of its slice alone (``mean_interval``): of twenty slices one is expected to lie outside.
@@ -56,7 +54,7 @@ def by_slice(
     for place, name in enumerate(names):
         own = values[index == place]
         kept = own[~np.isnan(own)]
-        interval = mean_interval(kept, level, seed=seed) if kept.size else None
+        interval = mean_interval(kept, level) if kept.size else None
         found.append(Slice(name, interval, kept.size, own.size - kept.size))
     return tuple(found)
 
@@ -66,8 +64,6 @@ def stratified_mean(
     strata: Sequence[Hashable] | NDArray[Any],
     weights: Mapping[Any, float],
     level: float = 0.95,
-    *,
-    seed: int = 0,
 ) -> Stratified:
     """The mean that a population with these shares of the strata would have (post-stratification; Holt and Smith,
     JRSS-A 142, 1979).
@@ -85,7 +81,7 @@ def stratified_mean(
     Raises:
         BadInput: if the weights and the strata do not match, or a stratum has too few scored examples.
     """
-    slices = by_slice(scores, strata, level, seed=seed)
+    slices = by_slice(scores, strata, level)
     shares = _shares(slices, weights)
     values = as_scores(scores)
     _, index = groups_of(strata, values.size, what="strata")

@@ -21,7 +21,7 @@ function draw(changed) {
   const has = (...keys) => keys.some((key) => all.has(key));
   if (has("sort", "base", "q")) drawTable(view, all);
   if (has("axis", "q")) drawPlot(view);
-  if (has("field", "sort", "q", "base")) drawSlices(view);
+  if (has("field", "cells", "sort", "q", "base")) drawSlices(view);
   if (has("a", "b", "base", "show", "slice", "find", "ex")) {
     if (state.ex || state.find || state.show) openExplorer(view);
     drawExplorer(view, all);

@@ -24,12 +24,19 @@ const DEFAULTS = {
   q: "", // what systems are filtered by
   axis: "", // what the plot has across
   field: "", // what the slices are by
+  cells: "", // what stands in the cells of the slices: "gain", or the score where empty
   a: "", b: "", // the two systems that the explorer compares, by name
   show: "", // which examples: differ, a, b, neither
   slice: "", // only examples of this slice: field, "=", value
   find: "", // what examples are searched for
   ex: "", // the open example, by id
 };
+/** Whole numbers from 4 bytes each, in base64. */
+function wholes(text) {
+  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  return new Int32Array(bytes.buffer);
+}
+
 const OF_A_BOARD = ["field", "slice", "ex", "find", "axis"];
 const state = { ...DEFAULTS };
 const listeners = [];
@@ -95,11 +102,16 @@ function options(select, pairs, chosen) {
   select.value = chosen;
 }
 
+/** Where a pair stands among the pairs (0, 1), (0, 2), ... (1, 2), ... */
+function placeOfPair(board, i, j) {
+  const [up, down] = i < j ? [i, j] : [j, i];
+  return (up * (2 * board.systems.length - up - 1)) / 2 + (down - up - 1);
+}
+
 /** Two systems of a board, the first less the second. */
 function pair(board, i, j) {
   if (i === j) return null;
-  const [up, down] = i < j ? [i, j] : [j, i];
-  const place = (up * (2 * board.systems.length - up - 1)) / 2 + (down - up - 1);
+  const place = placeOfPair(board, i, j);
   const { value, low, high, p, sure } = board.pairs;
   if (value[place] === null) return null;
   const [mark, other] = [sure[place], { "+": "-", "-": "+", 0: "0" }[sure[place]]];

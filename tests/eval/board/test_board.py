@@ -68,23 +68,25 @@ def test_ranks_and_pairs_are_those_of_the_statistics() -> None:
         for j, other in enumerate(order):
             if i != j:
                 expected = compare(one, other)
-                got = [float(getattr(board.standing, name)[i, j]) for name in ("value", "low", "high", "p")]
+                got = [float(getattr(board.standing.alone, name)[i, j]) for name in ("value", "low", "high", "p")]
                 gain = expected.difference
                 assert got == pytest.approx([gain.value, gain.low, gain.high, expected.p], abs=1e-12)
 
 
-def test_graded_scores_have_the_baselines_own_comparison_and_a_bootstrap_elsewhere() -> None:
-    reports = [report(f"g{i}", (CHANCE.random(60) * (0.6 + 0.2 * i)).tolist()) for i in range(3)]
+def test_every_pair_of_graded_scores_is_what_compare_says_whatever_the_baseline() -> None:
+    reports = [report(f"g{i}", (CHANCE.random(60) * (0.4 + 0.2 * i)).tolist()) for i in range(4)]
     board = leaderboard(reports, baseline="g1")
     names = [entry.report.system for entry in board.entries]
-    base = names.index("g1")
-    for i, entry in enumerate(board.entries):
-        if entry.gain is not None:
-            assert board.standing.low[i, base] == entry.gain.difference.low
-            assert board.standing.p[base, i] == entry.gain.p
-    i, j = names.index("g0"), names.index("g2")
-    wide = board.standing.high[i, j] - board.standing.low[i, j]
-    assert board.standing.low[i, j] == pytest.approx(compare(reports[0], reports[2]).difference.low, abs=0.1 * wide)
+    alone = board.standing.alone
+    for i, one in enumerate(board.entries):
+        expected = None if names[i] == "g1" else compare(one.report, reports[1])
+        assert one.gain == expected or (one.gain and expected and one.gain.p == pytest.approx(expected.p))
+        for j, other in enumerate(board.entries):
+            if i != j:
+                alike = compare(one.report, other.report)
+                found = [float(matrix[i, j]) for matrix in (alone.value, alone.low, alone.high, alone.p)]
+                gain = alike.difference
+                assert found == pytest.approx([gain.value, gain.low, gain.high, alike.p], abs=1e-12)
 
 
 def test_groups_begin_where_somebody_is_worse_than_the_groups_first() -> None:
@@ -100,7 +102,7 @@ def test_unscored_examples_leave_their_pairs_and_nothing_else() -> None:
     assert last.report.system == "none"
     assert (last.rank, last.group, last.gain, last.report.score) == (None, None, None, None)
     assert board.standing.pairs == 1
-    assert board.standing.value[0, 1] == pytest.approx(10 / 30)
+    assert board.standing.alone.value[0, 1] == pytest.approx(10 / 30)
     assert [str(entry.rank) for entry in board.entries[:2]] == ["1", "2"]
     assert "none: 0 failed (count as 0), 40 unscored." in str(board)
     assert "–" in str(board)
@@ -143,6 +145,20 @@ def test_a_board_that_makes_no_sense_is_refused() -> None:
         leaderboard([weak, report("b", weak.scores, task="other")])
     with pytest.raises(BadInput, match="has no rows"):
         leaderboard([report("a", [])])
+    for score in (1.7, -0.1, float("nan"), float("inf")):
+        with pytest.raises(BadInput, match=f"a scores {score} on the example 'e1': expected a number from 0 to 1"):
+            leaderboard([weak, report("a", [1.0, score, 0.5])])
+    mixed = replace(weak, rows=(replace(weak.rows[0], status="unscored", score=1.0), *weak.rows[1:]))
+    with pytest.raises(BadInput, match="has the score 1.0 on the example 'e0', which is called unscored"):
+        leaderboard([mixed])
+
+
+@pytest.mark.parametrize("scores", [[1.0, 2.0, 0.5], [1.0, float("nan"), 0.5]])
+def test_two_reports_are_not_compared_with_scores_outside_the_range(scores: list[float]) -> None:
+    with pytest.raises(BadInput, match="a scores (2.0|nan) on the example 'e1'"):
+        compare(report("a", scores), report("b", [0.0, 1.0, 0.5]))
+    with pytest.raises(BadInput, match="two rows with the id 'x'"):
+        compare(report("a", [1.0, 0.0], ids=["x", "x"]), report("b", [1.0, 0.0], ids=["x", "x"]))
 
 
 def test_of_different_examples_the_shared_ones_can_be_taken() -> None:
@@ -182,6 +198,30 @@ def test_slices_are_means_of_their_examples() -> None:
     assert cut.slices[1].scores == (mean_interval(hard),)
     with pytest.raises(BadInput, match="'q' has 60 different values; expected at most 20"):
         leaderboard([one], examples=asked, slices=["q"])
+
+
+def test_gains_on_slices_are_those_of_a_board_of_the_slice() -> None:
+    reports = [report(f"s{i}", np.round(CHANCE.random(60), i).tolist()) for i in range(3)]
+    kinds = ["easy" if i % 3 else "hard" for i in range(60)]
+    board = leaderboard(reports, examples=[{"kind": kind} for kind in kinds], baseline="s1")
+    hard = [
+        replace(r, rows=tuple(row for row, kind in zip(r.rows, kinds, strict=True) if kind == "hard")) for r in reports
+    ]
+    (part,) = (part for part in board.slicings[0].slices if part.value == "hard")
+    names = [entry.report.system for entry in board.entries]
+    for i, name in enumerate(names):
+        for j, other in enumerate(names):
+            found = part.gain(i, j)
+            assert (found is None) == (i == j)
+            if found is not None:
+                expected = compare(hard[int(name[1])], hard[int(other[1])]).difference
+                assert (found.value, found.low, found.high) == pytest.approx(
+                    (expected.value, expected.low, expected.high), abs=1e-12
+                )
+    dumped = board.dump()["slices"][0]["values"][1]
+    assert dumped["value"] == "hard"
+    gains = [part.gain(i, names.index("s1")) for i in range(3)]
+    assert dumped["gains"] == [gain and gain.dump() for gain in gains]
 
 
 def test_csv_holds_the_figures_and_no_formulas() -> None:

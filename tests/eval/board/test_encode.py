@@ -66,7 +66,7 @@ def test_figures_hold_every_pair_once() -> None:
     board = leaderboard([report(f"s{i}", chance.integers(0, 2, 50).astype(float).tolist()) for i in range(4)])
     figures = encode.figures(board)
     places = [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)]
-    found = board.standing
+    found = board.standing.alone
     assert figures["pairs"]["value"] == [round(1e6 * float(found.value[place])) for place in places]
     assert figures["pairs"]["low"] == [round(1e6 * float(found.low[place])) for place in places]
     assert len(figures["pairs"]["sure"]) == 6
@@ -125,3 +125,8 @@ def test_axes_hold_every_interval_and_have_round_ticks(ends: list[tuple[float, f
     for bar in found.bars[1:]:
         assert bar is not None
         assert 0 <= bar["low"] <= bar["value"] <= bar["low"] + bar["width"] <= 100
+
+
+def test_numbers_are_packed_as_millionths() -> None:
+    found = np.frombuffer(base64.b64decode(encode.whole(np.array([0.5, -1.0, np.nan, 0.1234567]))), "<i4")
+    assert found.tolist() == [500_000, -1_000_000, -(2**31), 123_457]

@@ -127,9 +127,9 @@ def test_all_paired_figures_follow_the_baseline(page: Page, both: Boards) -> Non
         )] == gains  # fmt: skip
         ps = ["–" if e.gain is None else probability(e.gain.p) for e in expected]
         assert page.run("return [...document.querySelectorAll('#view-0 td[data-key=p]')].map(e => e.textContent)") == ps
-        assert page.run("return [...document.querySelectorAll('#view-0 tr.baseline')].map(e => +e.dataset.row)") == [
-            base
-        ]
+        assert page.run(
+            "return [...document.querySelectorAll('#view-0 .systems tr.baseline')].map(e => +e.dataset.row)"
+        ) == [base]
         assert f"Gain over {name}, paired" in page.run(
             "return document.querySelector('#view-0 .gain-note').textContent"
         )
@@ -244,10 +244,11 @@ def test_tabs_by_keyboard_and_the_view_over_all_tasks(page: Page, both: Boards) 
     page.keys("#tab-overall", Keys.ARROW_LEFT)
     assert page.texts("#view-1 h2")[0].startswith("words")
     graded = both.boards[1]
+    pairs = graded.standing.alone
     page.set('#view-1 [data-do="baseline"]', "system C")
     gain = page.run("return document.querySelector('#view-1 tr[data-row=\"0\"] td[data-key=gain]').textContent")
     at = [entry.report.system for entry in graded.entries].index("system C")
-    value, low, high = (float(m[0, at]) for m in (graded.standing.value, graded.standing.low, graded.standing.high))
+    value, low, high = (float(m[0, at]) for m in (pairs.value, pairs.low, pairs.high))
     assert [float(x) for x in re.findall(r"[+-][\d.]+", gain)] == pytest.approx(
         [100 * value, 100 * low, 100 * high], abs=0.06
     )
@@ -271,12 +272,30 @@ def test_the_plot_has_a_front_and_points_to_focus(page: Page, both: Boards) -> N
     assert page.run("return document.querySelectorAll('#view-0 .point').length") == 5
 
 
-def test_slices_show_each_systems_score_by_value(page: Page, both: Boards) -> None:
-    (slicing,) = both.boards[0].slicings
+def test_slices_show_each_systems_score_by_value_and_its_gain_over_the_chosen_baseline(
+    page: Page, both: Boards
+) -> None:
+    board = both.boards[0]
+    (slicing,) = board.slicings
     heads = page.texts("#view-0 .slicing thead th")
     assert [head.split("n = ")[0].strip() for head in heads[1:]] == [part.value.strip() for part in slicing.slices]
     first = page.texts("#view-0 .slicing tbody tr:first-child td")
-    assert first == [points(part.scores[0]).split()[0] for part in slicing.slices]
+    assert first == [points(part.scores[0]).replace(" ", "", 1) for part in slicing.slices]
+    page.set('#view-0 [data-do="cells"]', "gain")
+    for name in ("system B", EVIL, "system D"):
+        page.set('#view-0 [data-do="baseline"]', name)
+        base = sums(both).index(name)
+        expected = [
+            "–" if gain is None else points(gain, "+").replace(" ", "", 1)
+            for system in range(5) for gain in (part.gain(system, base) for part in slicing.slices)
+        ]  # fmt: skip
+        assert page.texts("#view-0 .slicing tbody td") == expected
+        says = page.run("return document.querySelector('#view-0 .slicing tbody td').ariaLabel")
+        assert says.startswith(f"{sums(both)[0]}, kind ") and (f" over {name}, " in says) == (base != 0)
+        assert page.run("return [...document.querySelectorAll('#view-0 .slicing tbody tr')].map(e => e.className)") == [
+            "baseline" if i == base else "" for i in range(5)
+        ]
+    assert "cells=gain" in page.run("return location.hash")
 
 
 def test_dark_and_light_follow_the_system_until_one_is_chosen(page: Page) -> None:

@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
-from dstill.eval.statistics.hypothesis import mcnemar, mcnemar_many, sign_flip, two_sample
+from dstill.eval.statistics.hypothesis import mcnemar, mcnemar_many, sign_flip, sign_flips, two_sample
 from dstill.runtime.errors import BadInput
 from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar as sm_mcnemar
@@ -30,6 +30,28 @@ def test_the_sign_flip_test_is_brute_force_for_few_and_scipys_for_many() -> None
     assert sign_flip(many) == pytest.approx(expected, abs=0.02)
     assert sign_flip(many, seed=3) == sign_flip(many, seed=3)
     assert sign_flip(np.zeros(5)) == 1.0
+
+
+def test_many_sign_flips_are_one_after_the_other() -> None:
+    chance = np.random.default_rng(5)
+    rows = np.round(chance.normal(0.05, 0.3, (6, 40)), 1)
+    rows[1] = 0.0
+    rows[2, 9:] = 0.0  # few enough for all patterns
+    assert sign_flips(rows) == pytest.approx([sign_flip(row) for row in rows])
+    assert sign_flips(rows)[2] == pytest.approx(sign_flip(rows[2, :9]), abs=1e-12)
+
+
+def test_sign_flips_of_very_many_differences_are_those_of_scipy() -> None:
+    """Many alike sum to a normal variable; a few that outweigh the rest are still flipped one by one."""
+    chance = np.random.default_rng(6)
+    alike = chance.normal(0.012, 0.4, 12_000)
+    heavy = np.concatenate([chance.normal(0, 1e-4, 12_000), np.repeat([1.0, -1.0], [13, 4]) * chance.random(17)])
+    for values in (alike, heavy):
+        expected = stats.permutation_test(
+            (values,), np.mean, permutation_type="samples", n_resamples=1999, rng=np.random.default_rng(1), batch=100
+        ).pvalue
+        assert sign_flip(values) == pytest.approx(expected, abs=0.03)
+    assert 0.001 < sign_flip(heavy) < 0.2
 
 
 def test_many_mcnemars_are_one_after_the_other() -> None:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from dstill.eval.statistics.bootstrap import bca, paired_bootstrap, percentile
 from dstill.eval.statistics.intervals import (
     Interval,
-    bca,
     bonett_price_bounds,
+    bounded_bounds,
+    bounded_mean,
     clopper_pearson,
     clopper_pearson_bounds,
     mean_interval,
     normal_quantile,
-    paired_bootstrap,
     paired_interval,
-    percentile,
     t_quantile,
     wilson,
     wilson_bounds,
@@ -67,8 +67,9 @@ def test_the_paired_interval_covers(n: int, shared: float, gain: float) -> None:
 
 def test_means_of_anything() -> None:
     assert mean_interval([0.0, 1.0, 1.0]).value == pytest.approx(2 / 3)
-    assert mean_interval([0.5]) == Interval(0.5, 0.5, 0.5)
-    assert mean_interval([0.25, 0.25, 0.25]).low == 0.25
+    assert mean_interval([0.5]) == Interval(0.5, 0.0, 1.0)  # one example says nothing of the spread
+    same = mean_interval([0.25, 0.25, 0.25])
+    assert same.low < 0.25 == same.value < same.high
     with pytest.raises(ValueError, match="at least one"):
         mean_interval([])
     with pytest.raises(ValueError, match="3 and 2"):
@@ -143,3 +144,45 @@ def test_unscored_examples_are_refused_and_not_taken_for_zero(method: object) ->
 def test_a_level_that_is_none() -> None:
     with pytest.raises(BadInput, match=r"level=95: expected a number between 0 and 1"):
         clopper_pearson(1, 2, 95)
+
+
+def test_a_bounded_mean_is_students_t_with_a_little_of_both_ends() -> None:
+    """Half an example at each end is one of both at half the weight: of doubled data, one of each."""
+    values = np.array([0.9, 0.75, 1.0, 0.6, 0.9])
+    doubled = np.concatenate([values, values, [0.0, 1.0]])
+    mean, spread = doubled.mean(), doubled.std()
+    half = stats.t.ppf(0.975, 4) * spread / np.sqrt(6)
+    found = bounded_mean(values)
+    assert found.value == pytest.approx(values.mean())
+    assert (found.low, found.high) == pytest.approx((mean - half, 1.0), abs=1e-12)
+    assert mean + half > 1  # cut at the end of the range
+    ends = bounded_bounds([values.sum(), 0.0], [values @ values, 0.0], [5, 5])
+    assert (ends[0][0], ends[1][0]) == (found.low, found.high)
+    assert ends[0][1] == 0.0
+
+
+def test_of_many_examples_a_bounded_mean_is_scipys_t() -> None:
+    values = np.random.default_rng(0).beta(2, 3, 20_000)
+    found = bounded_mean(values, 0.9)
+    expected = stats.ttest_1samp(values, 0.0).confidence_interval(0.9)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-5)
+    wide = paired_interval(values, values[::-1])
+    apart = stats.ttest_rel(values, values[::-1]).confidence_interval(0.95)
+    assert (wide.low, wide.high) == pytest.approx((apart.low, apart.high), abs=1e-5)
+
+
+@pytest.mark.parametrize("n", [10, 20, 100])
+@pytest.mark.parametrize("accuracy", [0.02, 0.5, 0.9, 0.99])
+@pytest.mark.parametrize("strength", [0.5, 2, 8])
+def test_a_bounded_mean_covers_where_the_bootstrap_does_not(n: int, accuracy: float, strength: float) -> None:
+    chance, runs = np.random.default_rng([n, int(100 * accuracy)]), 2000
+    values = chance.beta(strength * accuracy, strength * (1 - accuracy), (runs, n))
+    low, high = bounded_bounds(values.sum(axis=1), (values**2).sum(axis=1), n)
+    assert ((low <= accuracy) & (accuracy <= high)).mean() > 0.935
+
+
+def test_scores_outside_the_range_are_refused() -> None:
+    with pytest.raises(BadInput, match=r"a score of 1\.5: expected numbers between 0 and 1"):
+        mean_interval([0.2, 1.5])
+    with pytest.raises(BadInput, match=r"a score of -1\.25: expected numbers between -1 and 1"):
+        paired_interval([0.0, 0.5], [1.25, 0.5])

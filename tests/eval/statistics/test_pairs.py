@@ -143,3 +143,18 @@ def test_drawn_counts_are_multinomial() -> None:
 def test_one_system_has_no_pair() -> None:
     with pytest.raises(BadInput, match=r"shape \(1, 3\): expected at least 2 systems"):
         all_pairs([[1.0, 0.0, None]])
+
+
+@pytest.mark.parametrize("holes", [0.0, 0.1])
+def test_of_very_many_examples_groups_are_drawn_and_nothing_else_changes(holes: float) -> None:
+    """What is drawn of 30,001 examples strays as a normal variable with the standard error of the data."""
+    table = systems(1, binary=False, holes=holes, shape=(3, 30_001))
+    table = np.sort(table, axis=1)  # sorted examples must not matter: groups are put together at random
+    found = all_pairs(table, resamples=2_000)
+    half = (found.high - found.low) / 2
+    assert half == pytest.approx(1.96 * found.error, rel=0.08)
+    assert found.difference == pytest.approx([np.nanmean(table[i] - table[j]) for i, j in ((0, 1), (0, 2), (1, 2))])
+    means = resampled_means(table, 2_000, seed=0, stream="test")
+    scored = (~np.isnan(table)).sum(axis=1)
+    assert means.std(axis=0) == pytest.approx(np.nanstd(table, axis=1) / np.sqrt(scored), rel=0.06)
+    assert means.mean(axis=0) == pytest.approx(np.nanmean(table, axis=1), abs=3e-4)
