@@ -105,8 +105,8 @@ def facts(rng: Random, classes: int) -> Material:
 
     def draw(rng: Random) -> dict[str, Any]:
         told, asks = world(rng, "held")
-        question, answer, _ = rng.choice(asks)
-        return {"context": " ".join(rng.sample(told, len(told))), "question": question, "answer": answer}
+        ask = rng.choice(asks)
+        return {"context": " ".join(rng.sample(told, len(told))), "question": ask.question, "answer": ask.answer}
 
     program = dspy.Predict(signature("Answer.", ("context", "question"), answer=str))
     return Material(

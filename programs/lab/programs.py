@@ -77,8 +77,8 @@ def hunt(rng: Random, classes: int) -> Material:
 
     def draw(rng: Random) -> dict[str, Any]:
         told, asks = world(rng, "held")
-        question, answer, _ = rng.choice([a for a in asks if a[2].count(". ") == 1])
-        return {"context": " ".join(rng.sample(told, len(told))), "question": question, "answer": answer}
+        ask = rng.choice([a for a in asks if len(a.needs) == 2])
+        return {"context": " ".join(rng.sample(told, len(told))), "question": ask.question, "answer": ask.answer}
 
     rules = {
         "first": "Find the fact in the context that tells of the person in the question.",

@@ -11,7 +11,7 @@ from .classify import Level, classification
 from .episode import Episode
 from .formats import formatting
 from .lexicon import Split
-from .passages import cloze, extraction, questions
+from .passages import cloze, extraction, hops, questions
 from .proposing import mend, write_rule
 from .proposing_dspy import copro, describe, observe, propose, summarize
 from .reading import entailment
@@ -59,6 +59,7 @@ FAMILIES: Mapping[str, tuple[float, float, Make]] = {
     "entailment": (3, 6, _plain(entailment)),
     "extraction": (4, 6, _plain(extraction)),
     "questions": (2, 6, _plain(questions)),
+    "hops": (0, 3, _plain(hops)),
     "cloze": (1, 2, _plain(cloze)),
     "odd": (1, 2, _plain(odd)),
     "gap": (1, 3, _plain(gap)),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
+from dataclasses import dataclass
 
 from .concepts import INTENTS, _blocks, say, sentence, support_message
 from .episode import Episode, Field, Sig, demo_count, field_desc, field_name, with_reasoning
 from .grammar import expand
-from .lexicon import Slots, Split, held_out
+from .lexicon import Slots, Split, article, held_out
 
 _WHAT = {
     "order": ("order number", "number of the order", "order"),
@@ -91,36 +92,54 @@ def extraction(rng: random.Random, split: Split, n_demos: int = -1) -> Episode:
     return Episode(sig, tuple(turns), "extraction", weights, facts={"answer": names[wanted[0]]})
 
 
-def world(rng: random.Random, split: Split) -> tuple[list[str], list[tuple[str, str, str]]]:
-    """Facts about four people and their places, and questions: (question, answer, why)."""
+@dataclass(frozen=True)
+class Ask:
+    """A question about a world."""
+
+    question: str
+    answer: str
+    why: str
+    needs: tuple[int, ...]
+    """which of the facts it takes, in the order in which one needs them"""
+
+
+def world(rng: random.Random, split: Split) -> tuple[list[str], list[Ask]]:
+    """Facts about four people and their places, and questions about them."""
     s = Slots(rng, split)
     people = [s("first"), s("first2"), s("first3"), s("first4")]
-    towns = [s("town"), s("town2"), s("town3")]
-    places = [s("place"), s("place2"), s("place3")]
+    towns, places = [s("town"), s("town2"), s("town3")], [s("place"), s("place2"), s("place3")]
     jobs = [s("job"), s("job2"), s("job3"), s("job4")]
     kin = rng.choice(("brother", "sister", "friend", "neighbour", "cousin", "boss"))
-    facts, asks = [], []
-    for place, town in zip(places, towns, strict=True):
-        facts.append(rng.choice(("The {} is in {}.", "You find the {} in {}.")).format(place, town))
-    for p, j in zip(people, jobs, strict=True):
-        facts.append(f"{p} is a {j}.")
-    for p, place, town in zip(people, places, towns, strict=False):
-        facts.append(rng.choice(("{} works in the {}.", "The job of {} is in the {}.")).format(p, place))
-        asks.append((f"Where does {p} work?", place, f"{p} works in the {place}."))
+    facts: list[str] = []
+    asks: list[Ask] = []
+
+    def fact(*wordings: str) -> int:
+        facts.append(rng.choice(wordings))
+        return len(facts) - 1
+
+    lies = [fact(f"The {a} is in {b}.", f"You find the {a} in {b}.") for a, b in zip(places, towns, strict=True)]
+    does = [fact(f"{p} is {article(j)}.") for p, j in zip(people, jobs, strict=True)]
+    works = []
+    for p, place, town, lie in zip(people, places, towns, lies, strict=False):
+        work = fact(f"{p} works in the {place}.", f"The job of {p} is in the {place}.")
+        works.append(work)
+        asks.append(Ask(f"Where does {p} work?", place, f"{p} works in the {place}.", (work,)))
         why = f"{p} works in the {place}. The {place} is in {town}."
-        asks.append((f"In which town does {p} work?", town, why))
-        again = rng.choice(("Which town does {} go to for work?", "The job of {} is in which town?"))
-        asks.append((again.format(p), town, why))
+        again = rng.choice((f"Which town does {p} go to for work?", f"The job of {p} is in which town?"))
+        asks += [Ask(q, town, why, (work, lie)) for q in (f"In which town does {p} work?", again)]
     a, b = people[3], people[0]
-    facts.append(f"The {kin} of {a} is {b}.")
     known = f"The {kin} of {a} is {b}."
-    asks.append((f"What is the job of the {kin} of {a}?", jobs[0], f"{known} {b} is a {jobs[0]}."))
-    asks.append((f"Where does the {kin} of {a} work?", places[0], f"{known} {b} works in the {places[0]}."))
-    asks.append((f"Who is the {kin} of {a}?", b, known))
-    asks.append((f"What is {people[1]}'s job?", jobs[1], f"{people[1]} is a {jobs[1]}."))
-    asks.append((f"Who is the {jobs[2]}?", people[2], f"{people[2]} is a {jobs[2]}."))
+    k = fact(known)
+    job = f"{known} {b} is {article(jobs[0])}."
+    asks.append(Ask(f"What is the job of the {kin} of {a}?", jobs[0], job, (k, does[0])))
+    work_there = f"{known} {b} works in the {places[0]}."
+    asks.append(Ask(f"Where does the {kin} of {a} work?", places[0], work_there, (k, works[0])))
+    asks.append(Ask(f"Who is the {kin} of {a}?", b, known, (k,)))
+    second = f"{people[1]} is {article(jobs[1])}."
+    asks.append(Ask(f"What is {people[1]}'s job?", jobs[1], second, (does[1],)))
+    asks.append(Ask(f"Who is the {jobs[2]}?", people[2], f"{people[2]} is {article(jobs[2])}.", (does[2],)))
     why = f"The {places[1]} is in {towns[1]}. {people[1]} works in the {places[1]}."
-    asks.append((f"Who works in {towns[1]}?", people[1], why))
+    asks.append(Ask(f"Who works in {towns[1]}?", people[1], why, (lies[1], works[1])))
     return facts, asks
 
 
@@ -139,18 +158,42 @@ def questions(rng: random.Random, split: Split, n_demos: int = -1, reasoning: bo
     turns: list[dict[str, object]] = []
     for _ in range((n_demos if n_demos >= 0 else demo_count(rng, 4)) + 1):
         facts, asks = world(rng, split)
-        question, gold, why = rng.choice(asks)
-        needed = [f for f in facts if any(part in why for part in (f, f.replace("You find the", "The")))]
-        most = rng.randint(len(needed), len(facts))
-        kept = needed + rng.sample([f for f in facts if f not in needed], most - len(needed))
-        if len(needed) < len(why.split(". ")):
-            kept = facts
+        ask_it = rng.choice(asks)
+        needed = [facts[n] for n in ask_it.needs]
+        others = [f for f in facts if f not in needed]
+        kept = needed + rng.sample(others, rng.randint(0, len(others)))
         rng.shuffle(kept)
-        turns.append({noun: kept if listed else " ".join(kept), ask: question, answer: gold})
+        turns.append({noun: kept if listed else " ".join(kept), ask: ask_it.question, answer: ask_it.answer})
         if think:
-            turns[-1]["reasoning"] = why
+            turns[-1]["reasoning"] = ask_it.why
     hidden = frozenset({"reasoning"}) if think and rng.random() < 0.3 else frozenset()
     return Episode(sig, tuple(turns), "questions", hidden=hidden, facts={"answer": answer})
+
+
+_HOPS = (
+    (("context", "question"), "fact", ("Give the fact.", "Find the first fact.", "Which fact helps?", "Copy a fact.")),
+    (
+        ("context", "fact"),
+        "next_fact",
+        ("Give the next fact.", "Find a second fact.", "What follows?", "Copy one more."),
+    ),
+    (("facts", "question"), "answer", ("Answer.", "Answer from the facts.", "Use the facts.", "Say what is asked.")),
+)
+
+
+def hops(rng: random.Random, split: Split, n_demos: int = -1) -> Episode:
+    """One step of a question that needs two facts: the first fact, the next one, or the answer from both."""
+    inputs, output, asks = rng.choice(_HOPS)
+    told = asks[-1] if split == "held" else rng.choice(asks[:-1])
+    turns: list[dict[str, object]] = []
+    for _ in range((n_demos if n_demos >= 0 else demo_count(rng, 4)) + 1):
+        facts, asks_of = world(rng, split)
+        asked = rng.choice([ask for ask in asks_of if len(ask.needs) == 2])
+        fact, after = (facts[n] for n in asked.needs)
+        values = {"question": asked.question, "fact": fact, "next_fact": after, "answer": asked.answer}
+        turns.append({**values, "context": " ".join(rng.sample(facts, len(facts))), "facts": f"{fact} {after}"})
+    sig = Sig(tuple(map(Field, inputs)), (Field(output),), told)
+    return Episode(sig, tuple(turns), "hops", facts={"answer": output})
 
 
 def cloze(rng: random.Random, split: Split, n_demos: int = -1) -> Episode:

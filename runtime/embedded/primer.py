@@ -1,7 +1,7 @@
 """The first lessons, before there are words: which label stood behind this token the last time?
 
-Pairs of random tokens and labels, side by side at first, then with separators between them that grow to the length
-of an adapter's headers, over a vocabulary that grows from a few hundred tokens to all. A decoder that meets DSPy's
+Pairs of random tokens and labels, side by side at first, then with a separator or two between them, over a
+vocabulary that grows from a few hundred tokens to all. A decoder that meets DSPy's
 layout at once stays on a plateau for millions of tokens; one that begins here binds labels after half a million and
 keeps it while distance and vocabulary grow (measured; "induction heads", Olsson et al. 2022, are what it learns).
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 
 FIRST = 300  # tokens in use at the start
-SEPARATORS = 7  # most tokens between a word and its label
+SEPARATORS = 2  # most tokens between a word and its label
 TURNS = 14
 GUESS_WEIGHT = 0.02  # of a label in the loss when its word is new
 

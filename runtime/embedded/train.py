@@ -43,13 +43,25 @@ SHAPES = {
     "base": Shape(width=128, heads=4, kv_heads=4, ffn=384),
     "small": Shape(vocab=2048, width=64, layers=5, attention=(1, 3), heads=2, kv_heads=2, ffn=192),
 }
-PRIMER = 0.15  # up to this hardness there are only pairs of tokens, from there on fewer and fewer
-BRAKE = 0.4  # hardness stays where it is while fewer of the values' tokens are right
+PRIMER = 0.02  # up to this hardness there are only pairs of tokens, from there on fewer and fewer
+PLAN = (
+    (PRIMER, 0.25, 0.8),
+    (0.55, 0.5, 0.7),
+    (1.1, 1.0, 0.0),
+)
+"""Up to a hardness: the share of the batch in a step, and the skill below which hardness stays where it is. To look up
+what stood behind a token before is learned in one sudden step, after some four hundred of them whatever their size;
+what goes on without it comes to a halt (measured)."""
 
 
 def primed(hardness: float) -> float:
     """The share of primer sequences among those of a step."""
     return 1.0 if hardness < PRIMER else max(0.0, 0.3 - (hardness - PRIMER))
+
+
+def stage(hardness: float) -> tuple[float, float]:
+    """The share of the batch in a step, and the skill that it takes to go on."""
+    return next((share, skill) for end, share, skill in PLAN if hardness < end)
 
 
 def main() -> None:
@@ -122,7 +134,7 @@ def main() -> None:
 
     def groups() -> Iterator[tuple[list[tuple[list[int], list[float]]], int]]:
         """This process's sequences of this step, in groups of at most a.row tokens."""
-        share = (a.batch // 2 if hardness < 2 * PRIMER else a.batch) // world
+        share = int(a.batch * stage(hardness)[0]) // world
         group: list[tuple[list[int], list[float]]] = []
         total = size = i = 0
         while total < share:
@@ -166,7 +178,7 @@ def main() -> None:
         # It grows harder as accuracy rises: skill is the share of the values' tokens that are predicted right.
         accuracy = right / max(1.0, counted)
         skill = 0.98 * skill + 0.02 * accuracy
-        hardness = min(1.0, hardness + tokens / a.growth * (skill > BRAKE))
+        hardness = min(1.0, hardness + tokens / a.growth * (skill > stage(hardness)[1]))
         line: dict[str, object] = {"step": step, "loss": round(total / weight, 4), "right": round(accuracy, 4)}
         if rank > 0:
             continue
