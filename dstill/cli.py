@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from . import options as opt
+from .boards import DEFAULT, boards, evaluations
 from .ending import Commands, end, fail, say
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # see runtime.engines.local
@@ -24,6 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(boards, name="leaderboard")
 
 
 def _version(wanted: bool) -> None:
@@ -179,20 +181,27 @@ def eval_(
         raise typer.Exit(NOT_BETTER if better and found.decision == "not worse" else EXIT_CODES[found.decision])
 
 
-@app.command()
+@boards.command(name=DEFAULT)
 def leaderboard(
-    runs: Annotated[list[Path], typer.Argument(help="Directories that hold a report.json with rows.")],
+    runs: Annotated[list[Path], typer.Argument(help="Evaluations, directories of dstill run, or a board's folder.")],
     baseline: Annotated[str | None, typer.Option(help="The system to measure gains against.")] = None,
+    shared: Annotated[bool, typer.Option("--shared", help="Of different examples, take those all have.")] = False,
     out: Annotated[Path, typer.Option(help="Where to write leaderboard.{html,md,json,csv}.")] = Path(),
 ) -> None:
-    """A board of finished evaluations, in the terminal and as one HTML file.
+    """A board of finished evaluations, in the terminal and as one HTML file. This is what happens without a command.
+
+    Of a board's folder it prints the board as it stands, with the history of its systems, and writes nothing.
 
     Example:  dstill leaderboard runs/triage-mini-test runs/triage-small-test --out boards
     """
     from .eval.board import leaderboard as board_of
-    from .eval.report import Report
+    from .eval.publish import BoardFolder
 
-    board = board_of([Report.load(folder) for folder in runs], baseline=baseline)
+    if len(runs) == 1 and BoardFolder(runs[0]).exists():
+        print(BoardFolder(runs[0]).board())
+        print(f"\nleaderboard: {runs[0] / 'leaderboard.html'}")
+        return
+    board = board_of(evaluations(runs), baseline=baseline, shared=shared)
     print(board)
     print(f"\nleaderboard: {board.save(out)['html']}")
 

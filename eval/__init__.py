@@ -15,6 +15,8 @@ from .evaluate import evaluate_on as evaluate_on
 from .evaluate import system_of as system_of
 from .gate import Gate as Gate
 from .gate import gate as gate
+from .publish import BoardFolder as BoardFolder
+from .publish import check_board as check_board
 from .report import Report as Report
 from .rows import Row as Row
 from .runner import Job as Job
