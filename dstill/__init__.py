@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .eval.board import Board as Board
     from .eval.compare import compare as compare
     from .eval.evaluate import evaluate as evaluate
+    from .eval.interchange import read_results as read_results
     from .eval.report import Report as Report
     from .optimizers.compile import compile as compile
     from .optimizers.compiled import CompiledProgram as CompiledProgram
@@ -57,8 +58,8 @@ _HOMES = {
     "Stop": "runtime.errors", "Task": "programs.task", "ZeroShot": "optimizers.config",
     "compare": "eval.compare", "compile": "optimizers.compile", "estimate": "optimizers.estimate",
     "evaluate": "eval.evaluate", "leaderboard": "board", "lm": "runtime.models:lm_for", "load": "saved",
-    "read_examples": "programs.data", "read_hub": "programs.data", "run": "running:run_recipe",
-    "split": "programs.splits", "task": "programs.library:task_named",
+    "read_examples": "programs.data", "read_hub": "programs.data", "read_results": "eval.interchange",
+    "run": "running:run_recipe", "split": "programs.splits", "task": "programs.library:task_named",
 }  # fmt: skip
 """Where each name lives: the module, and the name there if it is another."""
 
@@ -94,6 +95,7 @@ __all__ = [
     "metrics",
     "read_examples",
     "read_hub",
+    "read_results",
     "run",
     "split",
     "task",

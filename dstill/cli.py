@@ -11,7 +11,6 @@ from typing import Annotated, Any
 import typer
 
 from . import options as opt
-from .boards import DEFAULT, boards, evaluations
 from .ending import Commands, end, fail, say
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # see runtime.engines.local
@@ -25,7 +24,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(boards, name="leaderboard")
 
 
 def _version(wanted: bool) -> None:
@@ -167,41 +165,44 @@ def eval_(
     Example:  dstill eval runs/triage-mini --against runs/zero-shot-test --margin 1pt
     """
     from .eval.gate import gate
-    from .eval.report import Report
+    from .eval.interchange import aligned
+    from .results import read_one
     from .scoring import EXIT_CODES, NOT_BETTER, margin_of, score_run
 
     allowed = margin_of(margin)
-    baseline = None if against is None else Report.load(against)
+    baseline = None if against is None else read_one(str(against))
     report, folder = score_run(run, split, lm=lm, name=name, concurrency=concurrency)
     print("\n".join([str(report), *report.notes]))
     print(f"rows: {folder / 'rows.jsonl'}")
     if baseline is not None:
-        found = gate(report, baseline, margin=allowed)
+        found = gate(report, aligned(baseline, report), margin=allowed)
         print(found)
         raise typer.Exit(NOT_BETTER if better and found.decision == "not worse" else EXIT_CODES[found.decision])
 
 
-@boards.command(name=DEFAULT)
+@app.command()
 def leaderboard(
-    runs: Annotated[list[Path], typer.Argument(help="Evaluations, directories of dstill run, or a board's folder.")],
+    results: opt.ResultsArg,
     baseline: Annotated[str | None, typer.Option(help="The system to measure gains against.")] = None,
-    shared: Annotated[bool, typer.Option("--shared", help="Of different examples, take those all have.")] = False,
     out: Annotated[Path, typer.Option(help="Where to write leaderboard.{html,md,json,csv}.")] = Path(),
+    shared: Annotated[bool, typer.Option("--shared", help="Of different examples, take those that all have.")] = False,
+    form: opt.FormOpt = None,
+    task: opt.TasksOpt = None,
+    metric: opt.MetricsOpt = None,
+    rename: opt.RenameOpt = None,
+    id: opt.IdOpt = None,
+    scale: opt.ScaleOpt = None,
+    repeats: opt.RepeatsOpt = "mean",
 ) -> None:
-    """A board of finished evaluations, in the terminal and as one HTML file. This is what happens without a command.
+    """A board of finished evaluations, ours or other tools', in the terminal and as one HTML file.
 
-    Of a board's folder it prints the board as it stands, with the history of its systems, and writes nothing.
-
-    Example:  dstill leaderboard runs/triage-mini-test runs/triage-small-test --out boards
+    Example:  dstill leaderboard runs/triage-mini-test gpt=logs/gpt.eval people.csv --rename score=exact --out boards
     """
-    from .eval.board import leaderboard as board_of
-    from .eval.publish import BoardFolder
+    from .eval.interchange import together
+    from .results import How, read_all
 
-    if len(runs) == 1 and BoardFolder(runs[0]).exists():
-        print(BoardFolder(runs[0]).board())
-        print(f"\nleaderboard: {runs[0] / 'leaderboard.html'}")
-        return
-    board = board_of(evaluations(runs), baseline=baseline, shared=shared)
+    how = How(form, task or (), metric or (), rename or (), id, scale, repeats)
+    board = together(read_all(results, how), baseline=baseline, shared=shared)
     print(board)
     print(f"\nleaderboard: {board.save(out)['html']}")
 

@@ -19,6 +19,17 @@ TokensOpt = Annotated[int | None, typer.Option(help="Cap on input plus output to
 UsdOpt = Annotated[float | None, typer.Option(help="Cap on dollars.")]
 SecondsOpt = Annotated[float | None, typer.Option(help="Cap on seconds.")]
 ReplaceOpt = Annotated[bool, typer.Option("--replace", help="Give up an earlier run of another configuration.")]
+ResultsArg = Annotated[list[str], typer.Argument(
+    metavar="RESULTS...", help="Evaluations' directories, or results of lm-eval, inspect, HELM, CSV or JSONL; "
+    "NAME=PATH names the system.",
+)]  # fmt: skip
+FormOpt = Annotated[str | None, typer.Option(help="dstill, lm-eval, inspect, helm, table, wide; told by itself.")]
+TasksOpt = Annotated[list[str] | None, typer.Option("--task", help="Take only this task.")]
+MetricsOpt = Annotated[list[str] | None, typer.Option("--metric", help="Take only this metric.")]
+RenameOpt = Annotated[list[str] | None, typer.Option(help="OLD=NEW: a task, split or metric.")]
+IdOpt = Annotated[str | None, typer.Option(help="The examples' field that is their id.")]
+ScaleOpt = Annotated[str | None, typer.Option(help="WORST:BEST of the metric, e.g. 0:100.")]
+RepeatsOpt = Annotated[str, typer.Option(help="Several answers to an example: mean, or each a row.")]
 EstimateOpt = Annotated[bool, typer.Option("--estimate", help="Say what it may cost, and spend nothing.")]
 
 

@@ -15,8 +15,9 @@ from .evaluate import evaluate_on as evaluate_on
 from .evaluate import system_of as system_of
 from .gate import Gate as Gate
 from .gate import gate as gate
-from .publish import BoardFolder as BoardFolder
-from .publish import check_board as check_board
+from .interchange import Results as Results
+from .interchange import read_results as read_results
+from .interchange import together as together
 from .report import Report as Report
 from .rows import Row as Row
 from .runner import Job as Job

@@ -20,7 +20,7 @@ Status = Literal["scored", "failed", "unscored"]
 class Failure:
     """Why there is no prediction: ``parse``, ``context`` or ``program`` (the system's), ``lm`` (the engine's)."""
 
-    kind: Literal["parse", "context", "program", "lm", "abstained"]
+    kind: Literal["parse", "context", "program", "lm", "abstained", "error"]
     type: str
     message: str
 

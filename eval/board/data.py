@@ -47,7 +47,6 @@ def dump(board: Board) -> dict[str, Any]:
             }
             for slicing in board.slicings
         ],
-        **({"history": [track.dump() for track in board.history]} if board.history else {}),
     }  # fmt: skip
 
 

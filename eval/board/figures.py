@@ -16,7 +16,6 @@ from ...runtime.errors import BadInput
 from ..compare import Comparison, comparison
 from ..report import Report
 from .asked import Asked, Example, asked_of
-from .history import Track
 from .slices import Slicing, slicings
 from .standing import Rank, Standing, standing
 
@@ -54,8 +53,6 @@ class Board:
     """Scores by the values of the examples' fields."""
     left_out: int = 0
     """Examples that not all systems were run on, and that are therefore not on the board."""
-    history: tuple[Track, ...] = ()
-    """How systems have moved from version to version, where earlier ones are known."""
 
     @cached_property
     def lines(self) -> list[dict[str, str]]:
@@ -73,7 +70,8 @@ class Board:
     def title(self) -> str:
         """What the board shows, in a line."""
         n = len(self.entries[0].report.rows)
-        return f"{self.task} {self.split}, {n:,} examples, {self.metric}; points with 95 % intervals"
+        name = " ".join(part for part in (self.task, self.split) if part)
+        return f"{name}, {n:,} examples, {self.metric}; points with 95 % intervals"
 
     @property
     def notes(self) -> list[str]:
@@ -100,15 +98,15 @@ class Board:
 
         return markdown(self)
 
-    def html(self, *, live: str = "") -> str:
-        """One page that needs nothing from outside; ``live`` as ``page``."""
+    def html(self) -> str:
+        """One page that needs nothing from outside."""
         from .page import page
 
-        return page([self], live=live)
+        return page([self])
 
-    def save(self, folder: Path | str, *, live: str = "") -> dict[str, Path]:
-        """Write ``leaderboard.{html,md,json,csv}`` into a folder; where each lies. ``live`` as ``page``."""
-        return save(Path(folder), self.html(live=live), self.markdown(), self.dump(), self.csv())
+    def save(self, folder: Path | str) -> dict[str, Path]:
+        """Write ``leaderboard.{html,md,json,csv}`` into a folder; where each lies."""
+        return save(Path(folder), self.html(), self.markdown(), self.dump(), self.csv())
 
     def __str__(self) -> str:
         from .text import terminal

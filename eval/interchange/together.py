@@ -1,0 +1,86 @@
+"""Results of several sources on one board, or on one for each task, split and metric."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ...runtime.errors import BadInput
+from ..board import Board, Boards, leaderboard
+from ..report import Report
+from .collect import Results
+
+
+def together(
+    results: Sequence[Results],
+    *,
+    baseline: str | None = None,
+    shared: bool = False,
+    title: str = "Leaderboard",
+) -> Board | Boards:
+    """One board where all results are of one task, split and metric; else a tab for each.
+
+    A table often does not say its task or split; it takes those that all others have. Rows that stand in another order
+    are put into the baseline's.
+
+    Args:
+        results: what ``read_results`` read.
+        baseline: the system that gains are measured against; on a board without it, that board's first.
+        shared: of different examples, take those that all systems of a board were run on.
+        title: of several boards.
+
+    Raises:
+        BadInput: as ``leaderboard``; for an unknown baseline, and for several results of which no two can be compared.
+    """
+    groups: dict[tuple[str, str, str], list[Report]] = {}
+    for report in _named(results):
+        groups.setdefault((report.task, report.split, report.metric), []).append(report)
+    systems = dict.fromkeys(report.system for group in groups.values() for report in group)
+    if baseline is not None and baseline not in systems:
+        raise BadInput(f"baseline {baseline!r} is not on the board; expected one of: {', '.join(systems)}")
+    if len(results) > 1 and all(len(group) == 1 for group in groups.values()):
+        shown = "; ".join(f"{group[0].system}: {' / '.join(key)}" for key, group in list(groups.items())[:6])
+        raise BadInput(
+            f"no two of the results have the same task, split and metric, so none can be compared ({shown}); if they "
+            "are the same, give them one name with rename={'OLD': 'NEW'}, on the command line --rename OLD=NEW"
+        )
+    boards = []
+    for group in groups.values():
+        base = next((report for report in group if report.system == baseline), group[0])
+        reports = _same_fields([aligned(report, base) for report in group])
+        boards.append(leaderboard(reports, baseline=base.system, shared=shared))
+    return boards[0] if len(boards) == 1 else Boards(title, tuple(boards))
+
+
+def aligned(report: Report, base: Report) -> Report:
+    """A report on the baseline's examples, in the baseline's order; one on others as it is."""
+    ids = [row.id for row in base.rows]
+    places = {row.id: place for place, row in enumerate(report.rows)}
+    if report is base or len(places) != len(report.rows) or places.keys() != set(ids) or list(places) == ids:
+        return report
+    order = [places[id] for id in ids]
+    rows = tuple(replace(report.rows[place], index=index) for index, place in enumerate(order))
+    asked = None if report.examples is None else tuple(report.examples[place] for place in order)
+    return replace(report, rows=rows, examples=asked)
+
+
+def _named(results: Sequence[Results]) -> list[Report]:
+    """All reports; those without a task or split with that of the others, where these have but one."""
+    reports = [report for found in results for report in found]
+    tasks = {report.task for report in reports} - {""}
+    splits = {report.split for report in reports} - {""}
+    task = tasks.pop() if len(tasks) == 1 else "" if tasks else Path(results[0].path).name.partition(".")[0]
+    split = splits.pop() if len(splits) == 1 else ""
+    return [replace(one, task=one.task or task, split=one.split or split) for one in reports]
+
+
+def _same_fields(reports: Sequence[Report]) -> list[Report]:
+    """Reports whose examples have the fields of the first that has some: two tools describe an example differently."""
+    fields: set[str] | None = None
+    found = []
+    for report in reports:
+        own = {name for example in report.examples or () for name in example}
+        fields = own if fields is None and own else fields
+        found.append(report if own == fields else replace(report, examples=None))
+    return found

@@ -1,0 +1,78 @@
+"""Results of other tools on the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from commands import Cli
+from dstill.runtime import RunDir
+from outcomes import report
+
+DATA = Path(__file__).parents[1] / "eval" / "interchange" / "data"
+
+
+def ours(name: str, scores: list[float | None]) -> str:
+    made = report(name, scores)
+    with RunDir(Path("runs") / f"{name}-test", kind="eval", config={}) as run:
+        made.save(run)
+        run.finish()
+    return f"runs/{name}-test"
+
+
+def test_ours_beside_a_table_and_a_name_for_it(cli: Cli) -> None:
+    Path("people.csv").write_text("id,score\ne1,100\ne0,100\ne2,50\n")
+    code, _, err = cli("leaderboard", ours("ours", [1.0, 0.0, 1.0]), "people.csv", "--rename", "score=exact")
+    assert (code, "100 is outside [0, 1]" in err) == (2, True)
+    Path("people.csv").write_text("id,score\ne1,1\ne0,1\ne2,0.5\n")
+    words = ["leaderboard", "runs/ours-test", "humans=people.csv", "--rename", "score=exact", "--out", "boards"]
+    code, _, err = cli(*words)
+    assert code == 0, err
+    board = json.loads(Path("boards/leaderboard.json").read_text())
+    assert {(s["system"], round(s["score"]["value"], 3)) for s in board["systems"]} == {
+        ("ours", 0.667),
+        ("humans", 0.833),
+    }
+
+
+def test_different_examples_and_the_shared_ones(cli: Cli) -> None:
+    Path("people.csv").write_text("id,score\ne1,1\ne7,1\n")
+    words = ["leaderboard", ours("ours", [1.0, 0.0, 1.0]), "people.csv", "--rename", "score=exact"]
+    code, _, err = cli(*words)
+    assert (code, "of which they share 1" in err, "--shared" in err) == (2, True, True)
+    code, out, _ = cli(*words, "--shared")
+    assert (code, "3 examples are left out" in out) == (0, True)
+
+
+def test_several_tasks_and_what_was_left_out(cli: Cli) -> None:
+    code, out, err = cli("leaderboard", str(DATA / "lm_eval"), "--out", "boards")
+    assert code == 0
+    assert "word_perplexity: lower is better" in err
+    assert "exact_match,strict-match" in out
+    assert cli("leaderboard", str(DATA / "lm_eval"), "--task", "sums", "--id", "id")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--rename", "x"], "--rename x: expected OLD=NEW"),
+        (["--scale", "100"], "--scale 100: expected the worst and the best value"),
+        (["--repeats", "all"], "repeats='all'"),
+        (["--form", "xls"], "form='xls'"),
+        (["--metric", "none"], "has no metric none; expected one of: exact"),
+        (["--baseline", "none"], "baseline 'none' is not on the board"),
+    ],
+)
+def test_a_mistake_gets_one_message(cli: Cli, words: list[str], said: str) -> None:
+    code, out, err = cli("leaderboard", ours("ours", [1.0, 0.0]), *words)
+    assert (code, said in err, "Traceback" in out + err) == (2, True, False)
+
+
+def test_the_gate_takes_other_tools_results(cli: Cli, paint: list[str]) -> None:
+    assert cli("compile", *paint, "--optimizer", "zero-shot", "--run", "zero")[0] == 0
+    assert cli("eval", "runs/zero")[0] == 0
+    rows = [json.loads(line) for line in Path("runs/zero-test/rows.jsonl").read_text().splitlines()]
+    Path("base.jsonl").write_text("".join(json.dumps({"id": r["id"], "score": 0}) + "\n" for r in reversed(rows)))
+    code, out, _ = cli("eval", "runs/zero", "--against", "base.jsonl")
+    assert (code, "zero is better than base" in out) == (0, True)
