@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from . import options as opt
+from .boards import DEFAULT, boards
 from .ending import Commands, end, fail, say
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # see runtime.engines.local
@@ -24,6 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(boards, name="leaderboard")
 
 
 def _version(wanted: bool) -> None:
@@ -180,12 +182,12 @@ def eval_(
         raise typer.Exit(NOT_BETTER if better and found.decision == "not worse" else EXIT_CODES[found.decision])
 
 
-@app.command()
+@boards.command(name=DEFAULT)
 def leaderboard(
     results: opt.ResultsArg,
     baseline: Annotated[str | None, typer.Option(help="The system to measure gains against.")] = None,
+    shared: Annotated[bool, typer.Option("--shared", help="Of different examples, take those all have.")] = False,
     out: Annotated[Path, typer.Option(help="Where to write leaderboard.{html,md,json,csv}.")] = Path(),
-    shared: Annotated[bool, typer.Option("--shared", help="Of different examples, take those that all have.")] = False,
     form: opt.FormOpt = None,
     task: opt.TasksOpt = None,
     metric: opt.MetricsOpt = None,
@@ -196,11 +198,19 @@ def leaderboard(
 ) -> None:
     """A board of finished evaluations, ours or other tools', in the terminal and as one HTML file.
 
+    This is what happens without a command. Of a board's folder it prints the board as it stands, with the history of
+    its systems, and writes nothing.
+
     Example:  dstill leaderboard runs/triage-mini-test gpt=logs/gpt.eval people.csv --rename score=exact --out boards
     """
     from .eval.interchange import together
+    from .eval.publish import BoardFolder
     from .results import How, read_all
 
+    if len(results) == 1 and BoardFolder(Path(results[0])).exists():
+        print(BoardFolder(Path(results[0])).board())
+        print(f"\nleaderboard: {Path(results[0]) / 'leaderboard.html'}")
+        return
     how = How(form, task or (), metric or (), rename or (), id, scale, repeats)
     board = together(read_all(results, how), baseline=baseline, shared=shared)
     print(board)

@@ -18,6 +18,8 @@ from .gate import gate as gate
 from .interchange import Results as Results
 from .interchange import read_results as read_results
 from .interchange import together as together
+from .publish import BoardFolder as BoardFolder
+from .publish import check_board as check_board
 from .report import Report as Report
 from .rows import Row as Row
 from .runner import Job as Job

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import orjson
 
-from ..runtime.atomic import writing
+from ..runtime.atomic import write_json, writing
+from ..runtime.canonical import canonical
 from ..runtime.errors import BadInput, Damaged
 from ..runtime.rundir import RunDir, check_files
 from .rows import Row
@@ -120,12 +121,17 @@ class Report:
         }
 
     def save(self, run: RunDir) -> None:
-        """Write ``report.json``, ``rows.jsonl`` and, where they are known, ``examples.jsonl`` into a run directory."""
-        run.write_lines("rows.jsonl", (row.dump() for row in self.rows))
+        """Write it into a run directory; see ``write``."""
+        self.write(run.path)
+
+    def write(self, folder: Path) -> None:
+        """Write ``report.json``, ``rows.jsonl`` and, where they are known, ``examples.jsonl`` into a folder."""
+        with writing(folder / "rows.jsonl") as file:
+            file.writelines(canonical(row.dump()) + b"\n" for row in self.rows)
         if self.examples is not None:
-            with writing(run.file("examples.jsonl")) as file:  # in the fields' own order, which readers will see
+            with writing(folder / "examples.jsonl") as file:  # in the fields' own order, which readers will see
                 file.writelines(orjson.dumps(example) + b"\n" for example in self.examples)
-        run.write("report.json", self.dump())
+        write_json(folder / "report.json", self.dump())
 
     @classmethod
     def load(cls, folder: Path | str) -> Report:

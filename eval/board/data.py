@@ -47,6 +47,7 @@ def dump(board: Board) -> dict[str, Any]:
             }
             for slicing in board.slicings
         ],
+        **({"history": [track.dump() for track in board.history]} if board.history else {}),
     }  # fmt: skip
 
 

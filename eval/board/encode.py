@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..rows import Row
 from ..statistics.intervals import Interval
 from .figures import Board, Entry
+from .history import Version
 
 MOST = 24_000_000
 """Characters of outputs on a page; longer outputs are cut, and the page says so, until they fit."""
@@ -59,6 +60,10 @@ def figures(board: Board) -> dict[str, Any]:
                 ],
             }
             for slicing in board.slicings
+        ],
+        "history": [
+            {"system": track.system, "versions": [_version(version) for version in track.versions]}
+            for track in board.history
         ],
     }  # fmt: skip
 
@@ -134,6 +139,14 @@ def _system(entry: Entry) -> dict[str, Any]:
         "usd": round(report.usd_per_1000, 6), "p50": round(report.latency(0.5), 6),
         "p95": round(report.latency(0.95), 6), "tokens": round(report.prompt_tokens, 2),
         "weights": report.parameters, "failed": report.failed, "unscored": report.unscored,
+    }  # fmt: skip
+
+
+def _version(version: Version) -> dict[str, Any]:
+    gain = version.gain
+    return {
+        "name": version.name, "number": version.number, "added": version.added, "score": _interval(version.score),
+        "gain": None if gain is None else _interval(gain.difference), "shared": None if gain is None else gain.n,
     }  # fmt: skip
 
 

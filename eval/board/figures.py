@@ -16,6 +16,7 @@ from ...runtime.errors import BadInput
 from ..compare import Comparison, comparison
 from ..report import Report
 from .asked import Asked, Example, asked_of
+from .history import Track
 from .slices import Slicing, slicings
 from .standing import Rank, Standing, standing
 
@@ -53,6 +54,8 @@ class Board:
     """Scores by the values of the examples' fields."""
     left_out: int = 0
     """Examples that not all systems were run on, and that are therefore not on the board."""
+    history: tuple[Track, ...] = ()
+    """How systems have moved from version to version, where earlier ones are known."""
 
     @cached_property
     def lines(self) -> list[dict[str, str]]:
@@ -98,15 +101,15 @@ class Board:
 
         return markdown(self)
 
-    def html(self) -> str:
-        """One page that needs nothing from outside."""
+    def html(self, *, live: str = "") -> str:
+        """One page that needs nothing from outside; ``live`` as ``page``."""
         from .page import page
 
-        return page([self])
+        return page([self], live=live)
 
-    def save(self, folder: Path | str) -> dict[str, Path]:
-        """Write ``leaderboard.{html,md,json,csv}`` into a folder; where each lies."""
-        return save(Path(folder), self.html(), self.markdown(), self.dump(), self.csv())
+    def save(self, folder: Path | str, *, live: str = "") -> dict[str, Path]:
+        """Write ``leaderboard.{html,md,json,csv}`` into a folder; where each lies. ``live`` as ``page``."""
+        return save(Path(folder), self.html(live=live), self.markdown(), self.dump(), self.csv())
 
     def __str__(self) -> str:
         from .text import terminal

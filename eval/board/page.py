@@ -16,9 +16,9 @@ from ..statistics.intervals import Interval
 from .encode import figures, inline, rows
 from .figures import Board
 from .overall import Overall
-from .text import headline
+from .text import PAST, headline, history
 
-SCRIPTS = ("state", "table", "plot", "slices", "rows", "explorer", "detail", "main")
+SCRIPTS = ("state", "table", "plot", "history", "slices", "rows", "explorer", "detail", "live", "main")
 """The parts of the page's script, in the order in which they stand in it."""
 OUTCOMES = 1_000_000
 """Outcomes, systems by examples, up to which a page holds them."""
@@ -40,7 +40,9 @@ COLUMNS = {
 """Of each column of ``Board.lines``: its key in the script, its head, and what it means."""
 
 
-def page(boards: Sequence[Board], *, title: str = "", overall: Overall | None = None, outputs: bool = True) -> str:
+def page(
+    boards: Sequence[Board], *, title: str = "", overall: Overall | None = None, outputs: bool = True, live: str = ""
+) -> str:
     """The page of one board, or of several in tabs.
 
     Args:
@@ -48,6 +50,7 @@ def page(boards: Sequence[Board], *, title: str = "", overall: Overall | None = 
         title: above them; the task's name by default.
         overall: a first tab over all boards, as ``Boards.overall``.
         outputs: whether the rows stand in it, for the explorer of examples.
+        live: the head of the board folder whose page it is; served on this machine, it then tells of new entries.
     """
     from jinja2 import Environment, PackageLoader, select_autoescape
 
@@ -64,10 +67,12 @@ def page(boards: Sequence[Board], *, title: str = "", overall: Overall | None = 
         overall=overall,
         ranks=axis([place.rank for place in overall.places], unit=1.0) if overall else None,
         columns=COLUMNS,
+        past=PAST,
         style=asset("page.css"),
         script=script,
         digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        data=inline({"title": head, "boards": [figures(board) for board in boards]}),
+        live=bool(live),
+        data=inline({"title": head, "live": live, "boards": [figures(board) for board in boards]}),
     )
 
 
@@ -135,5 +140,6 @@ def _view(board: Board, label: str, outputs: bool) -> dict[str, Any]:
         "ticks": scores.ticks,
         "letters": min(28, max(len(entry.report.system) for entry in board.entries)),
         "lines": list(zip(board.lines, board.entries, scores.bars, strict=True)),
+        "past": history(board),
         "name": " · ".join(part for part in (board.task, board.split) if part) or "board",
     }

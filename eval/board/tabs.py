@@ -67,15 +67,15 @@ class Boards:
             parts += [f"## {plain(label)}", "", board.markdown()]
         return "\n".join(parts)
 
-    def html(self) -> str:
-        """One page that needs nothing from outside, with a tab for each board."""
+    def html(self, *, live: str = "") -> str:
+        """One page that needs nothing from outside, with a tab for each board; ``live`` as ``page``."""
         from .page import page
 
-        return page(self.boards, title=self.title, overall=self.overall)
+        return page(self.boards, title=self.title, overall=self.overall, live=live)
 
-    def save(self, folder: Path | str) -> dict[str, Path]:
-        """Write ``leaderboard.{html,md,json,csv}`` into a folder; where each lies."""
-        return save(Path(folder), self.html(), self.markdown(), self.dump(), self.csv())
+    def save(self, folder: Path | str, *, live: str = "") -> dict[str, Path]:
+        """Write ``leaderboard.{html,md,json,csv}`` into a folder; where each lies. ``live`` as ``page``."""
+        return save(Path(folder), self.html(live=live), self.markdown(), self.dump(), self.csv())
 
     def __str__(self) -> str:
         from .text import columns, visible

@@ -10,6 +10,7 @@ from ..statistics.intervals import Interval
 from .figures import Board, Entry
 
 NONE = "–"
+PAST = "gain: over the version before, paired on the shared examples that both were scored on."
 
 
 def lines(board: Board) -> list[dict[str, str]]:
@@ -57,14 +58,34 @@ def notes(board: Board) -> list[str]:
     return found
 
 
+def history(board: Board) -> list[dict[str, str]]:
+    """The versions of every system that has several, by column; the newest first."""
+    return [
+        {
+            "system": track.system,
+            "version": version.name,
+            "added": version.added[:10],
+            "n": f"{version.n:,}",
+            "score": points(version.score),
+            "gain": NONE if version.gain is None else points(version.gain.difference, sign="+"),
+            "p": NONE if version.gain is None else probability(version.gain.p),
+            "shared": NONE if version.gain is None else f"{version.gain.n:,}",
+        }
+        for track in board.history
+        for version in reversed(track.versions)
+    ]
+
+
 def terminal(board: Board) -> str:
     """A table in columns, under its title and above its notes."""
-    return "\n".join([visible(board.title), *columns(board.lines), *map(visible, board.notes)])
+    past = ["", "History", *columns(history(board)), PAST] if board.history else []
+    return "\n".join([visible(board.title), *columns(board.lines), *map(visible, board.notes), *past])
 
 
 def markdown(board: Board) -> str:
     """A Markdown table under its title and above its notes."""
-    texts = [*table(board.lines), "", *map(plain, board.notes), ""]
+    past = ["History", "", *table(history(board)), "", PAST, ""] if board.history else []
+    texts = [*table(board.lines), "", *map(plain, board.notes), "", *past]
     return "\n".join([plain(board.title), "", *texts])
 
 

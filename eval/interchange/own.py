@@ -13,20 +13,23 @@ from .sample import Reading
 
 @dataclass(frozen=True)
 class Own:
-    """An evaluation's directory; whole, as it was saved."""
+    """An evaluation's directory, or that of a ``dstill run`` with all evaluations in it; whole, as they were saved."""
 
     name: str = "dstill"
 
     def results(self, path: Path, reading: Reading) -> Results:
-        """The one report, renamed as asked.
+        """The reports, renamed as asked.
 
         Raises:
-            BadInput: where there is none, or it is not what was asked for.
+            BadInput: where there is none, or none is what was asked for.
             Damaged: for files that are not what was written.
         """
-        found = Report.load(path)
+        inner = [] if (path / "report.json").exists() else sorted(path.glob("*/rows.jsonl"))
         name = reading.name
-        report = replace(found, task=name(found.task), split=name(found.split), metric=name(found.metric))
-        if reading.tasks and report.task not in reading.tasks:
-            raise BadInput(f"{path} has no task {' or '.join(reading.tasks)}; expected: {report.task}")
-        return chosen(Results(path, self.name, (report,)), reading)
+        found = [Report.load(folder) for folder in ([file.parent for file in inner] or [path])]
+        reports = [replace(r, task=name(r.task), split=name(r.split), metric=name(r.metric)) for r in found]
+        kept = tuple(report for report in reports if not reading.tasks or report.task in reading.tasks)
+        if not kept:
+            tasks = ", ".join(dict.fromkeys(report.task for report in reports))
+            raise BadInput(f"{path} has no task {' or '.join(reading.tasks)}; expected: {tasks}")
+        return chosen(Results(path, self.name, kept), reading)

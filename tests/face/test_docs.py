@@ -16,6 +16,7 @@ from dstill.optimizers.config import NAMES
 from dstill.runtime import errors
 
 import dstill
+from dstill.boards import DEFAULT, WithDefault, boards
 from dstill.cli import app
 from dstill.recipe import check_recipe
 
@@ -59,9 +60,12 @@ def test_there_is_something_to_check() -> None:
 def test_a_command_and_its_options_exist(line: str) -> None:
     _, name, *rest = shlex.split(line)
     assert name in COMMANDS
-    whole = len(rest) > 0 and not any(word in ("RUN", "NAME", "FOLDER") for word in rest)
-    if whole:
-        COMMANDS[name].make_context(name, list(rest))  # raises for options and arguments that it does not take
+    whole = len(rest) > 0 and not any(word.rstrip(".") in ("RUN", "NAME", "FOLDER", "") for word in rest)
+    command = COMMANDS[name]
+    if isinstance(command, WithDefault):
+        command = command.commands[rest.pop(0) if rest and rest[0] in command.commands else DEFAULT]
+    if whole and rest:
+        command.make_context(name, list(rest))  # raises for options and arguments that it does not take
 
 
 @pytest.mark.parametrize("line", cases([(p, c) for p, c in words() if c.startswith("make ")]))
@@ -119,6 +123,8 @@ def test_a_recipe_is_accepted(text: str) -> None:
 def test_every_command_optimizer_and_exit_code_is_explained() -> None:
     text = {page.name: page.read_text() for page in PAGES}
     assert all(f"dstill {name}" in "".join(text.values()) for name in COMMANDS)
+    parts = typer.main.get_command(boards).commands  # type: ignore[attr-defined]
+    assert all(f"dstill leaderboard {name}" in text["leaderboards.md"] for name in parts if name != DEFAULT)
     assert all(f"| `{name}` |" in text["guide.md"] for name in NAMES)
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and hasattr(kind, "exit_code")]
     assert all(f"| {kind.exit_code} |" in text["runs.md"] for kind in kinds)

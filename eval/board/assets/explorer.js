@@ -72,7 +72,7 @@ function drawExplorer(view, changed) {
     $(".examples .count", root).textContent = summary(view, a, b);
     $(".run", root).style.height = `${Math.max(1, view.chosen.length) * HEIGHT}px`;
     if (!changed.has("ex")) view.list.scrollTop = 0;
-    if (changed.has("find") || changed.has("show")) announce(`${view.chosen.length} examples`);
+    if (!changed.has("tab") && (changed.has("find") || changed.has("show"))) announce(`${view.chosen.length} examples`);
   }
   if (changed.has("ex")) reveal(view);
   drawWindow(view);

@@ -21,6 +21,7 @@ function draw(changed) {
   const has = (...keys) => keys.some((key) => all.has(key));
   if (has("sort", "base", "q")) drawTable(view, all);
   if (has("axis", "q")) drawPlot(view);
+  if (has("past")) drawHistory(view);
   if (has("field", "cells", "sort", "q", "base")) drawSlices(view);
   if (has("a", "b", "base", "show", "slice", "find", "ex")) {
     if (state.ex || state.find || state.show) openExplorer(view);
@@ -113,6 +114,7 @@ function setUpLink() {
 for (const view of views) {
   setUpTable(view);
   setUpPlot(view);
+  setUpHistory(view);
   setUpSlices(view);
   setUpExplorer(view);
 }
@@ -120,6 +122,7 @@ if ($(".overall")) setUpOverall($("#view-overall"));
 setUpTabs();
 setUpTheme();
 setUpLink();
+setUpLive();
 $(".skip").addEventListener("click", (event) => { event.preventDefault(); $("#systems").focus(); });
 listeners.push(draw);
 window.addEventListener("hashchange", () => update(readAddress()));

@@ -23,6 +23,7 @@ const DEFAULTS = {
   base: "", // the baseline, by name
   q: "", // what systems are filtered by
   axis: "", // what the plot has across
+  past: "", // the system whose history is shown, by name
   field: "", // what the slices are by
   cells: "", // what stands in the cells of the slices: "gain", or the score where empty
   a: "", b: "", // the two systems that the explorer compares, by name
@@ -37,7 +38,7 @@ function wholes(text) {
   return new Int32Array(bytes.buffer);
 }
 
-const OF_A_BOARD = ["field", "slice", "ex", "find", "axis"];
+const OF_A_BOARD = ["past", "field", "slice", "ex", "find", "axis"];
 const state = { ...DEFAULTS };
 const listeners = [];
 

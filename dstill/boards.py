@@ -1,0 +1,145 @@
+"""``dstill leaderboard``: a board of evaluations, and folders of boards to add to, check and serve."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from .ending import fail, say
+
+if TYPE_CHECKING:
+    from .eval.report import Report
+
+DEFAULT = "show"
+SHOWN = 20
+"""Problems that a check prints; it says how many more there are."""
+
+
+class WithDefault(TyperGroup):
+    """Commands of which one need not be named: ``dstill leaderboard RUN`` is ``dstill leaderboard show RUN``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put the default command in front of what is neither a command nor a call for help."""
+        if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
+            args = [DEFAULT, *args]
+        found: list[str] = super().parse_args(ctx, args)
+        return found
+
+
+boards = typer.Typer(
+    cls=WithDefault,
+    no_args_is_help=True,
+    help="""A board of finished evaluations; or of a folder that evaluations are added to and anybody can check.
+
+    Example:  dstill leaderboard runs/triage-mini-test runs/triage-small-test --out boards
+
+    A run whose directory is called like one of the commands below is written with its path: ./check
+    """,
+)
+
+BoardOpt = Annotated[Path, typer.Option("--board", help="The board's folder; made where there is none.")]
+FolderArg = Annotated[Path, typer.Argument(help="A board's folder.")]
+
+
+@boards.command()
+def add(
+    runs: Annotated[list[Path], typer.Argument(help="Evaluations, or a directory of dstill run with several.")],
+    board: BoardOpt,
+    version: Annotated[str, typer.Option(help="What to call this version, e.g. v2; its number by default.")] = "",
+    name: Annotated[str | None, typer.Option(help="What to call the system, where there is one evaluation.")] = None,
+    note: Annotated[str, typer.Option(help="A line for readers of board.json.")] = "",
+    baseline: Annotated[str, typer.Option(help="From now on, the system to measure gains against.")] = "",
+    shared: Annotated[bool, typer.Option("--shared", help="Of different examples, take those all have.")] = False,
+) -> None:
+    """Add evaluations to a board's folder, for good; a new one of a known system is its next version.
+
+    Several people may add at once. What is there already is not added twice. The digest that is printed vouches for
+    everything up to there: keep it, and check with --head that nothing was changed since.
+
+    Example:  dstill leaderboard add runs/triage-mini-test --board boards/triage --version v2
+    """
+    from dataclasses import replace
+
+    from .eval.publish import BoardFolder, Label
+    from .runtime.errors import BadInput
+
+    reports = evaluations(runs)
+    if name is not None:
+        if len(reports) != 1:
+            raise BadInput(f"--name {name}: expected one evaluation to be called so, got {len(reports)}")
+        reports = [replace(reports[0], system=name)]
+    folder = BoardFolder(board)
+    before = len(folder.entries()) if folder.exists() else 0
+    label = Label(version, note, shared, baseline)
+    entries = folder.add(reports, label, git=revision(runs))
+    for entry, report in zip(entries, reports, strict=True):
+        print(f"{entry.version if entry.number > before else f'{entry.version} was there already'}: {report}")
+    print(f"{board}: {len(folder.entries())} entries, head {folder.entries()[-1].digest}")
+    print(f"\nleaderboard: {board / 'leaderboard.html'}")
+
+
+@boards.command()
+def check(
+    folder: FolderArg,
+    head: Annotated[str, typer.Option(help="A digest kept from before; it must still be an entry's.")] = "",
+) -> None:
+    """Recompute every figure of a board from the rows, and check that no entry was altered, removed or moved.
+
+    Exit code 0 if everything is as it was added, 5 if not: each line names the figure or file and the row file.
+
+    Example:  dstill leaderboard check boards/triage --head 61f27c79b88f
+    """
+    from .eval.publish import check_board
+
+    found = check_board(folder, head=head)
+    if found.problems:
+        rest = len(found.problems) - SHOWN
+        more = [f"and {rest} more"] if rest > 0 else []
+        fail("\n".join([f"{folder} is not what was added to it", *found.problems[:SHOWN], *more]), 5)
+    print(
+        f"{folder}: {found.entries} entries of {found.systems} systems as they were added; {found.figures:,} figures "
+        f"are what the rows give; head {found.head}"
+    )
+
+
+@boards.command()
+def serve(
+    folder: FolderArg,
+    port: Annotated[int, typer.Option(help="Where to listen on 127.0.0.1; 0 takes a free one.")] = 8000,
+) -> None:
+    """Show a board's folder in a browser on this machine; entries that are added meanwhile show up.
+
+    Only 127.0.0.1 is listened on. Ctrl-C ends it.
+
+    Example:  dstill leaderboard serve boards/triage --port 8000
+    """
+    from .eval.publish import BoardServer
+
+    with BoardServer(folder, port) as server:
+        print(f"{folder} is at {server.url}", flush=True)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            say("no longer served")
+
+
+def evaluations(runs: list[Path]) -> list[Report]:
+    """The evaluations in run directories; of a ``dstill run`` all that it made."""
+    from .eval.report import Report
+
+    found = []
+    for folder in runs:
+        inner = [] if (folder / "report.json").exists() else sorted(folder.glob("*/rows.jsonl"))
+        found += [Report.load(place) for place in ([file.parent for file in inner] or [folder])]
+    return found
+
+
+def revision(runs: list[Path]) -> str | None:
+    """The commit that the first run's manifest names, where there is one."""
+    from .runtime.rundir import MANIFEST, read_manifest
+
+    git = read_manifest(runs[0]).get("git") if (runs[0] / MANIFEST).is_file() else None
+    return git if isinstance(git, str) else None
