@@ -99,7 +99,8 @@ def form_of(path: Path) -> str:
 
 
 def _folder(path: Path) -> str:
-    if (path / "report.json").is_file() or (path / "config.json").is_file() or (path / "program.json").is_file():
+    ours = any((path / name).is_file() for name in ("report.json", "config.json", "program.json"))
+    if ours or any(path.glob("*/rows.jsonl")):
         return "dstill"  # whose reader says what is missing
     if runs_in(path):
         return "helm"

@@ -41,7 +41,7 @@ def test_a_board_of_runs_needs_no_command(cli: Cli, runs: Path) -> None:
     assert code == 0
     assert re.search(r"d +100\.0 .*c +0\.0", out, re.S)
     code, _, err = cli("leaderboard", "nowhere")
-    assert (code, "there is no report in nowhere" in err) == (2, True)
+    assert (code, "nowhere does not exist; expected an evaluation's directory" in err) == (2, True)
     assert cli("leaderboard", "--nothing")[0] == 2
 
 
