@@ -37,7 +37,10 @@ def figures(board: Board) -> dict[str, Any]:
         "task": board.task, "split": board.split, "metric": board.metric,
         "n": len(board.entries[0].report.rows),
         "baseline": board.place,
-        "systems": [_system(entry) for entry in board.entries],
+        "systems": [
+            {**_system(entry), "beside": [_interval(one.scores[place]) for one in board.beside]}
+            for place, entry in enumerate(board.entries)
+        ],
         "pairs": {
             **{
                 name: [_millionths(x) for x in getattr(pairs, name)[above].tolist()]

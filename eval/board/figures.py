@@ -15,6 +15,7 @@ from ...runtime.canonical import pretty
 from ...runtime.errors import BadInput
 from ..compare import Comparison, comparison
 from ..report import Report
+from ..statistics.intervals import Interval
 from .asked import Asked, Example, asked_of
 from .history import Track
 from .slices import Slicing, slicings
@@ -36,6 +37,15 @@ class Entry:
     """Two systems share a letter if and only if their order is not established."""
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What the systems of a board score by another metric of the same task and split."""
+
+    metric: str
+    scores: tuple[Interval | None, ...]
+    """In the board's order; ``None`` for a system that was not scored by it."""
+
+
 @dataclass(frozen=True)
 class Board:
     """Systems on one task, best first. It displays itself in a notebook and at a prompt."""
@@ -54,6 +64,8 @@ class Board:
     """Scores by the values of the examples' fields."""
     left_out: int = 0
     """Examples that not all systems were run on, and that are therefore not on the board."""
+    beside: tuple[Beside, ...] = ()
+    """Other metrics, where it is one of several boards; each has a board of its own."""
     history: tuple[Track, ...] = ()
     """How systems have moved from version to version, where earlier ones are known."""
 

@@ -16,7 +16,7 @@ from ..statistics.intervals import Interval
 from .encode import figures, inline, rows
 from .figures import Board
 from .overall import Overall
-from .text import PAST, headline, history
+from .text import PAST, headline, heads_beside, history
 
 SCRIPTS = ("state", "table", "plot", "history", "slices", "rows", "explorer", "detail", "live", "main")
 """The parts of the page's script, in the order in which they stand in it."""
@@ -66,7 +66,6 @@ def page(
         views=[_view(board, label, outputs) for board, label in zip(boards, labels, strict=True)],
         overall=overall,
         ranks=axis([place.rank for place in overall.places], unit=1.0) if overall else None,
-        columns=COLUMNS,
         past=PAST,
         style=asset("page.css"),
         script=script,
@@ -141,5 +140,10 @@ def _view(board: Board, label: str, outputs: bool) -> dict[str, Any]:
         "letters": min(28, max(len(entry.report.system) for entry in board.entries)),
         "lines": list(zip(board.lines, board.entries, scores.bars, strict=True)),
         "past": history(board),
+        "columns": COLUMNS
+        | {
+            head: (f"metric_{place}", head, "Mean by another metric, with a 95 % interval; it has a tab of its own")
+            for place, head in enumerate(heads_beside(board))
+        },
         "name": " · ".join(part for part in (board.task, board.split) if part) or "board",
     }

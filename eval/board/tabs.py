@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from ...runtime.errors import BadInput
 from ..report import Report
 from .asked import Example
-from .figures import Board, leaderboard, save
+from .figures import Beside, Board, leaderboard, save
 from .overall import Overall, overall
 
 
@@ -21,6 +21,10 @@ class Boards:
 
     title: str
     boards: tuple[Board, ...]
+    """Boards of one task and split, but of several metrics, tell each other's scores."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "boards", tuple(_beside(board, self.boards) for board in self.boards))
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
@@ -142,3 +146,15 @@ def boards(
             )
         )
     return Boards(title, tuple(made))
+
+
+def _beside(board: Board, boards: Sequence[Board]) -> Board:
+    """The board with what its systems score by the other metrics of its task and split."""
+    names = [entry.report.system for entry in board.entries]
+    others = [
+        (other.metric, {entry.report.system: entry.report.score for entry in other.entries})
+        for other in boards
+        if (other.task, other.split) == (board.task, board.split) and other.metric != board.metric
+    ]
+    found = [Beside(metric, tuple(scores.get(name) for name in names)) for metric, scores in others]
+    return replace(board, beside=tuple(one for one in found if any(one.scores)))

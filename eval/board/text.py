@@ -10,12 +10,22 @@ from ..statistics.intervals import Interval
 from .figures import Board, Entry
 
 NONE = "–"
+HEADS = (
+    "rank", "ties", "system", "score", "gain", "p", "$/1000", "p50 ms", "p95 ms", "tokens in", "weights", "failed",
+    "unscored",
+)  # fmt: skip
 PAST = "gain: over the version before, paired on the shared examples that both were scored on."
 
 
 def lines(board: Board) -> list[dict[str, str]]:
     """A board's cells by column; columns in which nothing was recorded are left out."""
-    return _recorded([_line(entry) for entry in board.entries], {"failed": "0", "unscored": "0", "weights": NONE})
+    found = [_line(entry, board, place) for place, entry in enumerate(board.entries)]
+    return _recorded(found, {"failed": "0", "unscored": "0", "weights": NONE})
+
+
+def heads_beside(board: Board) -> list[str]:
+    """The heads of the columns for other metrics, none of which is called like another column."""
+    return [f"{one.metric} (metric)" if one.metric in HEADS else one.metric for one in board.beside]
 
 
 def headline(board: Board) -> str:
@@ -148,7 +158,7 @@ def plain(text: str) -> str:
     return escape(visible(text), quote=False).replace("\\", "\\\\").replace("|", "\\|")
 
 
-def _line(entry: Entry) -> dict[str, str]:
+def _line(entry: Entry, board: Board, place: int) -> dict[str, str]:
     report = entry.report
     gain: Comparison | None = entry.gain
     return {
@@ -158,6 +168,7 @@ def _line(entry: Entry) -> dict[str, str]:
         "score": points(report.score),
         "gain": NONE if gain is None else points(gain.difference, sign="+"),
         "p": NONE if gain is None else probability(gain.p),
+        **{head: points(one.scores[place]) for head, one in zip(heads_beside(board), board.beside, strict=True)},
         "$/1000": f"{report.usd_per_1000:.4g}",
         "p50 ms": f"{1000 * report.latency(0.5):.0f}",
         "p95 ms": f"{1000 * report.latency(0.95):.0f}",

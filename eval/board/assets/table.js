@@ -1,12 +1,12 @@
 // The table of systems: sorting, filtering, and everything that follows the baseline.
 
-const LARGEST_FIRST = new Set(["score", "gain"]);
-const LABELS = new Map();
+const LARGEST_FIRST = new Set(["score", "gain", "metric"]);
 
 function sortValue(board, key, place, base) {
   const system = board.systems[place];
   if (key === "name") return system.name.toLowerCase();
   if (key === "score") return system.score && system.score[0];
+  if (key.startsWith("metric_")) return system.beside[key.slice(7)]?.[0] ?? null;
   if (key === "rank") return system.rank && system.rank[0] * 1000 + system.rank[1];
   if (key === "gain" || key === "p") {
     const found = pair(board, place, base);
@@ -16,12 +16,17 @@ function sortValue(board, key, place, base) {
   return system[key];
 }
 
+/** What a board is sorted by: a column's key, and whether the largest stands first; the score where it has no such column. */
+function sortOf(board) {
+  const key = state.sort.replace("-", "");
+  return board.labels.has(key) ? [key, state.sort.startsWith("-")] : ["score", true];
+}
+
 /** Places of the systems in the order that the state asks for; what has no value stands last. */
 function order(board) {
   const places = board.systems.map((_, place) => place);
-  const down = state.sort.startsWith("-");
-  const key = state.sort.replace("-", "");
-  if (!LABELS.has(key)) return places;
+  const [key, down] = sortOf(board);
+  if (key === "score" && down) return places;
   const base = baselineOf(board);
   const values = places.map((place) => sortValue(board, key, place, base));
   const compare = (x, y) => (x < y ? -1 : x > y ? 1 : 0);
@@ -34,18 +39,19 @@ function order(board) {
 function setUpTable(view) {
   const { root, board } = view;
   view.rows = $$("tr[data-row]", root).sort((x, y) => x.dataset.row - y.dataset.row);
+  board.labels = new Map(); // what each column that can be sorted by is called
   for (const head of $$("thead th[data-key]", root)) {
     const key = head.dataset.key;
-    LABELS.set(key, head.textContent.trim());
+    board.labels.set(key, head.textContent.trim());
     const button = make("button", { type: "button" }, head.textContent.trim());
     button.addEventListener("click", () => {
-      const first = LARGEST_FIRST.has(key) ? `-${key}` : key;
+      const first = LARGEST_FIRST.has(key.replace(/_.*/, "")) ? `-${key}` : key;
       const current = state.sort || "-score";
       update({ sort: current === first ? (first === key ? `-${key}` : key) : first });
     });
     head.replaceChildren(button);
   }
-  for (const cell of $$('td[data-key="score"]', root)) split(cell);
+  for (const cell of $$('td[data-key="score"], td[data-key^="metric_"]', root)) split(cell);
   const note = $(".gain-note", root);
   view.noted = note.textContent.slice(`Gain over ${board.systems[board.baseline].name}`.length);
   const names = board.systems.map((system) => [system.name, system.name]);
@@ -53,7 +59,7 @@ function setUpTable(view) {
   $('[data-do="baseline"]', root).addEventListener("change", (event) => update({ base: event.target.value }));
   $('[data-do="filter"]', root).addEventListener("input", later(60, (event) => update({ q: event.target.value })));
   const keys = $$("thead th[data-key]", root).map((head) => head.dataset.key);
-  const ways = keys.flatMap((key) => [[key, `${LABELS.get(key)} ↑`], [`-${key}`, `${LABELS.get(key)} ↓`]]);
+  const ways = keys.flatMap((key) => [[key, `${board.labels.get(key)} ↑`], [`-${key}`, `${board.labels.get(key)} ↓`]]);
   options($('[data-do="sort"]', root), ways, "-score");
   $('[data-do="sort"]', root).addEventListener("change", (event) => update({ sort: event.target.value }));
 }
@@ -70,10 +76,11 @@ function drawTable(view, changed) {
   if (changed.has("base")) drawGains(view, base);
   $('[data-do="filter"]', root).value = state.q;
   $('[data-do="baseline"]', root).value = board.systems[base].name;
-  $('[data-do="sort"]', root).value = state.sort || "-score";
+  const [key, down] = sortOf(board);
+  $('[data-do="sort"]', root).value = `${down ? "-" : ""}${key}`;
   const places = order(board);
   $(".systems tbody", root).append(...places.map((place) => rows[place]));
-  const grouped = ["", "-score", "rank", "group"].includes(state.sort);
+  const grouped = ["-score", "rank", "group"].includes(`${down ? "-" : ""}${key}`);
   let shown = 0;
   let last = null;
   for (const place of places) {
@@ -84,13 +91,12 @@ function drawTable(view, changed) {
     last = system.group;
     shown += 1;
   }
-  const [key, down] = state.sort ? [state.sort.replace("-", ""), state.sort.startsWith("-")] : ["score", true];
   for (const head of $$("thead th[data-key]", root)) {
     if (head.dataset.key === key) head.setAttribute("aria-sort", down ? "descending" : "ascending");
     else head.removeAttribute("aria-sort");
   }
   view.shown = shown;
-  const order_ = `sorted by ${LABELS.get(key)}, ${down ? "largest" : "smallest"} first`;
+  const order_ = `sorted by ${board.labels.get(key)}, ${down ? "largest" : "smallest"} first`;
   announce(`${shown} of ${board.systems.length} systems, ${order_}; gains over ${board.systems[base].name}`);
 }
 

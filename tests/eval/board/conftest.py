@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import browser as browsers
@@ -45,6 +46,9 @@ def reports() -> list[Report]:
     for place, rate in enumerate([0.5, 0.8, 0.6, 0.7]):
         graded = np.round(chance.random(80) * rate, 2).tolist()
         found.append(report(f"system {'ABCD'[place]}", graded, task="words", usd=place / 10))
+    for place, rate in enumerate([0.6, 0.5, 0.9]):  # another metric of the sums, and systems that it has not
+        graded = np.round(chance.random(COUNT) * rate, 2).tolist()
+        found.append(replace(report(f"system {'ABC'[place]}", graded), metric="score"))
     return found
 
 

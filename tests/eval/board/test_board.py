@@ -224,6 +224,19 @@ def test_gains_on_slices_are_those_of_a_board_of_the_slice() -> None:
     assert dumped["gains"] == [gain and gain.dump() for gain in gains]
 
 
+def test_boards_of_one_task_tell_each_others_metrics() -> None:
+    reports = [report(f"s{i}", [1.0, 0.0, 1.0, float(i > 0)]) for i in range(2)]
+    graded = [replace(report(f"s{i}", [0.5, 0.25, 1.0, 0.0]), metric="f1") for i in range(1, 3)]
+    found = boards([*reports, *graded, report("s0", [1.0], task="other")])
+    exact, f1, other = found.boards
+    assert [(one.metric, one.scores) for one in exact.beside] == [("f1", (graded[0].score, None))]
+    assert exact.lines[0]["f1"] == tenths(graded[0].score.value) + str(graded[0].score)[4:]  # type: ignore[union-attr]
+    assert [line["f1"] for line in exact.lines][1] == "–"
+    assert [one.metric for one in f1.beside] == ["exact"]
+    assert other.beside == ()
+    assert "| f1 |" in found.markdown()
+
+
 def test_csv_holds_the_figures_and_no_formulas() -> None:
     board = leaderboard(
         [report("=cmd()", [1.0, 0.0, 1.0], usd=2.5), report('b,\n"', [0.0, 0.0, 1.0])], baseline='b,\n"'

@@ -242,6 +242,8 @@ def test_tabs_by_keyboard_and_the_view_over_all_tasks(page: Page, both: Boards) 
     assert page.texts("#view-overall tbody .name") == [place.system.strip() for place in places]
     assert page.texts("#view-0") == []
     page.keys("#tab-overall", Keys.ARROW_LEFT)
+    assert page.texts("#view-2 h2")[0].startswith("sums")
+    page.keys("#tab-2", Keys.ARROW_LEFT)
     assert page.texts("#view-1 h2")[0].startswith("words")
     graded = both.boards[1]
     pairs = graded.standing.alone
@@ -252,6 +254,36 @@ def test_tabs_by_keyboard_and_the_view_over_all_tasks(page: Page, both: Boards) 
     assert [float(x) for x in re.findall(r"[+-][\d.]+", gain)] == pytest.approx(
         [100 * value, 100 * low, 100 * high], abs=0.06
     )
+
+
+def test_several_metrics_stand_side_by_side_and_can_be_sorted_by(page: Page, both: Boards) -> None:
+    board, other = both.boards[0], both.boards[2]
+    scores = {entry.report.system: entry.report.score for entry in other.entries}
+    cells = "return [...document.querySelectorAll('#view-0 td[data-key=metric_0]')].map(e => e.textContent)"
+    expected = [points(scores.get(entry.report.system)) for entry in board.entries]
+    assert [text.replace("  ", " ") for text in page.run(cells)] == expected
+    assert expected.count("–") == 2
+    wide = page.run("return innerWidth > 700")
+    if wide:
+        page.click('#view-0 th[data-key="metric_0"] button')
+    else:
+        page.set('#view-0 [data-do="sort"]', "-metric_0")
+    found = page.names()
+    best_first = sorted(scores, key=lambda name: -scores[name].value if scores[name] else 0.0)  # type: ignore[union-attr]
+    assert found[:3] == best_first
+    assert page.run("return document.querySelector('#view-0 th[data-key=metric_0]').ariaSort") == "descending"
+    assert "sorted by score (metric), largest first" in page.run(
+        "return document.querySelector('.announce').textContent"
+    )
+    page.click("#tab-2")
+    rights = {entry.report.system: points(entry.report.score) for entry in board.entries}
+    shown = page.run(cells.replace("view-0", "view-2"))
+    names = [entry.report.system for entry in other.entries]
+    assert sorted(text.replace("  ", " ") for text in shown) == sorted(rights[name] for name in names)
+    page.click("#tab-1")  # which has no such column, and is sorted by its score
+    assert page.texts("#view-1 td[data-key=metric_0]") == []
+    assert page.run("return document.querySelector('#view-1 [data-do=sort]').value") == "-score"
+    assert page.run("return document.querySelector('#view-1 th[data-key=score]').ariaSort") == "descending"
 
 
 def test_the_plot_has_a_front_and_points_to_focus(page: Page, both: Boards) -> None:
