@@ -145,8 +145,8 @@ class Report:
         check_files(folder, "report.json", "rows.jsonl", "examples.jsonl")
         try:
             head = orjson.loads((folder / "report.json").read_bytes())
-            lines = (folder / "rows.jsonl").read_bytes().splitlines()
-            rows = tuple(Row.load(orjson.loads(line)) for line in lines)
+            with (folder / "rows.jsonl").open("rb") as lines:  # one at a time: there may be millions
+                rows = tuple(Row.load(orjson.loads(line)) for line in lines)
             return cls(
                 head["system"], head["task"], head["split"], head["metric"], rows, head["parameters"],
                 tuple(head["notes"]), _asked(folder / "examples.jsonl", len(rows)),

@@ -37,6 +37,8 @@ from dstill.eval.statistics.monitor import stopping
 Array = NDArray[np.float64]
 Trial = Callable[[np.random.Generator, int, float, int], bool]
 """One made-up evaluation: chance, n, accuracy, seed -> whether the interval holds the truth, or the test errs."""
+RESAMPLES = 2_000
+"""Of each bootstrap: what they leave to chance is small beside the chance of the evaluations."""
 SYSTEMS = 10
 SHARED = 0.5
 
@@ -181,10 +183,14 @@ MANY: dict[str, Trial] = {
     "plain_wilson_of_best": plain_best,
 }  # fmt: skip
 FEW: dict[str, Trial] = {
-    "bca_graded": lambda c, n, p, s: holds(st.bca(graded(c, p, n), seed=s), p),
-    "percentile_graded": lambda c, n, p, s: holds(st.percentile(graded(c, p, n), seed=s), p),
-    "bca_paired_graded": lambda c, n, p, s: holds(st.bca(np.subtract(*pairs_of_graded(c, p, n)), seed=s), 0.0),
-    "paired_bootstrap": lambda c, n, p, s: holds(st.paired_bootstrap(*systems(c, p, (2, n)), seed=s), 0.0),
+    "bca_graded": lambda c, n, p, s: holds(st.bca(graded(c, p, n), seed=s, resamples=RESAMPLES), p),
+    "percentile_graded": lambda c, n, p, s: holds(st.percentile(graded(c, p, n), seed=s, resamples=RESAMPLES), p),
+    "bca_paired_graded": lambda c, n, p, s: holds(
+        st.bca(np.subtract(*pairs_of_graded(c, p, n)), seed=s, resamples=RESAMPLES), 0.0
+    ),
+    "paired_bootstrap": lambda c, n, p, s: holds(
+        st.paired_bootstrap(*systems(c, p, (2, n)), seed=s, resamples=RESAMPLES), 0.0
+    ),
     "best_of_many": best, "rank_intervals": ranks,
 }  # fmt: skip
 TESTS_MANY: dict[str, Trial] = {
@@ -213,8 +219,8 @@ def coverage(n: int, accuracy: float, runs: int) -> dict[str, float]:
     found = {
         "wilson": exact_bounds(n, accuracy, wilson_bounds(every, n, z)),
         "clopper_pearson": exact_bounds(n, accuracy, clopper_pearson_bounds(every, n)),
-        "bca": exact(n, accuracy, st.bca),
-        "percentile": exact(n, accuracy, st.percentile),
+        "bca": exact(n, accuracy, lambda scores: st.bca(scores, resamples=RESAMPLES)),
+        "percentile": exact(n, accuracy, lambda scores: st.percentile(scores, resamples=RESAMPLES)),
     }
     found |= {name: share(trial, name, n, accuracy, runs) for name, trial in MANY.items()}
     return found | {name: share(trial, name, n, accuracy, few(n, runs)) for name, trial in FEW.items()}

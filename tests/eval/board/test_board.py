@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -118,8 +119,10 @@ def test_unscored_examples_leave_their_pairs_and_nothing_else() -> None:
         [report("a", [0.0] * 5), report("b", [0.0] * 5), report("c", [0.0] * 5)],
         [report("a", [None, None]), report("b", [None, None])],
         [report("a", [1.0]), report("b", [0.0])],
+        [report("a", [0.5] * 6), report("b", [0.5] * 6)],
+        [report("a", [0.25]), report("b", [0.75])],
     ],
-    ids=["one system", "one row", "equal", "all zero", "all unscored", "one example"],
+    ids=["one system", "one row", "equal", "all zero", "all unscored", "one example", "graded equals", "one graded"],
 )
 def test_a_board_of_little_still_draws(reports: list[Report], tmp_path: Path) -> None:
     board = leaderboard(reports)
@@ -222,6 +225,34 @@ def test_gains_on_slices_are_those_of_a_board_of_the_slice() -> None:
     assert dumped["value"] == "hard"
     gains = [part.gain(i, names.index("s1")) for i in range(3)]
     assert dumped["gains"] == [gain and gain.dump() for gain in gains]
+
+
+def test_very_many_rows_are_counted_every_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than are drawn or flipped one by one, with limits that are lower than the real ones."""
+    for module, limit in (("resample", "GROUPS"), ("hypothesis", "MOST_SIGNS"), ("paired", "MOST_SIGNS")):
+        monkeypatch.setattr(sys.modules[f"dstill.eval.statistics.{module}"], limit, 500)
+    n = 3_001
+    luck = CHANCE.random(n)
+    right = [
+        report(f"s{i}", (luck < rate).astype(float).tolist(), outputs=[{}] * n) for i, rate in enumerate((0.5, 0.53))
+    ]
+    graded = [
+        replace(report(f"g{i}", (luck**k).tolist(), outputs=[{}] * n), task="g") for i, k in enumerate((1.0, 1.2))
+    ]
+    graded.append(replace(report("holes", [None] * 400 + luck[400:].tolist(), outputs=[{}] * n), task="g"))
+    found = boards([*right, *graded], slices=[])
+    for board in found.boards:
+        assert len(board.entries[0].report.rows) == n
+        for i, one in enumerate(board.entries):
+            for j, other in enumerate(board.entries[:i]):
+                gain = compare(one.report, other.report)
+                assert float(board.standing.alone.value[i, j]) == pytest.approx(gain.difference.value, abs=1e-12)
+                assert float(board.standing.alone.p[i, j]) == pytest.approx(gain.p, abs=1e-12)
+    exact, words = found.boards
+    assert [str(entry.rank) for entry in exact.entries] == ["1", "2"]
+    assert {entry.report.system: str(entry.rank) for entry in words.entries} == {"g0": "1–2", "holes": "1–2", "g1": "3"}
+    assert "3,001 examples" in found.markdown()
+    assert found.save(tmp_path)["html"].is_file()
 
 
 def test_boards_of_one_task_tell_each_others_metrics() -> None:

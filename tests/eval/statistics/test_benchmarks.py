@@ -17,6 +17,7 @@ FOLDER = Path(__file__).parents[3] / "benchmarks" / "eval"
     ("script", "words"),
     [
         ("coverage", ["--runs", "5", "--sizes", "20", "--accuracies", "0.9", "--most", "300"]),
+        ("large", ["--rows", "400", "--graded"]),
         ("pairs", ["--systems", "4", "--examples", "30", "--resamples", "50", "--cases", "graded_missing"]),
     ],
 )
