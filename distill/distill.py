@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from ..optimizers.compile import Where, model_config
 from ..optimizers.compiled import CompiledProgram, dump_program
 from ..programs.task import CompileView, Task
-from ..runtime.budget import Budget, budget_of
+from ..runtime.budget import Budget, Cost, budget_of
 from ..runtime.cassette import export
 from ..runtime.errors import BadInput
 from ..runtime.home import default_journal, run_folder
@@ -25,7 +26,7 @@ from .state import DistillState, Gated
 
 
 def distill(
-    compiled: CompiledProgram,
+    compiled: CompiledProgram | Sequence[CompiledProgram],
     task: Task | CompileView,
     student: str,
     recipe: str | Recipe | Sequence[Stage] = "sft",
@@ -39,8 +40,9 @@ def distill(
     """Train students on a compiled program's runs and put them where they are not inferior.
 
     Args:
-        compiled: the teacher: what ``compile`` returned.
-        task: its task; the test split is never looked at.
+        compiled: the teacher: what ``compile`` returned. Of several, the first is the one whose program the students
+            go into and are compared with; the answers of all are votes.
+        task: its task; the test split is never looked at, but for hashes by which rows that stand there are known.
         student: the base model to fine-tune: ``embedded:small``, a folder, or a hub name.
         recipe: ``sft``, ``label-only``, ``step-by-step`` (generative students), ``labels``, ``soft-labels``,
             ``gold`` (classifiers), or a list of stages.
@@ -59,8 +61,12 @@ def distill(
         ModelUnavailable: for a base model that cannot be had or trained.
     """
     view = task.compile_view if isinstance(task, Task) else task
-    if not isinstance(compiled, CompiledProgram):
-        raise BadInput(f"distill(compiled={compiled!r}): expected what compile returned")
+    teachers = (compiled,) if isinstance(compiled, CompiledProgram) else compiled
+    if not isinstance(teachers, list | tuple) or not all(isinstance(one, CompiledProgram) for one in teachers):
+        raise BadInput(f"distill(compiled={compiled!r}): expected what compile returned, or a list of such")
+    if not teachers:
+        raise BadInput("distill(compiled=[]): expected at least one teacher")
+    teacher, *others = teachers
     if not isinstance(student, str) or not student:
         raise BadInput(f"student={student!r}: expected embedded:small, a model folder, or a hub name")
     if not 0 < margin < 1:
@@ -69,7 +75,8 @@ def distill(
     where = run if isinstance(run, Where) else Where(run)
     config = {
         "task": view.name, "source": view.source and dict(view.source), "data": view.digests, "adapter": view.adapter,
-        "teacher": {"digest": compiled.candidate.digest, "lm": model_config(compiled.lm)},
+        "teacher": _teacher(teacher),
+        **({"others": [_teacher(one) for one in others]} if others else {}),
         "student": {"base": student, "weights": base_digest(student)},
         "recipe": chosen.dump(), "margin": margin, "budget": budget_of(budget).caps(), "seed": seed,
     }  # fmt: skip
@@ -77,15 +84,33 @@ def distill(
     folder = run_folder(where.folder, f"{view.name}-{chosen.name}", config)
     with RunDir(folder, kind="distill", config=config, replace=where.replace) as out:
         session = Session(run=out.id, budget=budget, parent=where.session or Session(default_journal(out.path)))
-        out.write("teacher.json", dump_program(compiled))
+        out.write("teacher.json", dump_program(teacher))
+        for number, one in enumerate(others, 2):
+            out.write(f"teacher-{number}.json", dump_program(one))
         view = replace(view, program=adopt(view.program, session))
-        state = DistillState(view, compiled, student, session, out.path, seed, margin)
+        fence = task.fence if isinstance(task, Task) else None
+        state = DistillState(view, teacher, student, session, out.path, seed, margin, tuple(others), fence)
         for stage in chosen.stages:
-            state = stage.run(state)
+            state = _step(stage, state)
         made = _assemble(state, label, out)
         export(session, out.file("cassette.jsonl.zst"))
         out.finish(shipped=sorted(made.students), stopped=made.stopped)
     return made
+
+
+def _teacher(compiled: CompiledProgram) -> dict[str, Any]:
+    return {"digest": compiled.candidate.digest, "lm": model_config(compiled.lm)}
+
+
+def _step(stage: Stage, state: DistillState) -> DistillState:
+    """A stage, with what its answers cost in its effect."""
+    before = set(state.session.used())
+    after = stage.run(state)
+    cost = Cost()
+    for key in state.session.used():
+        if key not in before and (entry := state.session.journal.get(key)) is not None:
+            cost += entry.cost
+    return replace(after, effects=(*after.effects[:-1], replace(after.effects[-1], cost=cost)))
 
 
 def _assemble(state: DistillState, label: str, out: RunDir) -> DistilledProgram:

@@ -74,15 +74,22 @@ class DistilledProgram:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td>{html.escape(e.stage)}</td><td>{e.rows_in}</td><td>{e.rows_out}</td>"
-            f"<td>{html.escape('; '.join(e.notes))}</td></tr>"
-            for e in self.effects
-        )
+        rows = "".join(_cells("td", *_shown(effect)) for effect in self.effects)
+        heads = _cells("th", "stage", "rows in", "rows out", "score", "cost", "notes")
         return (
             f"<b>{html.escape(str(self).splitlines()[0])}</b><p>{html.escape(self.verdict)}</p>"
-            f"<table><tr><th>stage</th><th>rows in</th><th>rows out</th><th>notes</th></tr>{rows}</table>"
+            f"<table>{heads}{rows}</table>"
         )
+
+
+def _shown(effect: Effect) -> tuple[str, ...]:
+    return (
+        effect.stage, str(effect.rows_in), str(effect.rows_out), effect.score, effect.price, "; ".join(effect.notes)
+    )  # fmt: skip
+
+
+def _cells(kind: str, *texts: str) -> str:
+    return "<tr>" + "".join(f"<{kind}>{html.escape(text)}</{kind}>" for text in texts) + "</tr>"
 
 
 def dump_distilled(made: DistilledProgram) -> dict[str, Any]:
@@ -129,6 +136,9 @@ def _gates(report: Path) -> dict[str, Gated]:
         return {}
     try:
         found = orjson.loads(report.read_bytes())["students"]
-        return {name: Gated(gate["shipped"], gate["why"], gate["difference"]) for name, gate in found.items()}
+        return {
+            name: Gated(gate["shipped"], gate["why"], gate["difference"], gate.get("power"))
+            for name, gate in found.items()
+        }
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
         raise Damaged(f"{report} cannot be read: {type(error).__name__}: {error}") from None

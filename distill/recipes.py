@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 from ..runtime.errors import BadInput
@@ -46,7 +48,7 @@ shares. ``gold``: a classifier of the data's own labels."""
 
 
 def recipe_of(spec: str | Recipe | Sequence[Stage], **options: Any) -> Recipe:
-    """The recipe of a name, a value, or a list of stages.
+    """The recipe of a name, a TOML file of ``[[stages]]``, a value, or a list of stages.
 
     Args:
         options: settings of its training stage: ``epochs``, ``batch``, ``lr``, ``lora`` (a rank), ``alpha``,
@@ -58,9 +60,7 @@ def recipe_of(spec: str | Recipe | Sequence[Stage], **options: Any) -> Recipe:
     if isinstance(spec, Recipe):
         made = spec
     elif isinstance(spec, str):
-        if spec not in RECIPES:
-            raise BadInput(f"recipe {spec!r} is not known; expected one of: {', '.join(RECIPES)}, or a list of stages")
-        made = Recipe(spec, RECIPES[spec])
+        made = _read(Path(spec)) if spec.endswith(".toml") else _named(spec)
     else:
         made = Recipe("own", tuple(spec))
     wrong = [stage for stage in made.stages if not isinstance(stage, Stage)]
@@ -69,6 +69,31 @@ def recipe_of(spec: str | Recipe | Sequence[Stage], **options: Any) -> Recipe:
     for name, value in options.items():
         made = Recipe(made.name, tuple(_set(made, name, value)))
     return made
+
+
+def _named(name: str) -> Recipe:
+    if name not in RECIPES:
+        known = ", ".join(RECIPES)
+        raise BadInput(f"recipe {name!r} is not known; expected one of: {known}, a file NAME.toml, or a list of stages")
+    return Recipe(name, RECIPES[name])
+
+
+def _read(path: Path) -> Recipe:
+    """A recipe from a file: ``name`` (the file's by default) and ``[[stages]]``."""
+    try:
+        body = tomllib.loads(path.read_text("utf-8-sig"))
+    except FileNotFoundError:
+        raise BadInput(f"there is no recipe {path}") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise BadInput(f"{path} cannot be read as TOML: {error}") from None
+    strange = sorted(set(body) - {"name", "stages"})
+    stages, name = body.get("stages"), body.get("name", path.stem)
+    if strange or not isinstance(name, str) or not isinstance(stages, list) or not stages:
+        wrong = f"unknown key {strange[0]}" if strange else f"name = {name!r}, stages = {stages!r}"
+        raise BadInput(f"{path}: {wrong}; expected a name and one or more [[stages]]")
+    if not all(isinstance(table, dict) for table in stages):
+        raise BadInput(f"{path}: stages = {stages!r}; expected tables, [[stages]]")
+    return recipe_from_tables(name, stages)
 
 
 def recipe_from_tables(name: str, tables: Sequence[Mapping[str, Any]]) -> Recipe:

@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import dspy
 
 from ..optimizers.compiled import CompiledProgram
+from ..programs.fence import Fence
 from ..programs.task import CompileView
+from ..runtime.budget import Cost
 from ..runtime.canonical import digest
 from ..runtime.home import file_name
 from ..runtime.session import Session
+
+TokenTop: TypeAlias = "tuple[str, Mapping[str, float]]"
+"""A token of a teacher's answer as text, and log-probabilities of the likeliest tokens in its place."""
 
 
 @dataclass(frozen=True)
@@ -28,13 +33,22 @@ class Pair:
     """Output fields, as they stand in the answer; ``reasoning`` is the rationale."""
     weight: float = 1.0
     soft: Mapping[str, float] | None = None
-    """For a classifier, the probability of each label, where the teacher was asked more than once."""
+    """For a classifier, the probability of each label, where the teacher was asked more than once or told its
+    log-probabilities."""
+    score: float | None = None
+    """What the metric gave the run that the row comes from; ``None`` where the example has no label."""
+    confidence: float | None = None
+    """The share of all answers, of several samples or teachers, that agree with this one."""
+    tokens: tuple[TokenTop, ...] | None = None
+    """The teacher's answer token by token, with the likeliest alternatives, where it was asked for them."""
 
     def dump(self) -> dict[str, Any]:
         """As JSON."""
         return {
             "example": self.example, "inputs": dict(self.inputs), "outputs": dict(self.outputs),
-            "weight": self.weight, "soft": None if self.soft is None else dict(self.soft),
+            "weight": self.weight, "soft": None if self.soft is None else dict(self.soft), "score": self.score,
+            "confidence": self.confidence,
+            "tokens": None if self.tokens is None else [[token, dict(top)] for token, top in self.tokens],
         }  # fmt: skip
 
 
@@ -46,10 +60,39 @@ class Effect:
     rows_in: int
     rows_out: int
     notes: tuple[str, ...] = ()
+    quality: tuple[float | None, float | None] = (None, None)
+    """Mean metric of the rows before and after, over those whose example has a label."""
+    dev: Mapping[str, float] = field(default_factory=dict)
+    """What the stage measured on dev rows, by name: losses, scores of teacher and students."""
+    cost: Cost = field(default_factory=Cost)
+    """What the answers that it was the first to use in this run cost, whoever paid for them."""
 
     def dump(self) -> dict[str, Any]:
         """As JSON."""
-        return {"stage": self.stage, "rows_in": self.rows_in, "rows_out": self.rows_out, "notes": list(self.notes)}
+        return {
+            "stage": self.stage, "rows_in": self.rows_in, "rows_out": self.rows_out, "notes": list(self.notes),
+            "quality": list(self.quality), "dev": dict(self.dev),
+            "cost": {"calls": self.cost.calls, "tokens": self.cost.tokens, "usd": self.cost.usd},
+        }  # fmt: skip
+
+    @property
+    def score(self) -> str:
+        """What changed in score, in words; empty where nothing was measured."""
+        before, after = self.quality
+        said = [f"{name} {value:.3f}" for name, value in self.dev.items()]
+        if after is not None and before != after:
+            said.insert(
+                0, f"rows {100 * after:.1f}" if before is None else f"rows {100 * before:.1f} → {100 * after:.1f}"
+            )
+        return ", ".join(said)
+
+    @property
+    def price(self) -> str:
+        """What its answers cost, in words; empty where nothing was asked."""
+        if not self.cost.calls:
+            return ""
+        usd = f", {self.cost.usd:.2f} dollars" if self.cost.pico else ""
+        return f"{self.cost.calls:,} calls, {self.cost.tokens:,} tokens{usd}"
 
 
 @dataclass(frozen=True)
@@ -60,10 +103,16 @@ class Gated:
     why: str
     difference: Mapping[str, float] | None = None
     """Student minus teacher on dev, with its interval."""
+    power: Mapping[str, float] | None = None
+    """``n`` dev examples, ``needed`` to ship a student that loses nothing in four cases of five, and the ``power``
+    with which the examples at hand would have shipped it."""
 
     def dump(self) -> dict[str, Any]:
         """As JSON."""
-        return {"shipped": self.shipped, "why": self.why, "difference": self.difference and dict(self.difference)}
+        return {
+            "shipped": self.shipped, "why": self.why, "difference": self.difference and dict(self.difference),
+            "power": self.power and dict(self.power),
+        }  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -80,8 +129,14 @@ class DistillState:
     seed: int = 0
     margin: float = 0.01
     """What a student may lose against its teacher, in score."""
+    others: tuple[CompiledProgram, ...] = ()
+    """Further teachers of the same task, whose answers count beside the teacher's."""
+    fence: Fence | None = None
+    """Hashes of what stands in test, by which contaminated rows are known; nothing can be read from them."""
     pairs: Mapping[str, tuple[Pair, ...]] = field(default_factory=dict)
     """Training rows by predictor."""
+    dev_pairs: Mapping[str, tuple[Pair, ...]] = field(default_factory=dict)
+    """The teacher's rows on dev inputs by predictor, for early stopping, where they were collected."""
     students: Mapping[str, Path] = field(default_factory=dict)
     """Trained students by predictor."""
     gates: Mapping[str, Gated] = field(default_factory=dict)
@@ -94,10 +149,19 @@ class DistillState:
         """Training rows of all predictors."""
         return sum(map(len, self.pairs.values()))
 
-    def with_effect(self, stage: str, rows_in: int, *notes: str, **changes: Any) -> DistillState:
+    @property
+    def quality(self) -> float | None:
+        """Mean metric of the rows, over those whose example has a label."""
+        known = [row.score for rows in self.pairs.values() for row in rows if row.score is not None]
+        return sum(known) / len(known) if known else None
+
+    def with_effect(
+        self, stage: str, rows_in: int, *notes: str, dev: Mapping[str, float] | None = None, **changes: Any
+    ) -> DistillState:
         """The state after a stage, with a line about what it did."""
         after = replace(self, **changes)
-        return replace(after, effects=(*self.effects, Effect(stage, rows_in, after.rows, notes)))
+        effect = Effect(stage, rows_in, after.rows, notes, (self.quality, after.quality), dev or {})
+        return replace(after, effects=(*self.effects, effect))
 
     def student_folder(self, predictor: str) -> Path:
         """Where a predictor's student is written; a name that is no file's name gets a digest of its own."""

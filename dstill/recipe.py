@@ -61,8 +61,8 @@ class DistillTable(_Table):
 
     name: str
     student: str
-    teacher: str | None = None
-    """The ``[[compile]]`` that it learns from; the last one by default."""
+    teacher: str | list[str] | None = None
+    """The ``[[compile]]`` that it learns from, or several whose answers are votes; the last one by default."""
     recipe: str = "sft"
     options: dict[str, Any] = Field(default_factory=dict)
     stages: list[dict[str, Any]] | None = None
@@ -141,8 +141,9 @@ def check_recipe(tables: dict[str, Any], source: str = "recipe") -> RunRecipe:
         for index, table in enumerate(made.distill):
             place = f"{source}: distill[{index}] ({table.name})"
             Budget(**(table.budget or BudgetTable()).model_dump())
-            if table.teacher is not None and table.teacher not in teachers:
-                raise BadInput(f"teacher = {table.teacher!r}; expected one of: {', '.join(teachers)}")
+            named = [table.teacher] if isinstance(table.teacher, str) else table.teacher or []
+            if unknown := [name for name in named if name not in teachers]:
+                raise BadInput(f"teacher = {unknown[0]!r}; expected one of: {', '.join(teachers)}")
             if not 0 < table.margin < 1:
                 raise BadInput(f"margin = {table.margin!r}; expected a share of the score, between 0 and 1")
             base_folder(table.student)

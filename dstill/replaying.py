@@ -98,11 +98,12 @@ def _distill(
     folder: Path, target: Path, config: Any, journal: Journal, replay: Replay, say: Callable[[str], None]
 ) -> None:
     session, task = Session(journal, replay=replay), task_of(folder)
-    teacher = load_program(folder / "teacher.json", task.program, session=session)
+    files = ["teacher.json", *(f"teacher-{number}.json" for number in range(2, 2 + len(config.get("others", ()))))]
+    teachers = [load_program(folder / file, task.program, session=session) for file in files]
     name = orjson.loads((folder / "program.json").read_bytes())["dstill"]["name"]
     recipe = Recipe(config["recipe"]["name"], recipe_from_dump(config["recipe"]).stages)
     distill(
-        teacher, task, config["student"]["base"], recipe, config["margin"], Budget(**config["budget"]),
+        teachers, task, config["student"]["base"], recipe, config["margin"], Budget(**config["budget"]),
         config["seed"], run=Where(target, session), name=name,
     )  # fmt: skip
 

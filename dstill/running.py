@@ -86,7 +86,7 @@ def estimate_recipe(recipe: RunRecipe) -> str:
     for step in recipe.compile:
         optimizer = optimizer_of(step.optimizer, **step.options)
         parts.append(f"{step.name}\n{estimate(task, model, optimizer, _budget(step.budget) or whole)}")
-    teachers = len({step.teacher or recipe.compile[-1].name for step in recipe.distill})
+    teachers = len({name for step in recipe.distill for name in teachers_of(step, recipe)})
     if teachers:
         asked = f"{len(task.train):,} train and {len(task.dev):,} dev examples"
         parts.append(f"and at most {asked} for each of {teachers} teachers, once a sample")
@@ -96,6 +96,12 @@ def estimate_recipe(recipe: RunRecipe) -> str:
         "students' calls are free"
     )
     return "\n".join(parts)
+
+
+def teachers_of(step: Any, recipe: RunRecipe) -> list[str]:
+    """The names of a ``[[distill]]``'s teachers; the last ``[[compile]]`` where none is named."""
+    named = [step.teacher] if isinstance(step.teacher, str) else step.teacher
+    return named or [recipe.compile[-1].name]
 
 
 class _Run:
@@ -120,8 +126,7 @@ class _Run:
                 made = self.compiled[step.name] = self._compile(step)
                 systems.append((System(step.name, made.program, made.lm, made.adapter), ()))
             for table in self.recipe.distill:
-                teacher = self.compiled[table.teacher or self.recipe.compile[-1].name]
-                systems.append(self._distill(table, teacher))
+                systems.append(self._distill(table, [self.compiled[name] for name in teachers_of(table, self.recipe)]))
         except BudgetExhausted as stop:
             self._stop(str(stop))
         board = self._score(systems)
@@ -140,21 +145,22 @@ class _Run:
             self._stop(f"{step.name}: {made.evidence.stopped}")
         return made
 
-    def _distill(self, table: Any, teacher: CompiledProgram) -> tuple[System, tuple[str, ...]]:
-        self.say(f"distill {table.name} ({table.student}, from {teacher.name})")
+    def _distill(self, table: Any, teachers: list[CompiledProgram]) -> tuple[System, tuple[str, ...]]:
+        self.say(f"distill {table.name} ({table.student}, from {', '.join(one.name for one in teachers)})")
         recipe = (
             recipe_of(table.recipe, **table.options)
             if table.stages is None
             else recipe_from_tables(table.name, table.stages)
         )
         made: DistilledProgram = distill(
-            teacher, self.task, table.student, recipe, table.margin, _budget(table.budget), self.recipe.seed,
+            teachers, self.task, table.student, recipe, table.margin, _budget(table.budget), self.recipe.seed,
             run=self._where(table.name), name=table.name,
         )  # fmt: skip
         if made.stopped is not None:
             self._stop(f"{table.name}: {made.stopped}")
         for effect in made.effects:
-            self.say("; ".join([f"  {effect.stage}: {effect.rows_in} -> {effect.rows_out} rows", *effect.notes]))
+            more = [text for text in (effect.score, effect.price) if text]
+            self.say("; ".join([f"  {effect.stage}: {effect.rows_in} -> {effect.rows_out} rows", *effect.notes, *more]))
         return System(table.name, made.trained or made.program, made.lm, made.adapter), made.held
 
     def _score(self, systems: list[tuple[System, tuple[str, ...]]]) -> Board | None:

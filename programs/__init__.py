@@ -5,6 +5,7 @@ from .data import make_examples as make_examples
 from .data import read_examples as read_examples
 from .data import read_hub as read_hub
 from .data import read_rows as read_rows
+from .fence import Fence as Fence
 from .library import TASKS as TASKS
 from .library import task_named as task_named
 from .metrics import Metric as Metric

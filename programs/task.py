@@ -14,6 +14,7 @@ import dspy
 from ..runtime.adapters import ADAPTERS
 from ..runtime.canonical import digest
 from ..runtime.errors import BadInput
+from .fence import Fence
 from .metrics import Metric, name_of
 from .splits import label, overlaps
 
@@ -76,6 +77,11 @@ class Task:
     def digests(self) -> dict[str, str]:
         """Digests of what determines a result: each split, the program, the metric."""
         return {**self.compile_view.digests, "test": digest([dict(e.toDict()) for e in self.test])}
+
+    @cached_property
+    def fence(self) -> Fence:
+        """Hashes of the test inputs, by which training rows that stand in test are known."""
+        return Fence.of(self.test)
 
     @property
     def compile_view(self) -> CompileView:

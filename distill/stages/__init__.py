@@ -2,9 +2,9 @@
 
 from .base import Stage as Stage
 from .collect import Collect as Collect
-from .collect import Gold as Gold
 from .filter import Filter as Filter
 from .gate import Gate as Gate
+from .gold import Gold as Gold
 from .train_causal import Lora as Lora
 from .train_causal import TrainCausal as TrainCausal
 from .train_encoder import TrainEncoder as TrainEncoder

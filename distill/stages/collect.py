@@ -2,38 +2,52 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import dspy
 
 from ...eval.runner import Job, Outcome, Runner
+from ...optimizers.compiled import CompiledProgram
 from ...optimizers.proposers.base import without
 from ...runtime.errors import BadInput, BudgetExhausted
 from ...runtime.internals import format_field_value
 from ..state import DistillState, Pair
+from .votes import agreed, tops_of
 
 ROUND = 64
 """Examples asked for at a time; a round that does not fit the budget is left out as a whole."""
 
+Rows = dict[str, list[Pair]]
+
 
 @dataclass(frozen=True)
 class Collect:
-    """Training rows from the teacher's runs, per predictor by its name.
+    """Training rows from the runs of one teacher or several, per predictor by its name.
 
-    The teacher is not shown the example it is asked about. Runs that the journal knows (from compiling, for one)
-    are free.
+    A teacher is not shown the example it is asked about. Runs that the journal knows (from compiling, for one) are
+    free. Examples without labels are not scored: what was answered there is kept, whatever ``keep`` says, and can be
+    filtered by its confidence.
     """
 
     keep: Literal["passing", "weighted", "all"] = "passing"
-    """Runs that the metric scores 1; or every run that it scores above 0, weighted by the score; or all (for
-    training inputs without labels)."""
+    """Runs that the metric scores 1; or every run that it scores above 0, weighted by the score; or all, with no
+    metric asked."""
     samples: int = 1
-    """Answers for each input; with several, their shares become soft labels."""
+    """Answers for each input and teacher; several answers are votes: their shares become soft labels, and the share
+    that agrees is the row's confidence."""
     temperature: float = 0.7
     """Of the samples after the first."""
+    logprobs: int = 0
+    """Log-probabilities of so many alternatives to each token of the answer, for token-level distillation."""
+    dev: bool = False
+    """Whether the teacher is run on dev inputs too, for early stopping; a gate asks for the same runs later."""
+
+    def __post_init__(self) -> None:
+        if self.samples < 1 or not 0 <= self.logprobs <= 20:
+            asked = f"Collect(samples={self.samples}, logprobs={self.logprobs})"
+            raise BadInput(f"{asked}: expected samples of 1 or more, and logprobs from 0 to 20")
 
     @property
     def name(self) -> str:
@@ -42,25 +56,20 @@ class Collect:
 
     def run(self, state: DistillState) -> DistillState:
         """Rows for every predictor that answered."""
-        lm = state.teacher.lm.on(state.session)
-        metric = None if self.keep == "all" else state.task.metric
-        runner = Runner(lm, metric, adapter=state.teacher.adapter)
-        found: dict[str, list[Pair]] = {name: [] for name, _ in state.task.program.named_predictors()}
+        found: Rows = {name: [] for name, _ in state.task.program.named_predictors()}
         asked, kept, stopped = 0, 0, state.stopped
         for start in range(0, len(state.task.train), ROUND):
-            jobs = self._jobs(state, range(start, min(start + ROUND, len(state.task.train))))
+            places = range(start, min(start + ROUND, len(state.task.train)))
             state.session.ledger.begin_round()
             try:
-                outcomes = [runner.run(part, trace=True) for part in jobs]
+                runs = self._ask(state, state.task.train, places, "train")
                 if not state.session.ledger.round_holds():
                     raise BudgetExhausted("no further round fits")
             except BudgetExhausted:
                 stopped = f"the budget of {state.session.ledger.budget} ended it after {asked} examples"
                 break
-            asked += len(jobs[0])
-            for row, job in enumerate(jobs[0]):
-                runs = [(part[row], outs[row]) for part, outs in zip(jobs, outcomes, strict=True)]
-                kept += self._enter(found, job.id, runs)
+            asked += len(places)
+            kept += sum(self._enter(found, self.keep, one) for one in runs)
         if stopped and not asked:
             first = min(ROUND, len(state.task.train))
             raise BudgetExhausted(f"the budget of {state.session.ledger.budget} does not reach for {first} examples")
@@ -71,106 +80,102 @@ class Collect:
                 "more of its answers (keep = 'weighted' or 'all')"
             )
         pairs = {name: tuple(rows) for name, rows in found.items() if rows}
-        notes = [f"kept {kept} of {asked} examples ({self.keep})", *([stopped] if stopped else [])]
-        return state.with_effect(self.name, len(state.task.train), *notes, pairs=pairs, stopped=stopped)
+        notes = [f"kept {kept} of {asked} examples ({self.keep})"]
+        unlabelled = sum(not is_labelled(e) for e in state.task.train[:asked])
+        if unlabelled and self.keep != "all":
+            notes.append(f"{unlabelled} without a label, kept as answered")
+        if state.others:
+            notes.append(f"votes of {1 + len(state.others)} teachers")
+        return state.with_effect(
+            self.name, len(state.task.train), *notes, *([stopped] if stopped else []),
+            pairs=pairs, stopped=stopped, dev_pairs=self._dev(state) if self.dev and not stopped else {},
+        )  # fmt: skip
 
-    def _jobs(self, state: DistillState, places: Sequence[int]) -> list[list[Job]]:
-        """One list of jobs for each sample."""
-        made = []
-        for sample in range(self.samples):
-            jobs = []
-            for place in places:
-                example = state.task.train[place]
-                program = without(state.teacher.candidate, example).apply(state.task.program)
-                if sample:
-                    for predictor in program.predictors():
-                        predictor.config = {
-                            **predictor.config, "temperature": self.temperature, "rollout_id": sample,
-                        }  # fmt: skip
-                jobs.append(Job(program, example, place, "train"))
-            made.append(jobs)
-        return made
+    def _dev(self, state: DistillState) -> dict[str, tuple[Pair, ...]]:
+        """The first teacher's rows on dev, whatever the metric says of them; none where the budget ends it."""
+        found: Rows = {name: [] for name, _ in state.task.program.named_predictors()}
+        try:
+            for job, outcome in self._runs(state, state.teacher, state.task.dev, range(len(state.task.dev)), "dev", 0):
+                _enter_rows(found, [(job, outcome, True)], alone=True)
+        except BudgetExhausted:
+            return {}
+        return {name: tuple(rows) for name, rows in found.items() if rows}
 
-    def _enter(self, found: dict[str, list[Pair]], example: str, runs: list[tuple[Job, Outcome]]) -> int:
+    def _ask(
+        self, state: DistillState, examples: Sequence[dspy.Example], places: Sequence[int], split: str
+    ) -> list[list[tuple[Job, Outcome]]]:
+        """For every example its runs: by teacher, then by sample."""
+        parts = [
+            self._runs(state, teacher, examples, places, split, sample)
+            for teacher in (state.teacher, *state.others)
+            for sample in range(self.samples)
+        ]
+        return [list(one) for one in zip(*parts, strict=True)]
+
+    def _runs(
+        self, state: DistillState, teacher: CompiledProgram, examples: Sequence[dspy.Example], places: Sequence[int],
+        split: str, sample: int,
+    ) -> list[tuple[Job, Outcome]]:  # fmt: skip
+        """Every example run once, in order; only examples with a label are scored."""
+        jobs = []
+        for place in places:
+            program = without(teacher.candidate, examples[place]).apply(state.task.program)
+            more: dict[str, Any] = {"temperature": self.temperature, "rollout_id": sample} if sample else {}
+            if self.logprobs:
+                more |= {"logprobs": True, "top_logprobs": self.logprobs}  # as OpenAI spells it, and so DSPy
+            for predictor in program.predictors() if more else ():
+                predictor.config = {**predictor.config, **more}
+            jobs.append(Job(program, examples[place], place, split))
+        scored = [self.keep != "all" and split == "train" and is_labelled(job.example) for job in jobs]
+        lm = teacher.lm.on(state.session)
+        outcomes: dict[int, Outcome] = {}
+        for metric, which in ((state.task.metric, True), (None, False)):
+            part = [n for n, flag in enumerate(scored) if flag is which]
+            done = Runner(lm, metric, adapter=teacher.adapter).run([jobs[n] for n in part], trace=True) if part else []
+            outcomes.update(zip(part, done, strict=True))
+        return [(job, outcomes[n]) for n, job in enumerate(jobs)]
+
+    def _enter(self, found: Rows, keep: str, runs: list[tuple[Job, Outcome]]) -> int:
         """Add the rows of one example; whether there were any."""
-        votes: dict[str, list[Pair]] = {}
+        judged = []
         for job, outcome in runs:
-            weight = 1.0 if self.keep == "all" else outcome.row.score or 0.0
-            if outcome.prediction is None or weight <= 0 or (self.keep == "passing" and weight < 1):
-                continue
-            names = {id(predictor): name for name, predictor in job.program.named_predictors()}
-            for predictor, inputs, prediction in outcome.trace:
-                name = names.get(id(predictor))
-                if name is not None:
-                    votes.setdefault(name, []).append(_pair(example, predictor, inputs, prediction, weight))
-        for name, rows in votes.items():
-            if self.samples == 1:
-                found[name] += rows
-            else:
-                found[name] += _agreed(rows)
-        return int(bool(votes))
+            if outcome.prediction is not None:
+                score = outcome.row.score or 0.0  # what the metric abstains from is not learned
+                fit = score >= 1 or (keep == "weighted" and score > 0)
+                judged.append((job, outcome, fit or keep == "all" or not is_labelled(job.example)))
+        return int(_enter_rows(found, judged, alone=len(runs) == 1))
 
 
-def _pair(example: str, predictor: Any, inputs: Any, prediction: Any, weight: float) -> Pair:
+def _enter_rows(found: Rows, runs: Sequence[tuple[Job, Outcome, bool]], *, alone: bool) -> bool:
+    votes: dict[str, list[tuple[Pair, bool]]] = {}
+    for job, outcome, fit in runs:
+        names = {id(predictor): name for name, predictor in job.program.named_predictors()}
+        for predictor, inputs, prediction in outcome.trace:
+            name = names.get(id(predictor))
+            if name is not None:
+                row = _pair(job.id, predictor, inputs, prediction, outcome.row.score)
+                votes.setdefault(name, []).append((row, fit))
+    added = False
+    for name, rows in votes.items():
+        kept = [row for row, fit in rows if fit] if alone else agreed(rows)
+        found[name] += kept
+        added = added or bool(kept)
+    return added
+
+
+def _pair(example: str, predictor: Any, inputs: Any, prediction: Any, score: float | None) -> Pair:
     signature = predictor.signature
+    said = prediction.get("logprobs")
     return Pair(
         example,
         {n: str(format_field_value(f, inputs[n])) for n, f in signature.input_fields.items() if n in inputs},
         {n: str(format_field_value(f, prediction[n])) for n, f in signature.output_fields.items() if n in prediction},
-        weight,
+        1.0 if score is None else score,
+        score=score,
+        tokens=tops_of(said) if said is not None else None,
     )
 
 
-def _agreed(rows: list[Pair]) -> list[Pair]:
-    """One row for each input: its commonest answer, with the shares of all as soft labels."""
-    merged: dict[tuple[tuple[str, str], ...], list[Pair]] = {}
-    for row in rows:
-        merged.setdefault(tuple(row.inputs.items()), []).append(row)
-    found = []
-    for same in merged.values():
-        labels = [_label(row) for row in same]
-        shares = Counter(labels)
-        first = next(row for row in same if _label(row) == shares.most_common(1)[0][0])
-        found.append(replace(first, soft={label: count / len(labels) for label, count in sorted(shares.items())}))
-    return found
-
-
-def _label(row: Pair) -> str:
-    return "\n".join(value for name, value in row.outputs.items() if name != "reasoning")
-
-
-@dataclass(frozen=True)
-class Gold:
-    """Training rows from the training examples' own labels; no teacher is asked. For programs of one predictor."""
-
-    @property
-    def name(self) -> str:
-        """``gold``."""
-        return "gold"
-
-    def run(self, state: DistillState) -> DistillState:
-        """A row for every training example that has all fields but reasoning."""
-        predictors = state.task.program.named_predictors()
-        if len(predictors) != 1:
-            raise BadInput(
-                f"gold labels teach programs of one predictor; this one has {len(predictors)}: use a teacher"
-            )
-        name, predictor = predictors[0]
-        rows = [row for place, e in enumerate(state.task.train) if (row := _gold(predictor, e, place)) is not None]
-        if not rows:
-            needed = ", ".join(field for field in predictor.signature.output_fields if field != "reasoning")
-            raise BadInput(f"no training example has a label ({needed}): collect a teacher's answers instead")
-        return state.with_effect(self.name, len(state.task.train), pairs={name: tuple(rows)})
-
-
-def _gold(predictor: Any, example: dspy.Example, place: int) -> Pair | None:
-    signature = predictor.signature
-    if any(f not in example or example[f] is None for f in signature.fields if f != "reasoning"):
-        return None
-    present = {n: f for n, f in signature.output_fields.items() if n in example}
-    mark = example.get("id")
-    return Pair(
-        f"train[{place}]" if mark is None else str(mark),
-        {n: str(format_field_value(f, example[n])) for n, f in signature.input_fields.items()},
-        {n: str(format_field_value(f, example[n])) for n, f in present.items()},
-    )
+def is_labelled(example: dspy.Example) -> bool:
+    """Whether an example says anything beside its inputs and its name."""
+    return any(value is not None for name, value in example.labels().items() if name != "id")

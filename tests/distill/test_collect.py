@@ -17,16 +17,22 @@ from dstill.distill import (
     Gold,
     Pair,
     Stage,
+    distill,
 )
+from dstill.distill.similar import first_of_kind, jaccard, shingles
+from dstill.distill.stages.votes import shares_by_logprobs
 from dstill.optimizers import compile
+from dstill.programs import Fence
 from dstill.runtime import (
+    LM,
     BadInput,
     Budget,
     ScriptedEngine,
     Session,
+    derive,
 )
 from dstill.runtime.fields import input_fields, render_fields
-from students import state
+from students import state, teacher
 
 
 class TestCollect(StageContract):
@@ -127,4 +133,174 @@ class TestFilter(StageContract):
         stage, given = self.before(tmp_path, bases)
         after = stage.run(given)
         assert [row.example for row in after.pairs["self"]] == ["a", "c"]
-        assert after.effects[-1].notes == ("self: 1 duplicates", "self: 1 rows stand in dev (d)")
+        named = f"self: 1 rows stand in dev (d is {given.task.dev[3].id})"
+        assert after.effects[-1].notes == (named, "self: 1 duplicates")
+
+    def rows(self, *texts: str, **more: Any) -> tuple[Pair, ...]:
+        return tuple(Pair(f"t{n}", {"text": text}, {"colour": "red"}, **more) for n, text in enumerate(texts))
+
+    def test_near_duplicates_go_only_with_equal_answers(self, tmp_path: Path) -> None:
+        rows = self.rows("the quick brown fox jumps over it", "the quick brown fox jumps over it!", "something else")
+        other = replace(rows[1], example="other", outputs={"colour": "blue"})
+        given = replace(state(tmp_path), pairs={"self": (*rows, other)})
+        after = Filter(near=0.8).run(given)
+        assert [row.example for row in after.pairs["self"]] == ["t0", "t2", "other"]
+        assert after.effects[-1].notes == ("self: 1 near-duplicates (overlap of 0.8)",)
+        assert len(Filter().run(given).pairs["self"]) == 4
+
+    def test_thirteen_words_of_dev_or_test_are_contamination(self, tmp_path: Path) -> None:
+        words = "one two three four five six seven eight nine ten eleven twelve thirteen"
+        given = state(tmp_path)
+        dev = [dspy.Example(text=f"{words} and more", colour="red").with_inputs("text"), *given.task.dev]
+        test = [dspy.Example(text=f"so {words.upper()}.", colour="red").with_inputs("text"), *fakes.task().test]
+        shorter = " ".join(words.split()[:-1])
+        rows = self.rows(f"Before: {words}!", shorter)
+        inside = replace(given, task=replace(given.task, dev=dev), pairs={"self": rows})
+        behind = replace(given, fence=Fence.of(test), pairs={"self": rows})
+        for state_, note in ((inside, "self: 1 rows stand in dev (t0)"), (behind, "self: 1 rows stand in test (t0)")):
+            after = Filter().run(state_)
+            assert [row.example for row in after.pairs["self"]] == ["t1"]
+            assert after.effects[-1].notes == (note,)
+            assert len(Filter(ngram=False).run(state_).pairs["self"]) == 2
+
+    def test_a_tasks_own_wording_is_no_contamination(self) -> None:
+        words = "please read the following message with great care and then name the right team"
+        shared = Fence.of([dspy.Example(text=f"{words} {n}").with_inputs("text") for n in range(40)])
+        assert shared.holds([f"{words} seventy"]) is None
+        assert shared.holds([f"{words} 7"]) == "exact"
+        alone = Fence.of([dspy.Example(text=f"{words} {n}").with_inputs("text") for n in range(2)])
+        assert alone.holds([f"{words} seventy"]) == "n-gram"
+
+    def test_low_confidence_failures_and_empty_answers(self, tmp_path: Path) -> None:
+        rows = (
+            Pair("sure", {"text": "a"}, {"colour": "red"}, confidence=0.8, score=1.0),
+            Pair("unsure", {"text": "b"}, {"colour": "red"}, confidence=0.4, score=1.0),
+            Pair("half", {"text": "c"}, {"colour": "red"}, score=0.5),
+            Pair("wrong", {"text": "d"}, {"colour": "red"}, score=0.0),
+            Pair("empty", {"text": "e"}, {"colour": " "}),
+        )
+        given = replace(state(tmp_path), pairs={"self": rows})
+
+        def left(stage: Filter) -> dict[str, float]:
+            return {row.example: row.weight for row in stage.run(given).pairs["self"]}
+
+        assert list(left(Filter())) == ["sure", "unsure", "half", "wrong"]
+        assert list(left(Filter(confidence=0.5, score="passing"))) == ["sure"]
+        assert left(Filter(score="weight")) == {"sure": 1.0, "unsure": 1.0, "half": 0.5}
+        effect = Filter(score="passing").run(given).effects[-1]
+        assert effect.quality == (0.625, 1.0)
+        assert effect.score == "rows 62.5 → 100.0"
+        with pytest.raises(BadInput, match="leaves nothing of 1 rows: self: 1 empty answers"):
+            Filter().run(replace(given, pairs={"self": rows[4:]}))
+        with pytest.raises(BadInput, match="near=0"):
+            Filter(near=0)
+
+
+def test_near_duplicates_are_those_of_brute_force() -> None:
+    chance = derive(0, "near")
+    words = ["alpha", "beta", "gamma", "delta", "eps"]
+    texts = [" ".join(chance.choice(words) for _ in range(chance.randrange(1, 9))) for _ in range(300)]
+    for threshold in (0.3, 0.6, 0.9, 1.0):
+        found = first_of_kind(texts, threshold)
+        kept: list[int] = []
+        for place, text in enumerate(texts):
+            like = [k for k in kept if jaccard(shingles(texts[k]), shingles(text)) >= threshold]
+            assert found[place] == (like[0] if like else None)
+            if not like:
+                kept.append(place)
+
+
+def test_several_teachers_vote_and_the_first_ones_wrong_answers_lose(tmp_path: Path) -> None:
+    task = fakes.task()
+
+    def painter(wrong: str, every: int, name: str) -> Any:
+        def script(request: Any) -> str:
+            text = input_fields(request)["text"]
+            odd = int(text.split()[-1]) % 3 < every
+            return render_fields({"colour": wrong if odd else fakes.truth(text)})
+
+        return ScriptedEngine(script, repeatable=True, name=name)
+
+    made = [
+        compile(task, painter("red", 1, "a"), "zero-shot", run=tmp_path / "a"),
+        compile(task, painter("blue", 1, "b"), "zero-shot", run=tmp_path / "b"),
+        compile(task, painter("x", 0, "c"), "zero-shot", run=tmp_path / "c"),
+    ]
+    given = DistillState(task.compile_view, made[0], "", Session(), tmp_path, others=tuple(made[1:]))
+    after = Collect().run(given)
+    rows = after.pairs["self"]
+    assert "votes of 3 teachers" in after.effects[-1].notes
+    assert len(rows) == 40
+    assert all(row.outputs["colour"] == fakes.truth(row.inputs["text"]) for row in rows)
+    assert {round(row.confidence or 0, 2) for row in rows} <= {0.33, 0.67, 1.0}
+    assert min(row.confidence or 0 for row in rows) < 0.5
+
+
+def test_examples_without_labels_are_answered_and_not_scored(tmp_path: Path) -> None:
+    task = fakes.task()
+    some = [row.without("colour") if n % 2 else row for n, row in enumerate(task.train)]
+    given = state(tmp_path)
+    mixed = replace(given, task=replace(given.task, train=some))
+    after = Collect().run(mixed)
+    known = {row.id for row in some if "colour" in row}
+    assert all(row.score == 1.0 for row in after.pairs["self"] if row.example in known)
+    assert sum(row.score is None for row in after.pairs["self"]) == 20
+    assert "20 without a label, kept as answered" in after.effects[-1].notes
+
+
+def test_a_vote_counts_even_where_its_answer_may_not_be_learned(tmp_path: Path) -> None:
+    def script(request: Any) -> str:
+        text = input_fields(request)["text"]
+        return render_fields({"colour": "green" if request.config.seed else fakes.truth(text)})
+
+    given = state(tmp_path, engine=ScriptedEngine(script, repeatable=True))
+    rows = Collect(samples=4).run(given).pairs["self"]
+    other = [row for row in rows if row.outputs["colour"] != "green"]
+    assert other
+    assert all(row.confidence == 0.25 and row.soft == {"green": 0.75, row.outputs["colour"]: 0.25} for row in other)
+
+
+def test_a_local_teachers_log_probabilities_are_kept(tmp_path: Path, bases: dict[str, str]) -> None:
+    class Free(dspy.Signature):
+        """Say something."""
+
+        text: str = dspy.InputField()
+        colour: str = dspy.OutputField()
+
+    task = fakes.task(train=2, dev=2, test=2, program=dspy.Predict(Free))
+    said = render_fields({"colour": "red"})
+
+    def script(request: Any) -> Any:
+        from dspy import lm15
+        from dstill.runtime.engines.base import text_response
+
+        assert request.config.logprobs == 3
+        top = (lm15.TopLogprob(token="red", logprob=-0.1), lm15.TopLogprob(token="rose", logprob=-2.5))
+        pieces = [said[: said.index("red")], "red", said[said.index("red") + 3 :]]
+        scores = tuple(
+            lm15.TokenLogprob(token=piece, logprob=-0.1, top=top if piece == "red" else ()) for piece in pieces
+        )
+        return text_response(request.model, said, read=1, written=3, logprobs=scores)
+
+    class Teller(ScriptedEngine):
+        def complete(self, request: Any) -> Any:
+            return script(request)
+
+    made = compile(task, ScriptedEngine(lambda r: said, repeatable=True), "zero-shot", run=tmp_path / "t")
+    told = replace(made, lm=LM(Teller(lambda r: said, repeatable=True)))
+    given = DistillState(task.compile_view, told, "", Session(), tmp_path / "run")
+    row = Collect(keep="all", logprobs=3).run(given).pairs["self"][0]
+    assert row.tokens is not None
+    assert "".join(token for token, _ in row.tokens) == said
+    shares = shares_by_logprobs(row, ["red", "rose", "blue"], "colour")
+    assert shares == pytest.approx({"red": 0.9168, "rose": 0.0832, "blue": 0.0}, abs=1e-3)
+    assert shares_by_logprobs(row, ["green"], "colour") is None
+
+
+def test_an_effect_says_what_its_answers_cost(tmp_path: Path) -> None:
+    made = distill(teacher(tmp_path), fakes.task(), "embedded:encoder", [Collect()], run=tmp_path / "run")
+    (effect,) = made.effects
+    assert effect.cost.calls == 40
+    again = distill(teacher(tmp_path), fakes.task(), "embedded:encoder", [Collect()], run=tmp_path / "run")
+    assert again.effects == made.effects
+    assert "40 calls" in made._repr_html_()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from dstill.distill import (
     Collect,
+    Filter,
     Gate,
     Lora,
     TrainCausal,
@@ -62,6 +64,22 @@ def test_a_setting_goes_to_the_stage_that_has_it() -> None:
     assert (made.stages[2].training.epochs, made.stages[2].smoothing) == (7.0, 0.1)
     with pytest.raises(BadInput, match="takes no setting 'epoch'; it takes: .*epochs"):
         recipe_of("labels", epoch=7)
+
+
+def test_a_recipe_from_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text('[[stages]]\nstage = "collect"\nsamples = 3\n[[stages]]\nstage = "filter"\nnear = 0.8\n')
+    made = recipe_of(str(file))
+    assert (made.name, made.stages) == ("mine", (Collect(samples=3), Filter(near=0.8)))
+    for text, words in (
+        ("stages = 3", "expected a name and one or more"), ("x = 1", "unknown key x"), ("[[", "cannot be read as TOML"),
+        ("stages = [3]", "expected tables"), ('[[stages]]\nstage = "gat"', "recipe mine, stage 1: stage = 'gat'"),
+    ):  # fmt: skip
+        file.write_text(text)
+        with pytest.raises(BadInput, match=words):
+            recipe_of(str(file))
+    with pytest.raises(BadInput, match="there is no recipe"):
+        recipe_of(str(tmp_path / "none.toml"))
 
 
 def test_the_room_is_a_function_too() -> None:
