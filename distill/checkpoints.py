@@ -16,6 +16,8 @@ from ..runtime.errors import Damaged
 if TYPE_CHECKING:
     import torch
 
+BEST = "best.safetensors"
+
 Named: TypeAlias = "Sequence[tuple[str, torch.nn.Parameter]]"
 
 
@@ -67,3 +69,30 @@ def load_checkpoint(folder: Path, named: Named, optimizer: Any) -> tuple[int, li
         keys = [key for key in ("step", "exp_avg", "exp_avg_sq") if f"{key}/{name}" in tensors]
         optimizer.state[p] = {key: tensors[f"{key}/{name}"] for key in keys}
     return step, log
+
+
+def save_best(folder: Path, step: int, named: Named) -> None:
+    """Keep the weights after ``step`` steps as the best so far."""
+    from safetensors.torch import save
+
+    tensors = {name: p.detach().contiguous() for name, p in named}
+    with writing(folder / BEST) as file:
+        file.write(save(tensors, metadata={"step": str(step)}))
+
+
+def load_best(folder: Path, step: int, named: Named) -> None:
+    """The best weights, into the model.
+
+    Raises:
+        Damaged: if they are not there, not whole, or of another step.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(folder / BEST, framework="pt") as file:
+            if (file.metadata() or {}).get("step") != str(step):
+                raise Damaged(f"{folder / BEST} is not of step {step}: delete {folder} to train anew")
+            for name, p in named:
+                p.data.copy_(file.get_tensor(name))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise Damaged(f"{folder / BEST} cannot be read ({error}): delete {folder} to train anew") from None

@@ -21,7 +21,7 @@ from .distilled import DistilledProgram, dump_distilled
 from .recipes import Recipe, recipe_of
 from .stages import Stage
 from .stages.common import base_digest
-from .stages.gate import bind, student_lms
+from .stages.gate import bind, shipped_lms, student_lms
 from .state import DistillState, Gated
 
 
@@ -117,7 +117,7 @@ def _assemble(state: DistillState, label: str, out: RunDir) -> DistilledProgram:
     unproven = Gated(False, "the recipe has no gate stage, so nothing was compared")
     state = replace(state, gates={name: state.gates.get(name, unproven) for name in state.students})
     shipped = {name: folder for name, folder in state.students.items() if state.gates[name].shipped}
-    program = bind(state, student_lms(shipped, state))
+    program = bind(state, shipped_lms(shipped, state))
     candidate = state.teacher.candidate
     declared = dict(state.task.program.named_predictors())
     for name in shipped:
@@ -127,7 +127,7 @@ def _assemble(state: DistillState, label: str, out: RunDir) -> DistilledProgram:
         label, state.task.name, program, lm, state.teacher.adapter, candidate, shipped, state.gates, state.effects,
         out.path, bind(state, student_lms(state.students, state)), state.stopped,
     )  # fmt: skip
-    out.write("program.json", dump_distilled(made))
+    out.write("program.json", dump_distilled(made, state.teacher.candidate))
     out.write(
         "report.json",
         {

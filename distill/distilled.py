@@ -17,8 +17,8 @@ from ..runtime.errors import BadInput, Damaged
 from ..runtime.lm import LM
 from ..runtime.models import Model
 from ..runtime.session import Session
+from .stages.gate import with_teacher
 from .state import Effect, Gated
-from .students import student_engine
 
 
 @dataclass(frozen=True)
@@ -92,11 +92,14 @@ def _cells(kind: str, *texts: str) -> str:
     return "<tr>" + "".join(f"<{kind}>{html.escape(text)}</{kind}>" for text in texts) + "</tr>"
 
 
-def dump_distilled(made: DistilledProgram) -> dict[str, Any]:
-    """As JSON: a compiled program, and where its students lie (relative to the file)."""
+def dump_distilled(made: DistilledProgram, teacher: Candidate | None = None) -> dict[str, Any]:
+    """As JSON: a compiled program, where its students lie (relative to the file), and what cascades ask the teacher."""
     base = CompiledProgram(made.name, made.task, made.program, made.lm, made.adapter, made.candidate)
     body = dump_program(base)
     body["dstill"]["students"] = {name: f"students/{folder.name}" for name, folder in made.students.items()}
+    found = {name: gate.threshold for name, gate in made.gates.items() if gate.threshold is not None}
+    if found and teacher is not None:
+        body["dstill"]["cascades"] = {"thresholds": found, "teacher": teacher.dump()}
     return body
 
 
@@ -121,8 +124,11 @@ def load_distilled(
         raise BadInput(f"{folder} holds a compiled program without students; load it with load_program")
     students = {name: folder / place for name, place in body["students"].items()}
     predictors = dict(base.program.named_predictors())
+    cascades = body.get("cascades", {"thresholds": {}})
+    asked = dict(Candidate.load(cascades["teacher"]).apply(program).named_predictors()) if "teacher" in cascades else {}
     for name, place in students.items():
-        predictors[name].lm = LM(student_engine(place), session)
+        threshold = cascades["thresholds"].get(name)
+        predictors[name].lm = LM(with_teacher(place, asked.get(name), base.lm, base.adapter, threshold), session)
     gates = {name: Gated(True, "loaded; see the run's report for evidence") for name in students}
     return DistilledProgram(
         base.name, base.task, base.program, base.lm, base.adapter, base.candidate, students,
@@ -137,7 +143,7 @@ def _gates(report: Path) -> dict[str, Gated]:
     try:
         found = orjson.loads(report.read_bytes())["students"]
         return {
-            name: Gated(gate["shipped"], gate["why"], gate["difference"], gate.get("power"))
+            name: Gated(gate["shipped"], gate["why"], gate["difference"], gate.get("power"), gate.get("threshold"))
             for name, gate in found.items()
         }
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:

@@ -5,20 +5,22 @@ A student's calls cost nothing and no cap counts them; its tokens are counted al
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from dspy import lm15
 
 from ..runtime.budget import Cost
-from ..runtime.engines.base import Priced, text_response
+from ..runtime.engines.base import Engine, Priced, text_response
 from ..runtime.engines.local.batcher import Batcher
 from ..runtime.engines.local.causal import CausalEngine
 from ..runtime.engines.local.loading import load
+from ..runtime.engines.local.seq2seq import Seq2SeqEngine
 from ..runtime.fields import answer_to, input_fields
 from ..runtime.journal import Identity
 from ..runtime.wire import Request, Response, request_of_chat
@@ -30,7 +32,24 @@ ROWS, STRIDE = 16, 16
 """A classifier's batches: so many rows, inputs padded to a multiple of so many tokens; one shape, one order of sums."""
 
 
-class _Free(Priced):
+class StudentEngine(Engine, Protocol):
+    """What students are beside engines: they say how sure they are."""
+
+    @property
+    def parameters(self) -> int:
+        """How many weights the student has."""
+        ...
+
+    def answer(self, request: Request) -> tuple[Response, float]:
+        """The response, and how sure the student is of it, from 0 to 1."""
+        ...
+
+    def confidence(self, inputs: Mapping[str, str]) -> float:
+        """How sure it is of its answer to a predictor's inputs."""
+        ...
+
+
+class Free(Priced):
     """No cap counts a student's calls."""
 
     repeatable = True
@@ -44,14 +63,14 @@ class _Free(Priced):
         return Cost()
 
 
-class CausalStudent(_Free):
+class WritingStudent(Free):
     """A generative student: asks its model in the student's own prompt and translates the answer."""
 
-    def __init__(self, folder: Path, form: Format, max_tokens: int) -> None:
+    def __init__(self, folder: Path, form: Format, max_tokens: int, kind: str = "causal") -> None:
         super().__init__()
         self.name = f"student:{folder.name}"
         self._form = form
-        self._engine = CausalEngine(folder, name=self.name)
+        self._engine = (CausalEngine if kind == "causal" else Seq2SeqEngine)(folder, name=self.name)
         self.concurrency = self._engine.concurrency
         self.max_tokens = max_tokens
 
@@ -67,18 +86,33 @@ class CausalStudent(_Free):
 
     def complete(self, request: Request) -> Response:
         """The student's answer, in the words of the program's adapter."""
+        return self.answer(request)[0]
+
+    def answer(self, request: Request) -> tuple[Response, float]:
+        """The answer, and the probability of its least sure token."""
         inputs = _inputs(request, self._form.inputs, self.name)
-        config = replace(request.config, stop=(), response_format=None)
-        response = self._engine.complete(request_of_chat(self.name, self._form.prompt(inputs), config))
+        response, sure = self._ask(inputs, request.config)
         message = lm15.Message("assistant", (lm15.TextPart(self._form.translate(response.text or "")),))
-        return replace(response, model=request.model, message=message)
+        scores = response.logprobs if request.config.logprobs is not None else None
+        return replace(response, model=request.model, message=message, logprobs=scores), sure
+
+    def confidence(self, inputs: Mapping[str, str]) -> float:
+        """The probability of the least sure token of its greedy answer."""
+        return self._ask(dict(inputs), lm15.Config(max_tokens=self.max_tokens))[1]
+
+    def _ask(self, inputs: dict[str, str], config: Any) -> tuple[Response, float]:
+        most = 0 if config.logprobs is None else config.logprobs
+        plain = replace(config, stop=(), response_format=None, logprobs=most)
+        response = self._engine.complete(request_of_chat(self.name, self._form.prompt(inputs), plain))
+        worst = min((token.logprob for token in response.logprobs or ()), default=0.0)
+        return response, math.exp(min(0.0, worst))
 
     def close(self) -> None:
         """End the worker."""
         self._engine.close()
 
 
-class EncoderStudent(_Free):
+class EncoderStudent(Free):
     """A classifier: one pass over the inputs, one label."""
 
     concurrency = 128
@@ -99,7 +133,8 @@ class EncoderStudent(_Free):
         return {"kind": "student", "weights": student_digest(self.folder)}
 
     @cached_property
-    def _loaded(self) -> tuple[Any, Any]:
+    def loaded(self) -> tuple[Any, Any]:
+        """The classifier and its tokenizer."""
         if not self._mean:
             return load("SequenceClassification", self.folder, dtype="float32")
         encoder, tokenizer = load("", self.folder, dtype="float32")
@@ -108,17 +143,25 @@ class EncoderStudent(_Free):
     @property
     def parameters(self) -> int:
         """How many weights the student has."""
-        return int(self._loaded[0].num_parameters())
+        return int(self.loaded[0].num_parameters())
 
     def complete(self, request: Request) -> Response:
         """The likeliest label; with ``logprobs`` asked for, the log-probability of each."""
+        return self.answer(request)[0]
+
+    def confidence(self, inputs: Mapping[str, str]) -> float:
+        """The probability of the likeliest label."""
+        return math.exp(max(self._batcher({name: inputs[name] for name in self._inputs})[2]))
+
+    def answer(self, request: Request) -> tuple[Response, float]:
+        """The response, and the probability of its label."""
         label, tokens, logs = self._batcher(_inputs(request, self._inputs, self.name))
         text = answer_to(request, {name: label if name == self._field else "" for name in self._order})
         more: dict[str, Any] = {}
         if request.config.logprobs is not None:
             top = tuple(lm15.TopLogprob(token=t, logprob=p) for t, p in zip(self._labels, logs, strict=True))
             more["logprobs"] = (lm15.TokenLogprob(token=label, logprob=max(logs), top=top),)
-        return text_response(request.model, text, read=tokens, written=1, **more)
+        return text_response(request.model, text, read=tokens, written=1, **more), math.exp(max(logs))
 
     def probabilities(self, inputs: Sequence[dict[str, str]]) -> torch.Tensor:
         """[inputs, labels], each row summing to 1."""
@@ -130,7 +173,7 @@ class EncoderStudent(_Free):
 
     @torch.inference_mode()
     def _classify(self, batch: Sequence[dict[str, str]]) -> Sequence[tuple[str, int, list[float]] | Exception]:
-        model, tokenizer = self._loaded
+        model, tokenizer = self.loaded
         rows = [encode(tokenizer, inputs, self._inputs, self._length) for inputs in batch]
         found: dict[int, tuple[str, int, list[float]]] = {}
         groups: dict[int, list[int]] = {}

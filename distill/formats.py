@@ -18,8 +18,9 @@ from ..runtime.errors import BadInput
 from ..runtime.fields import render_fields
 from ..runtime.internals import field_header_pattern
 
-Style = Literal["chat", "bare"]
-"""``chat``: as ChatAdapter renders it without demonstrations. ``bare``: ``name: value`` lines and nothing else."""
+Style = Literal["chat", "inputs", "bare"]
+"""``chat``: as ChatAdapter renders it without demonstrations. ``inputs``: its input fields alone, answered in its form;
+what was said around them is in the weights. ``bare``: ``name: value`` lines and nothing else."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +29,9 @@ class Format:
 
     style: Style
     system: str
-    """The system text (empty in the bare style)."""
+    """The system text (empty but in the chat style)."""
     reminder: str
-    """What follows the inputs (empty in the bare style)."""
+    """What follows the inputs (empty but in the chat style)."""
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     """Fields that the student writes, in order."""
@@ -77,6 +78,8 @@ class Format:
         parts = [f"[[ ## {name} ## ]]\n{inputs[name]}" for name in self.inputs]
         if self.task:
             parts.insert(0, self.task)
+        if self.style == "inputs":
+            return [{"role": "user", "content": "\n\n".join(parts)}]
         user = "\n\n".join([*parts, self.reminder]).strip()
         return [{"role": "system", "content": self.system}, {"role": "user", "content": user}]
 
@@ -110,7 +113,7 @@ class Format:
         return {n: "\n".join(lines).strip() for n, lines in found.items() if n in self.outputs}
 
     def _head(self, line: str) -> tuple[str, str] | None:
-        if self.style == "chat":
+        if self.style != "bare":
             match = field_header_pattern.match(line.strip())
             return None if match is None else (match.group(1), line.strip()[match.end() :].strip())
         name, colon, rest = line.partition(":")

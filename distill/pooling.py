@@ -28,6 +28,21 @@ def reads_the_mean(folder: Path) -> bool:
     return said.is_file() and bool(orjson.loads(said.read_bytes()).get("pooling_mode_mean_tokens"))
 
 
+def mean_of(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """The mean over a row's own tokens, [rows, dim], of states [rows, tokens, dim]."""
+    kept = mask[..., None].to(hidden.dtype)
+    return (hidden * kept).sum(1) / kept.sum(1)
+
+
+def pooled_by(model: Any, feed: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    """A classifier's logits, and what its head reads: the mean of the tokens, or the first one."""
+    if isinstance(model, MeanClassifier):
+        out = model(**feed)
+        return out.logits, out.pooled
+    out = model(**feed, output_hidden_states=True)
+    return out.logits, out.hidden_states[-1][:, 0]
+
+
 class MeanClassifier(nn.Module):
     """``forward`` gives logits [rows, labels] from input ids and attention mask, both int64 [rows, tokens]."""
 
@@ -52,8 +67,8 @@ class MeanClassifier(nn.Module):
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, **more: torch.Tensor) -> SimpleNamespace:
         hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask, **more).last_hidden_state
-        kept = attention_mask[..., None].to(hidden.dtype)
-        return SimpleNamespace(logits=self.head(self.dropout((hidden * kept).sum(1) / kept.sum(1))))
+        pooled = mean_of(hidden, attention_mask)
+        return SimpleNamespace(logits=self.head(self.dropout(pooled)), pooled=pooled)
 
     def num_parameters(self) -> int:
         """How many weights there are."""

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 from ..runtime.errors import BadInput
-from .stages import Collect, Filter, Gate, Gold, Stage, TrainCausal, TrainEncoder
-from .stages.train_causal import Lora
+from .lora import Lora
+from .stages import Cascade, Collect, Filter, Gate, Gold, Stage, TrainCausal, TrainEncoder, TrainSeq2Seq
 from .training import Training
 
 STAGES: dict[str, type[Any]] = {
-    "collect": Collect, "gold": Gold, "filter": Filter, "train-causal": TrainCausal, "train-encoder": TrainEncoder,
-    "gate": Gate,
+    "collect": Collect, "gold": Gold, "filter": Filter, "train-causal": TrainCausal,
+    "train-seq2seq": TrainSeq2Seq, "train-encoder": TrainEncoder, "gate": Gate, "cascade": Cascade,
 }  # fmt: skip
 """Stages by their name in recipes."""
 
@@ -38,13 +38,15 @@ RECIPES: dict[str, tuple[Stage, ...]] = {
     "sft": (Collect(), Filter(), TrainCausal(), Gate()),
     "label-only": (Collect(), Filter(), TrainCausal(objective="label"), Gate()),
     "step-by-step": (Collect(), Filter(), TrainCausal(objective="step-by-step"), Gate()),
+    "internalise": (Collect(keep="all"), Filter(), TrainCausal(style="inputs", kd="forward"), Gate()),
     "labels": (Collect(), Filter(), TrainEncoder(), Gate()),
     "soft-labels": (Collect(keep="all", samples=5), Filter(), TrainEncoder(soft=True), Gate()),
     "gold": (Gold(), Filter(), TrainEncoder(), Gate()),
 }
 """Recipes by name. ``sft``: the teacher's answers with their rationales. ``label-only``: without. ``step-by-step``:
-labels and rationales as two tasks. ``labels``, ``soft-labels``: a classifier of the teacher's answers, or of their
-shares. ``gold``: a classifier of the data's own labels."""
+labels and rationales as two tasks. ``internalise``: a local teacher's probabilities, asked with all instructions and
+demonstrations, to a student that sees the inputs alone. ``labels``, ``soft-labels``: a classifier of the teacher's
+answers, or of their shares. ``gold``: a classifier of the data's own labels."""
 
 
 def recipe_of(spec: str | Recipe | Sequence[Stage], **options: Any) -> Recipe:
@@ -141,6 +143,13 @@ def _with(stage: Any, name: str, value: Any, place: str) -> Any:
         return replace(stage, training=_with_field(stage.training, name, value, place))
     if name == "lora" and isinstance(value, int) and not isinstance(value, bool):
         value = Lora(rank=value, alpha=2 * value)
+    if name == "lora" and isinstance(value, Mapping):
+        made = Lora()
+        for key, one in value.items():
+            if key not in {f.name for f in fields(Lora)}:
+                raise BadInput(f"{place}: lora takes no {key!r}; it takes: rank, alpha, dropout, bits")
+            made = _with_field(made, key, one, f"{place}: lora")
+        value = made
     return _with_field(stage, name, value, place)
 
 
@@ -167,5 +176,5 @@ def _shown(wanted: Any) -> str:
     if get_origin(wanted) is not None and type(None) not in get_args(wanted):
         return "one of: " + ", ".join(map(str, get_args(wanted)))
     if any(is_dataclass(kind) for kind in get_args(wanted)):
-        return "a whole number (the rank)"
+        return "a whole number (the rank), or a table { rank, alpha, dropout, bits }"
     return {int: "a whole number", float: "a number", bool: "true or false", str: "text"}.get(wanted, str(wanted))

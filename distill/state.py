@@ -106,12 +106,14 @@ class Gated:
     power: Mapping[str, float] | None = None
     """``n`` dev examples, ``needed`` to ship a student that loses nothing in four cases of five, and the ``power``
     with which the examples at hand would have shipped it."""
+    threshold: float | None = None
+    """For a cascade, the confidence from which on the student's own answer stands."""
 
     def dump(self) -> dict[str, Any]:
         """As JSON."""
         return {
             "shipped": self.shipped, "why": self.why, "difference": self.difference and dict(self.difference),
-            "power": self.power and dict(self.power),
+            "power": self.power and dict(self.power), "threshold": self.threshold,
         }  # fmt: skip
 
 

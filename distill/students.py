@@ -20,6 +20,8 @@ from ..runtime.errors import BadInput, Damaged
 
 FORMAT = 1
 FILE = "student.json"
+CURVE = "curve.svg"
+"""The picture of a training's course in a student's folder."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Student:
     """What stands in ``student.json``."""
 
     kind: str
-    """``causal`` or ``encoder``."""
+    """``causal``, ``seq2seq`` or ``encoder``."""
     key: str
     """Digest of everything that determined the weights: rows, base model, recipe, seed."""
     facts: Mapping[str, Any]
@@ -88,21 +90,24 @@ def student_engine(folder: Path | str) -> Engine:
         BadInput: for a folder that is no student.
         Damaged: for one whose kind is not known here.
     """
-    from .engines import CausalStudent, EncoderStudent
+    from .engines import EncoderStudent, WritingStudent
     from .formats import Format
 
     folder = Path(folder)
     student = read_student(folder)
-    if student.kind == "causal":
-        return CausalStudent(folder, Format.load(student.facts["format"]), student.facts["max_tokens"])
+    if student.kind in ("causal", "seq2seq"):
+        return WritingStudent(folder, Format.load(student.facts["format"]), student.facts["max_tokens"], student.kind)
     if student.kind == "encoder":
         return EncoderStudent(folder, student.facts)
-    raise Damaged(f"{folder} holds a student of kind {student.kind!r}; this dstill knows causal and encoder")
+    raise Damaged(f"{folder} holds a student of kind {student.kind!r}; this dstill knows causal, seq2seq and encoder")
 
 
 def student_digest(folder: Path) -> str:
     """Digest of weights, configuration, tokenizer and format."""
     return weights_digest(folder)
+
+
+LOADERS = {"encoder": "SequenceClassification", "causal": "CausalLM", "seq2seq": "Seq2SeqLM"}
 
 
 def _card(student: Student) -> str:
@@ -135,6 +140,6 @@ Trained by dstill to take over one predictor of a language-model program. Scores
 ## Use
 
 `dstill.load(run)` gives the whole program with this student in it. The folder is a Hugging Face model as well:
-`AutoModelFor{"SequenceClassification" if student.kind == "encoder" else "CausalLM"}.from_pretrained(folder)`;
+`AutoModelFor{LOADERS[student.kind]}.from_pretrained(folder)`;
 `student.json` says how its input is written. The licence is that of the base model and of the training data.
 """

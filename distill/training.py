@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from ..runtime.derive import derive, derive_int
+from ..runtime.derive import derive_int
 from ..runtime.errors import BadInput, DstillError
 from ..runtime.progress import Bar, Silent
-from .checkpoints import load_checkpoint, save_checkpoint
+from .checkpoints import load_best, load_checkpoint, save_best, save_checkpoint
+from .memory import check_memory
+from .schedule import Course, batches, rate
 
 if TYPE_CHECKING:
     import torch
 
 Loss: TypeAlias = "Callable[[Sequence[int]], torch.Tensor]"
-"""The loss of a batch, given the places of its rows."""
+"""The mean loss of a batch, given the places of its rows."""
+
+Log: TypeAlias = "list[dict[str, float]]"
 
 
 @dataclass(frozen=True)
@@ -34,21 +38,38 @@ class Training:
     new: float = 1.0
     """Times ``lr``, for layers that the base does not have (a classifier's head)."""
     warmup: float = 0.1
-    """Share of the steps over which the rate rises from 0; then it falls linearly to 0."""
+    """Share of the steps over which the rate rises from 0."""
+    course: Course = "linear"
+    """How the rate falls then: ``linear``, ``cosine``, ``constant``, ``wsd``."""
     weight_decay: float = 0.01
     """Of matrices; vectors (biases, norms) are not decayed."""
     clip: float = 1.0
     """Largest norm of the gradient."""
+    accumulate: int = 1
+    """Parts in which a batch is computed, one after another, to save memory."""
+    precision: Literal["float32", "bf16"] = "float32"
+    """What products are computed in; weights and sums stay float32."""
+    recompute: bool = False
+    """Gradient checkpointing: inner states are computed again for the backward pass, which saves memory."""
+    evaluate: int = 0
+    """Steps between two looks at the rows for early stopping, where there are any; 0 for once an epoch."""
+    patience: int = 3
+    """Looks without a better one after which training ends; 0 for never. The best weights are kept in any case."""
+    heldout: float = 0.0
+    """Share of the examples kept out of training to look at, where no dev rows were collected."""
     checkpoint: int = 100
     """Steps between checkpoints."""
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch", "lr", "new", "clip", "checkpoint"):
+        for name in ("epochs", "batch", "lr", "new", "clip", "checkpoint", "accumulate"):
             if not 0 < getattr(self, name) < math.inf:
                 raise BadInput(f"Training({name}={getattr(self, name)}): expected a number, more than 0")
-        for name in ("warmup", "weight_decay"):
+        for name in ("warmup", "weight_decay", "heldout"):
             if not 0 <= getattr(self, name) < 1:
                 raise BadInput(f"Training({name}={getattr(self, name)}): expected 0 or more, below 1")
+        for name in ("evaluate", "patience"):
+            if getattr(self, name) < 0:
+                raise BadInput(f"Training({name}={getattr(self, name)}): expected 0 or more")
 
 
 def train(
@@ -61,28 +82,40 @@ def train(
     seed: int = 0,
     bar: Bar | None = None,
     fresh: Collection[str] = (),
-) -> list[dict[str, float]]:
+    watch: Callable[[], float] | None = None,
+    share: Callable[[Sequence[int]], float] = len,
+    beside: Any = None,
+) -> Log:
     """Train a model in place; the log, a line a step.
 
     Args:
         model: a torch module; parameters that require gradients are trained.
         lengths: tokens of each row; rows of like length share a batch.
-        loss: takes the places of a batch's rows; a scalar.
+        loss: takes the places of a batch's rows; their mean loss, a scalar.
         folder: where checkpoints are kept; one that is there already is gone on from.
         seed: order of rows, dropout.
         fresh: names of parameters that the base does not have.
+        watch: the loss on rows kept apart; the model ends with the weights at which it was least.
+        share: what rows count in the mean, so that parts of a batch add up to the whole (tokens, sums of weights).
+        beside: a module that is trained with the model and thrown away.
 
     Raises:
         Damaged: for a checkpoint that is not whole.
         DstillError: if the loss is no longer finite, naming the step.
+        ModelUnavailable: where the memory does not suffice.
     """
     import torch
 
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    if beside is not None:
+        named += [(f"beside.{name}", p) for name, p in beside.named_parameters()]
     optimizer = torch.optim.AdamW(_groups(named, how, fresh), lr=how.lr, betas=(0.9, 0.98), foreach=False)
+    device = named[0][1].device
+    check_memory(model, lengths, how, device)
 
     per_epoch = math.ceil(len(lengths) / how.batch)
     steps = max(1, round(how.epochs * per_epoch))
+    every = how.evaluate or per_epoch
     first, log = load_checkpoint(folder, named, optimizer)
     bar = bar or Silent()
     bar.total(steps)
@@ -93,27 +126,70 @@ def train(
     for step in range(first, steps):
         epoch, place = divmod(step, per_epoch)
         if place == 0 or not order:
-            order = _order(lengths, how.batch, seed, epoch)
+            order = batches(lengths, how.batch, seed, epoch)
         rows = order[place]
-        rate = how.lr * _schedule(step, steps, how.warmup)
+        now = how.lr * rate(step, steps, how.warmup, how.course)
         for group in optimizer.param_groups:
-            group["lr"] = rate * group["times"]
-        with _seeded(derive_int(seed, "step", step, bits=63)):
-            value = loss(rows)
-            value.backward()
+            group["lr"] = now * group["times"]
+        reached, whole = 0.0, share(rows)
+        with _seeded(derive_int(seed, "step", step, bits=63), device):
+            for part in _parts(rows, how.accumulate):
+                with _precision(how, device):
+                    value = loss(part)
+                value = value * (share(part) / whole)
+                value.backward()
+                reached += float(value.detach())
         norm = torch.nn.utils.clip_grad_norm_([p for _, p in named], how.clip)
-        reached = float(value.detach())
         if not math.isfinite(reached):
             raise DstillError(f"the loss is {reached} at step {step}: lower the learning rate ({how.lr:g})")
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        log.append({"step": step, "loss": reached, "lr": rate, "norm": float(norm)})
+        log.append({"step": step, "loss": reached, "lr": now, "norm": float(norm)})
         bar.advance()
         bar.note(f"loss {reached:.3f}")
+        if watch is not None and ((step + 1) % every == 0 or step + 1 == steps):
+            log[-1]["dev"] = _look(model, watch, how, device)
+            if best(log) == len(log) - 1:
+                save_best(folder, step + 1, named)
+            if how.patience and _looks_since_best(log) >= how.patience:
+                break
         if (step + 1) % how.checkpoint == 0 and step + 1 < steps:
             save_checkpoint(folder, step + 1, log, named, optimizer)
+    if watch is not None and best(log) < len(log) - 1:
+        load_best(folder, best(log) + 1, named)
     model.eval()
     return log
+
+
+def best(log: Log) -> int:
+    """The place of the line with the least loss on rows kept apart; the last line where none was looked at."""
+    looked = [place for place, line in enumerate(log) if "dev" in line]
+    return min(looked, key=lambda place: (log[place]["dev"], place)) if looked else len(log) - 1
+
+
+def _looks_since_best(log: Log) -> int:
+    return sum("dev" in line for line in log[best(log) + 1 :])
+
+
+def _look(model: Any, watch: Callable[[], float], how: Training, device: Any) -> float:
+    import torch
+
+    model.eval()
+    with torch.no_grad(), _precision(how, device):
+        found = watch()
+    model.train()
+    return found
+
+
+def _parts(rows: Sequence[int], count: int) -> list[Sequence[int]]:
+    size = math.ceil(len(rows) / count)
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+
+def _precision(how: Training, device: Any) -> Any:
+    import torch
+
+    return torch.autocast(device.type, torch.bfloat16) if how.precision == "bf16" else nullcontext()
 
 
 def _groups(named: Sequence[tuple[str, Any]], how: Training, fresh: Collection[str]) -> list[dict[str, Any]]:
@@ -129,29 +205,11 @@ def _groups(named: Sequence[tuple[str, Any]], how: Training, fresh: Collection[s
     ]
 
 
-def _order(lengths: Sequence[int], batch: int, seed: int, epoch: int) -> list[list[int]]:
-    """An epoch's batches: shuffled, then rows of like length put together within stretches of 32 batches."""
-    order = list(range(len(lengths)))
-    derive(seed, "epoch", epoch).shuffle(order)
-    stretch = 32 * batch
-    batches = []
-    for start in range(0, len(order), stretch):
-        part = sorted(order[start : start + stretch], key=lambda row: lengths[row])
-        batches += [part[at : at + batch] for at in range(0, len(part), batch)]
-    derive(seed, "batches", epoch).shuffle(batches)
-    return batches
-
-
-def _schedule(step: int, steps: int, warmup: float) -> float:
-    rise = max(1, round(steps * warmup))
-    return (step + 1) / rise if step < rise else (steps - step) / max(1, steps - rise)
-
-
 @contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """torch's generator at a known place for the length of the block, and as it was afterwards."""
+def _seeded(seed: int, device: Any) -> Iterator[None]:
+    """torch's generators at a known place for the length of the block, and as they were afterwards."""
     import torch
 
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         yield

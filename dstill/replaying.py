@@ -120,8 +120,6 @@ def recipe_from_dump(body: dict[str, Any]) -> Recipe:
     tables = []
     for stage in body["stages"]:
         flat = {key: value for key, value in stage.items() if key != "training"} | stage.get("training", {})
-        if isinstance(flat.get("lora"), dict):
-            flat["lora"] = flat["lora"]["rank"]
         tables.append({key: value for key, value in flat.items() if value is not None})
     return recipe_from_tables(body["name"], tables)
 

@@ -34,10 +34,15 @@ def input_fields(request: Request) -> dict[str, str]:
     return {field: "\n".join(lines).strip() for field, lines in fields.items()}
 
 
+def asks_for_json(request: Request) -> bool:
+    """Whether a prompt is the json adapter's."""
+    text = request.messages[-1].text or ""
+    return text.rfind(_JSON) > text.rfind(_CHAT)
+
+
 def answer_to(request: Request, outputs: Mapping[str, Any]) -> str:
     """Output fields in the form that a prompt asks for."""
-    text = request.messages[-1].text or ""
-    if text.rfind(_JSON) > text.rfind(_CHAT):
+    if asks_for_json(request):
         return orjson.dumps(dict(outputs)).decode()
     return render_fields(outputs)
 

@@ -1,10 +1,11 @@
 """Stages: one file a step of a recipe, each under the contract in ``base``."""
 
 from .base import Stage as Stage
+from .cascade import Cascade as Cascade
 from .collect import Collect as Collect
 from .filter import Filter as Filter
 from .gate import Gate as Gate
 from .gold import Gold as Gold
-from .train_causal import Lora as Lora
 from .train_causal import TrainCausal as TrainCausal
+from .train_causal import TrainSeq2Seq as TrainSeq2Seq
 from .train_encoder import TrainEncoder as TrainEncoder

@@ -8,11 +8,15 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from ...runtime.derive import derive_int
+from ...runtime.atomic import write_bytes, write_json
+from ...runtime.derive import derive, derive_int
 from ...runtime.engines.local.loading import find_folder, quiet, weights_digest
 from ...runtime.errors import ModelUnavailable
 from ...runtime.models import embedded_folder
+from ..curves import svg
 from ..state import DistillState, Pair
+from ..students import CURVE, read_student
+from .votes import label_of
 
 
 def base_folder(base: str) -> Path:
@@ -74,7 +78,37 @@ def train_each(
     """A student for every predictor with rows; ``train`` leaves one in a folder and says how it went."""
     students = {name: state.student_folder(name) for name in state.pairs}
     notes = [train(state, name, rows, students[name]) for name, rows in state.pairs.items()]
-    return state.with_effect(stage, state.rows, *notes, students=students)
+    told = {name: read_student(folder).training for name, folder in students.items()}
+    dev = {f"dev loss of {name}": one["dev"] for name, one in told.items() if one.get("dev") is not None}
+    return state.with_effect(stage, state.rows, *notes, dev=dev, students=students)
+
+
+def kept_apart(state: DistillState, name: str, rows: Sequence[Pair], share: float) -> tuple[list[Pair], list[Pair]]:
+    """Rows to train on and rows to look at: dev rows where they were collected, else a share of the examples.
+
+    The share leaves every answer at least one row to learn from.
+    """
+    if state.dev_pairs.get(name):
+        return list(rows), list(state.dev_pairs[name])
+    if share <= 0:
+        return list(rows), []
+    examples = sorted({row.example for row in rows})
+    derive(state.seed, "kept apart", name).shuffle(examples)
+    held = set(examples[: max(1, round(share * len(examples)))])
+    left = {label_of(row) for row in rows if row.example not in held}
+    apart = [row for row in rows if row.example in held and label_of(row) in left]
+    return [row for row in rows if not (row.example in held and label_of(row) in left)], apart
+
+
+def keep_course(folder: Path, log: Sequence[dict[str, float]], title: str) -> None:
+    """The course of a training beside the student: the log as transformers writes it, and a picture."""
+    history = [
+        {"step": line["step"] + 1, "learning_rate": line["lr"], "grad_norm": line["norm"], "loss": line["loss"]}
+        | ({"eval_loss": line["dev"]} if "dev" in line else {})
+        for line in log
+    ]
+    write_json(folder / "trainer_state.json", {"global_step": len(log), "log_history": history})
+    write_bytes(folder / CURVE, svg(log, title).encode())
 
 
 def losses(log: Sequence[dict[str, float]]) -> list[float]:

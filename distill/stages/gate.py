@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import NormalDist
+from typing import Any
 
 import dspy
 
 from ...eval.compare import NonInferiority, non_inferior
-from ...eval.runner import Runner, jobs_for
+from ...eval.runner import Outcome, Runner, jobs_for
+from ...eval.statistics.power import examples_needed
+from ...runtime.engines.base import Engine
 from ...runtime.errors import BadInput, BudgetExhausted
+from ...runtime.internals import format_field_value
 from ...runtime.lm import LM
 from ...runtime.progress import progress
 from ..state import DistillState, Gated
 from ..students import student_engine
+
+LEVEL, PLANNED = 0.95, 0.9
+"""The one-sided level of the test, and the power that further examples are planned for."""
 
 
 @dataclass(frozen=True)
@@ -32,31 +41,38 @@ class Gate:
 
     def run(self, state: DistillState) -> DistillState:
         """The state with a verdict for every student; where the budget does not reach for it, none ships."""
+        dev: dict[str, float] = {}
         try:
-            gates, stopped = self._gates(state), state.stopped
+            gates, dev = self._gates(state)
+            stopped = state.stopped
         except BudgetExhausted:
             stopped = f"the budget of {state.session.ledger.budget} ended it before students and teacher were compared"
             gates = {name: Gated(False, stopped) for name in state.students}
         notes = [f"{name}: {'shipped' if gate.shipped else 'held back'}, {gate.why}" for name, gate in gates.items()]
-        return state.with_effect(self.name, state.rows, *notes, gates=gates, stopped=stopped)
+        return state.with_effect(self.name, state.rows, *notes, dev=dev, gates=gates, stopped=stopped)
 
-    def _gates(self, state: DistillState) -> dict[str, Gated]:
-        trials = _Trials(state)
+    def _gates(self, state: DistillState) -> tuple[dict[str, Gated], dict[str, float]]:
+        """The verdicts, and mean scores on dev: of the teacher, with each student, with all that ship."""
+        trials = Trials(state)
         teacher = trials.scores(())
-        verdicts = {name: self._judge(trials.scores((name,)), teacher, state) for name in state.students}
+        alone = {name: trials.scores((name,)) for name in state.students}
+        verdicts = {name: self._judge(scores, teacher, state) for name, scores in alone.items()}
+        dev = {"teacher": _mean(teacher), **{f"with {name}": _mean(scores) for name, scores in alone.items()}}
         passing = [name for name, verdict in verdicts.items() if verdict.accepted]
         held: dict[str, str] = {}
         while len(passing) > 1:
-            together = self._judge(trials.scores(tuple(passing)), teacher, state)
+            scores = trials.scores(tuple(passing))
+            together = self._judge(scores, teacher, state)
             if together.accepted:
+                dev["with all that ship"] = _mean(scores)
                 break
             worst = min(passing, key=lambda name: verdicts[name].difference.value)
             passing.remove(worst)
             held[worst] = f"passes alone, but together with {', '.join(passing)} the program loses: {together}"
         return {
-            name: Gated(name in passing, held.get(name, str(verdict)), verdict.difference.dump())
+            name: Gated(name in passing, held.get(name, str(verdict)), verdict.difference.dump(), power_of(verdict))
             for name, verdict in verdicts.items()
-        }
+        }, dev
 
     def _judge(
         self, ours: Sequence[float | None], theirs: Sequence[float | None], state: DistillState
@@ -64,10 +80,43 @@ class Gate:
         pairs = [(a, b) for a, b in zip(ours, theirs, strict=True) if a is not None and b is not None]
         if not pairs:
             raise BadInput("no dev example was scored for both teacher and student: the margin cannot be checked")
-        return non_inferior([a for a, _ in pairs], [b for _, b in pairs], margin=state.margin)
+        return judged([a for a, _ in pairs], [b for _, b in pairs], margin=state.margin)
 
 
-class _Trials:
+def judged(ours: Sequence[float], theirs: Sequence[float], *, margin: float) -> NonInferiority:
+    """The test of non-inferiority, and the examples at which nine of ten students that lose nothing would pass it.
+
+    They are planned for nine of ten, not for the four that are asked of them, since the share of disagreements that
+    they are planned by is itself an estimate.
+    """
+    found = non_inferior(ours, theirs, margin=margin)
+    return replace(found, needed=examples_needed(_spread(ours, theirs), margin, power=PLANNED))
+
+
+def power_of(verdict: NonInferiority) -> dict[str, float]:
+    """With how many examples it was tested, how many are needed, and the power that there was: the chance that a
+    student with as many disagreements, but truly no loss, would have shipped."""
+    found = {"n": float(verdict.n), "margin": verdict.margin}
+    if verdict.needed is None:
+        return {**found, "needed": float(verdict.n), "power": 1.0}
+    # examples_needed solves (z / margin)^2 (spread + 2 / n) = n; the spread that was planned with follows from it.
+    normal = NormalDist()
+    planned = normal.inv_cdf(LEVEL) + normal.inv_cdf(PLANNED)
+    spread = max(0.0, verdict.needed * (verdict.margin / planned) ** 2 - 2 / verdict.needed)
+    reach = verdict.margin * math.sqrt(verdict.n / (spread + 2 / verdict.n)) - normal.inv_cdf(LEVEL)
+    return {**found, "needed": float(verdict.needed), "power": round(normal.cdf(reach), 4)}
+
+
+def _mean(scores: Sequence[float | None]) -> float:
+    known = [score for score in scores if score is not None]
+    return sum(known) / len(known) if known else 0.0
+
+
+def _spread(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    return sum((a - b) ** 2 for a, b in zip(ours, theirs, strict=True)) / len(ours)
+
+
+class Trials:
     """Dev scores of the program with some of its predictors on students."""
 
     def __init__(self, state: DistillState) -> None:
@@ -76,17 +125,50 @@ class _Trials:
 
     def scores(self, names: tuple[str, ...]) -> list[float | None]:
         """A score for every dev example."""
+        return [outcome.row.score for outcome in self.outcomes(names)]
+
+    def inputs_of(self, outcome: Outcome, name: str) -> list[dict[str, str]]:
+        """What a predictor was given in a run."""
+        found = []
+        for predictor, inputs, _ in outcome.trace:
+            if getattr(predictor, "lm", None) is self._lms[name]:
+                fields = predictor.signature.input_fields
+                found.append({n: str(format_field_value(f, inputs[n])) for n, f in fields.items() if n in inputs})
+        return found
+
+    def outcomes(self, names: tuple[str, ...]) -> list[Outcome]:
+        """What became of every dev example."""
         state = self._state
         program = bind(state, {name: self._lms[name] for name in names})
         runner = Runner(state.teacher.lm.on(state.session), state.task.metric, adapter=state.teacher.adapter)
         with progress(f"gate {', '.join(names) or 'teacher'}", len(state.task.dev)) as bar:
-            outcomes = runner.run(jobs_for(program, state.task.dev, "dev"), on_row=lambda row: bar.advance())
-        return [outcome.row.score for outcome in outcomes]
+            return runner.run(jobs_for(program, state.task.dev, "dev"), trace=True, on_row=lambda row: bar.advance())
 
 
 def student_lms(students: Mapping[str, Path], state: DistillState) -> dict[str, LM]:
     """The students as models on behalf of the state's session."""
     return {name: LM(student_engine(folder), state.session) for name, folder in students.items()}
+
+
+def shipped_lms(students: Mapping[str, Path], state: DistillState) -> dict[str, LM]:
+    """The same as they ship: those with a threshold have the teacher behind them."""
+    thresholds = {name: gate.threshold for name, gate in state.gates.items() if gate.threshold is not None}
+    teacher = state.teacher.lm.on(state.session)
+    asked = dict(state.teacher.candidate.apply(state.task.program).named_predictors())
+    return {
+        name: LM(with_teacher(folder, asked[name], teacher, state.teacher.adapter, thresholds.get(name)), state.session)
+        for name, folder in students.items()
+    }
+
+
+def with_teacher(folder: Path, predictor: Any, teacher: LM, adapter: str, threshold: float | None) -> Engine:
+    """A student's engine; with a threshold, a cascade to the teacher's predictor."""
+    engine: Any = student_engine(folder)
+    if threshold is None:
+        return engine  # type: ignore[no-any-return]
+    from ..cascades import CascadeEngine
+
+    return CascadeEngine(engine, teacher, predictor.signature, predictor.demos, adapter, threshold)
 
 
 def bind(state: DistillState, lms: Mapping[str, LM]) -> dspy.Module:

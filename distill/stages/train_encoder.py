@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args, get_origin
+from typing import Any, Literal, TypeAlias, get_args, get_origin
 
 from ...runtime.canonical import digest
 from ...runtime.derive import derive_int
@@ -15,13 +15,11 @@ from ...runtime.errors import BadInput
 from ...runtime.progress import progress
 from ..state import DistillState, Pair
 from ..students import Student, finished, make_way, read_student, training_key, write_student
-from ..training import Training, train
-from .common import base_digest, base_folder, losses, open_base, train_each
+from ..training import Training, best, train
+from .common import base_digest, base_folder, keep_course, kept_apart, losses, open_base, train_each
+from .encoder_loss import EncoderLoss, aids, targets_of, transition_of
 
-if TYPE_CHECKING:
-    import torch
-
-
+Robust: TypeAlias = Literal["none", "generalised", "symmetric", "bootstrap", "forward", "backward"]
 Pooling: TypeAlias = Literal["auto", "mean", "first"]
 
 
@@ -35,14 +33,34 @@ class TrainEncoder:
 
     training: Training = field(default_factory=lambda: Training(epochs=3, batch=32, lr=1e-4))
     soft: bool = False
-    """Whether to learn the teacher's shares of answers (several samples an input) instead of the commonest."""
+    """Whether to learn the teacher's probabilities instead of its commonest answer: those that its log-probabilities
+    tell, or the shares of several samples or teachers."""
     smoothing: float = 0.0
     """Probability that is spread over all labels."""
+    robust: Robust = "none"
+    """A loss for labels some of which are wrong, see ``objectives.robust``: ``generalised``, ``symmetric``,
+    ``bootstrap``; ``forward`` and ``backward`` are corrected by the mistakes that several votes betray."""
+    rationale: Literal["none", "words", "align"] = "none"
+    """Rationales as an auxiliary task: tell the ``words`` that they bring, or ``align`` with their representation."""
+    hidden: Literal["none", "mse", "mi"] = "none"
+    """Lead the representation to that of a teacher encoder, by distance or by information (MI-alpha)."""
+    teacher: str = ""
+    """The encoder that ``hidden`` leads to: a folder or a hub name; its tokenizer may be another one."""
+    aux_weight: float = 0.3
+    """What the auxiliary loss is multiplied with before it is added."""
     pooling: Pooling = "auto"
     """What the head reads: ``mean`` of the tokens, the ``first`` token as the base's own head does, or what the base
     says of itself (``auto``)."""
     max_length: int = 256
     """Tokens at which inputs are cut."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.smoothing < 1:
+            raise BadInput(f"smoothing = {self.smoothing}: expected 0 or more, below 1")
+        if self.rationale != "none" and self.hidden != "none":
+            raise BadInput("rationale and hidden are both auxiliary tasks of the same layer: expected one of them")
+        if self.hidden != "none" and not self.teacher:
+            raise BadInput(f"hidden = {self.hidden!r} needs an encoder to be led to: teacher = FOLDER or a hub name")
 
     @property
     def name(self) -> str:
@@ -56,10 +74,13 @@ class TrainEncoder:
     def _train(self, state: DistillState, name: str, rows: Sequence[Pair], folder: Path) -> str:
         signature = state.signature(name)
         label_field = _label_field(signature, name)
-        labels = _labels(signature, label_field, rows)
+        labels, remarks = _labels(signature, label_field, rows)
+        learn, apart = kept_apart(state, name, rows, self.training.heldout)
+        apart = [row for row in apart if row.outputs.get(label_field) in labels]
         key = training_key(
-            stage=asdict(self), rows=[row.dump() for row in rows], base=base_digest(state.base), labels=labels,
-            seed=state.seed, kind="encoder",
+            stage=asdict(self), rows=[row.dump() for row in learn], apart=[row.dump() for row in apart],
+            base=base_digest(state.base), labels=labels, seed=state.seed, kind="encoder",
+            teacher=base_digest(self.teacher) if self.teacher else None,
         )  # fmt: skip
         inputs = tuple(signature.input_fields)
         if finished(folder, key):
@@ -72,40 +93,56 @@ class TrainEncoder:
         model.config.id2label = dict(enumerate(labels))
         model.config.label2id = {label: index for index, label in enumerate(labels)}
         most = min(self.max_length, tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", 512))
-        coded = [encode(tokenizer, dict(row.inputs), inputs, most) for row in rows]
+        coded, watched = (
+            [encode(tokenizer, dict(row.inputs), inputs, most) for row in some] for some in (learn, apart)
+        )
         cut = sum(len(row["input_ids"]) >= most for row in coded)
-        targets = torch.stack([self._target(row, label_field, labels) for row in rows])
-        weights = torch.tensor([row.weight for row in rows])
+        if self.training.recompute:
+            getattr(model, "encoder", model).gradient_checkpointing_enable()
+        loss = EncoderLoss(
+            self, model, lambda batch: collate([coded[row] for row in batch], tokenizer),
+            targets_of(self, learn, label_field, labels), torch.tensor([row.weight for row in learn]),
+            transition_of(self, learn, label_field, labels),
+            **aids(self, state, learn, model, tokenizer, [[row.inputs[n] for n in inputs] for row in learn]),
+        )  # fmt: skip
 
-        def loss(batch: Sequence[int]) -> torch.Tensor:
-            logits = model(**collate([coded[row] for row in batch], tokenizer)).logits
-            each = torch.nn.functional.cross_entropy(logits, targets[list(batch)], reduction="none")
-            w = weights[list(batch)]
-            return (each * w).sum() / w.sum()
+        def watch() -> float:
+            total = 0.0
+            for start in range(0, len(watched), 64):
+                logits = model(**collate(watched[start : start + 64], tokenizer)).logits.float()
+                right = torch.tensor([labels.index(row.outputs[label_field]) for row in apart[start : start + 64]])
+                total += float(torch.nn.functional.cross_entropy(logits, right, reduction="sum"))
+            return total / len(watched)
 
         fresh = [n for n, _ in model.named_parameters() if not n.startswith(f"{model.base_model_prefix}.")]
         with quiet(), progress(f"train {name}") as bar:
             log = train(
                 model, [len(row["input_ids"]) for row in coded], loss, self.training,
-                state.folder / "checkpoints" / folder.name / key[:16], seed=state.seed, bar=bar, fresh=fresh,
+                state.folder / "checkpoints" / folder.name / key[:16], seed=state.seed, bar=bar,
+                fresh=[*fresh, *(f"beside.{n}" for n, _ in loss.beside.named_parameters())] if loss.beside else fresh,
+                watch=watch if watched else None, share=loss.share, beside=loss.beside,
             )  # fmt: skip
         make_way(folder)
         folder.mkdir(parents=True, exist_ok=True)
         with quiet():
             model.save_pretrained(folder)
             tokenizer.save_pretrained(folder)
+        keep_course(folder, log, name)
         facts = {
             "inputs": list(inputs), "field": label_field, "labels": labels, "max_length": most,
             "pooling": "mean" if mean else "first", "order": list(signature.output_fields),
         }  # fmt: skip
+        course = losses(log)
         told = {
             "task": state.task.name, "predictor": name, "base": state.base, "teacher": state.teacher.name,
-            "recipe": "classifier, soft labels" if self.soft else "classifier, labels", "rows": len(rows),
-            "data": digest([row.dump() for row in rows]), "seed": state.seed, "losses": losses(log),
-            "settings": {**asdict(self.training), "smoothing": self.smoothing, "max_length": most},
+            "recipe": "classifier, soft labels" if self.soft else "classifier, labels", "rows": len(learn),
+            "data": digest([row.dump() for row in learn]), "seed": state.seed, "losses": course,
+            "dev": log[best(log)].get("dev"), "steps": best(log) + 1,
+            "settings": _flat(asdict(self)),
         }  # fmt: skip
-        note = f"{name}: {len(rows)} rows, {len(labels)} labels, loss {losses(log)[0]:.3f} to {losses(log)[-1]:.3f}"
-        note += f", {cut} inputs cut at {most} tokens" if cut else ""
+        note = f"{name}: {len(learn)} rows, {len(labels)} labels, loss {course[0]:.3f} to {course[-1]:.3f}"
+        note += f", best of {len(log)} steps at {best(log) + 1}" if watched else ""
+        note = ", ".join([note, *([f"{cut} inputs cut at {most} tokens"] if cut else []), *remarks])
         write_student(folder, Student("encoder", key, facts, {**told, "note": note}))
         return note
 
@@ -119,16 +156,9 @@ class TrainEncoder:
         encoder, tokenizer = open_base("", state.base, seed=state.seed)
         return MeanClassifier.new(encoder, labels, derive_int(state.seed, "head", bits=63)), tokenizer, True
 
-    def _target(self, row: Pair, label_field: str, labels: Sequence[str]) -> torch.Tensor:
-        import torch
 
-        shares = {row.outputs[label_field]: 1.0}
-        if self.soft and row.soft is not None:
-            shares = {label: share for label, share in row.soft.items() if label in labels}
-        target = torch.full((len(labels),), self.smoothing / len(labels))
-        for label, share in shares.items():
-            target[labels.index(label)] += (1 - self.smoothing) * share / sum(shares.values())
-        return target
+def _flat(settings: dict[str, Any]) -> dict[str, Any]:
+    return {**settings.pop("training"), **settings}
 
 
 def _label_field(signature: Any, name: str) -> str:
@@ -141,7 +171,8 @@ def _label_field(signature: Any, name: str) -> str:
     return fields[0]
 
 
-def _labels(signature: Any, label_field: str, rows: Sequence[Pair]) -> list[str]:
+def _labels(signature: Any, label_field: str, rows: Sequence[Pair]) -> tuple[list[str], list[str]]:
+    """The labels, and remarks on those that the rows hardly teach."""
     annotation = signature.output_fields[label_field].annotation
     met = Counter(row.outputs[label_field] for row in rows)
     if get_origin(annotation) is Literal:
@@ -160,4 +191,10 @@ def _labels(signature: Any, label_field: str, rows: Sequence[Pair]) -> list[str]
             f"{label_field} has {len(labels)} different values in {len(rows)} rows: that is no set of labels; use a "
             "generative student (recipe 'sft' or 'step-by-step')"
         )
-    return labels
+    unseen, lone = [label for label in labels if not met[label]], [label for label in labels if met[label] == 1]
+    remarks = [f"labels that no row has, and that it will not give: {_few(unseen)}"] if unseen else []
+    return labels, remarks + ([f"labels with one row: {_few(lone)}"] if lone else [])
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

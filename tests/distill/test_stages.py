@@ -87,7 +87,9 @@ def test_new_layers_can_learn_faster(tmp_path: Path) -> None:
 def test_step_by_step_weighs_its_two_tasks(tmp_path: Path, bases: dict[str, str]) -> None:
     """alpha 1 learns labels only, alpha 0 rationales only: the rationale's loss falls only where it counts."""
     import torch
-    from dstill.distill.stages.train_causal import RATIONALE, _answer_loss, prompt_tokens
+    from dstill.distill.coding import prompt_tokens
+    from dstill.distill.stages.train_causal import RATIONALE
+    from dstill.distill.writers import Causal, Coded
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     losses = {}
@@ -101,25 +103,11 @@ def test_step_by_step_weighs_its_two_tasks(tmp_path: Path, bases: dict[str, str]
         why = Format.of(signature, outputs=["reasoning"], style="chat", adapter="chat", task=RATIONALE)
         row = given.pairs["predict"][0]
         answer = tokenizer(why.answer(row.outputs))["input_ids"]
-        tokens = [*prompt_tokens(tokenizer, why.prompt(row.inputs)), *answer]
+        coded = Coded(tuple(prompt_tokens(tokenizer, why.prompt(row.inputs))), tuple(answer))
         with torch.no_grad():
-            losses[alpha] = float(_answer_loss(model, [((tokens, len(answer)), 1.0)], 0))
+            said = Causal(model).say(model, [coded])
+            losses[alpha] = float(torch.nn.functional.cross_entropy(said.logits, said.targets))
     assert losses[0.0] < 0.7 * losses[1.0]
-
-
-def test_the_answer_loss_is_transformers_on_the_answers_tokens(bases: dict[str, str]) -> None:
-    import torch
-    from dstill.distill.stages.train_causal import _answer_loss
-    from transformers import AutoModelForCausalLM
-
-    model = AutoModelForCausalLM.from_pretrained(bases["causal"])
-    ids = torch.randint(5, 400, (1, 30), generator=torch.Generator().manual_seed(0))
-    labels = ids.clone()
-    labels[:, :22] = -100
-    expected = model(input_ids=ids, labels=labels).loss
-    other = torch.randint(5, 400, (1, 12), generator=torch.Generator().manual_seed(1))[0].tolist()
-    ours = _answer_loss(model, [((ids[0].tolist(), 8), 1.0), ((other, 3), 0.0)], 0)
-    assert float(ours.detach()) == pytest.approx(float(expected.detach()), abs=1e-5)
 
 
 def test_bases_that_cannot_be_trained(tmp_path: Path, bases: dict[str, str]) -> None:
@@ -152,6 +140,6 @@ def test_rows_longer_than_the_student_reads(tmp_path: Path, bases: dict[str, str
     given = state(tmp_path, bases["causal"])
     rows = [Pair(str(n), {"text": "fox " * (900 if n < 3 else 1)}, {"colour": "red"}) for n in range(12)]
     after = TrainCausal(training=FAST).run(replace(given, pairs={"self": tuple(rows)}))
-    assert "3 rows left out as longer than 1024 tokens" in after.effects[-1].notes[0]
+    assert "3 rows left out as longer than 1024 tokens (the longest has " in after.effects[-1].notes[0]
     with pytest.raises(BadInput, match="all 3 rows are longer than the 1024 tokens"):
         TrainCausal(training=FAST).run(replace(given, pairs={"self": tuple(rows[:3])}, folder=tmp_path / "other"))

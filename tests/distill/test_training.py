@@ -10,7 +10,8 @@ import pytest
 import torch
 from dstill.distill import Training
 from dstill.distill.checkpoints import load_checkpoint
-from dstill.distill.training import _order, _schedule, train
+from dstill.distill.schedule import batches, rate
+from dstill.distill.training import train
 from dstill.runtime import BadInput, Damaged, DstillError
 
 
@@ -103,7 +104,7 @@ def test_it_is_torchs_adamw_step_for_step(tmp_path: Path) -> None:
         for group in optimizer.param_groups:
             group["lr"] = 0.01 * ((step + 1) / 2 if step < 2 else (10 - step) / 8)
         optimizer.zero_grad()
-        again(_order(LENGTHS, 10, 3, step // 5)[step % 5]).backward()
+        again(batches(LENGTHS, 10, 3, step // 5)[step % 5]).backward()
         optimizer.step()
     for ours, theirs in zip(net.parameters(), reference.parameters(), strict=True):
         assert torch.allclose(ours, theirs, atol=1e-6)
@@ -111,15 +112,15 @@ def test_it_is_torchs_adamw_step_for_step(tmp_path: Path) -> None:
 
 def test_batches_hold_every_row_once_and_like_lengths_together() -> None:
     lengths = [n * 37 % 101 for n in range(1000)]
-    batches = _order(lengths, 16, 0, 0)
-    assert sorted(row for batch in batches for row in batch) == list(range(1000))
-    spread = [max(lengths[r] for r in b) - min(lengths[r] for r in b) for b in batches]
+    made = batches(lengths, 16, 0, 0)
+    assert sorted(row for batch in made for row in batch) == list(range(1000))
+    spread = [max(lengths[r] for r in b) - min(lengths[r] for r in b) for b in made]
     assert sum(spread) / len(spread) < 15
-    assert _order(lengths, 16, 0, 1) != batches
+    assert batches(lengths, 16, 0, 1) != made
 
 
 def test_the_schedule_rises_and_falls() -> None:
-    rates = [_schedule(step, 100, 0.1) for step in range(100)]
+    rates = [rate(step, 100, 0.1) for step in range(100)]
     assert max(rates) == 1.0
     assert rates[9] == 1.0
     assert rates[0] == 0.1
@@ -176,3 +177,174 @@ def test_a_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:
 def test_settings_that_make_no_sense(bad: dict[str, Any]) -> None:
     with pytest.raises(BadInput, match=str(next(iter(bad.values())))):
         Training(**bad)
+
+
+def test_parts_of_a_batch_add_up_to_the_whole(tmp_path: Path) -> None:
+    found = []
+    for parts in (1, 3):
+        net, _ = make()
+        net.drop.p = 0.0
+        x, w = torch.randn(50, 6, generator=torch.Generator().manual_seed(1)), torch.linspace(0.1, 3, 50)
+
+        def loss(rows: Sequence[int], net: Net = net, x: torch.Tensor = x, w: torch.Tensor = w) -> torch.Tensor:
+            part = list(rows)
+            return (net(x[part]).square().sum(-1) * w[part]).sum() / w[part].sum()
+
+        how = Training(epochs=3, batch=16, lr=0.01, accumulate=parts)
+        share = lambda rows, w=w: float(w[list(rows)].sum())  # noqa: E731
+        log = train(net, LENGTHS, loss, how, tmp_path / str(parts), seed=1, share=share)
+        found.append((log, net))
+    for a, b in zip(found[0][0], found[1][0], strict=True):
+        assert a["loss"] == pytest.approx(b["loss"], rel=1e-5)
+    for p, q in zip(found[0][1].parameters(), found[1][1].parameters(), strict=True):
+        torch.testing.assert_close(p, q, atol=1e-5, rtol=1e-4)
+
+
+def watched(best_at: int) -> Any:
+    """A dev loss that is least at the ``best_at``-th look."""
+    looks = [0]
+
+    def watch() -> float:
+        looks[0] += 1
+        return abs(looks[0] - best_at) + 1.0
+
+    return watch
+
+
+def test_the_best_weights_are_kept_and_patience_ends_it(tmp_path: Path) -> None:
+    how = Training(epochs=20, batch=10, lr=0.02, evaluate=4, patience=2)
+    net, loss = make()
+    log = train(net, LENGTHS, loss, how, tmp_path / "a", seed=1, watch=watched(3))
+    assert [line["step"] + 1 for line in log if "dev" in line] == [4, 8, 12, 16, 20]
+    short, again = make()
+    from dataclasses import replace
+
+    train(short, LENGTHS, again, replace(how, patience=0), tmp_path / "b", seed=1, watch=watched(3))
+    assert weights(net) == weights(short)
+    stopped, third = make()
+    calls = [0]
+
+    def failing(rows: Sequence[int]) -> torch.Tensor:
+        calls[0] += 1
+        if calls[0] > 12:
+            raise KeyboardInterrupt
+        value: torch.Tensor = third(rows)
+        return value
+
+    with pytest.raises(KeyboardInterrupt):
+        train(stopped, LENGTHS, failing, how, tmp_path / "c", seed=1, watch=watched(3))
+    assert weights(stopped) == weights(net)  # those after twelve steps
+
+
+@pytest.mark.parametrize("stop", [5, 13, 19])
+def test_early_stopping_goes_on_after_a_kill_with_the_same_bits(tmp_path: Path, stop: int) -> None:
+    how = Training(epochs=20, batch=10, lr=0.02, evaluate=4, patience=2, checkpoint=3)
+
+    def real(net: Net) -> Any:
+        return lambda: float((net(torch.ones(1, 6)) - 0.3).square().sum())
+
+    net, loss = make()
+    log = train(net, LENGTHS, loss, how, tmp_path / "a", seed=1, watch=real(net))
+    cut, plain = make()
+    calls = [0]
+
+    def failing(rows: Sequence[int]) -> torch.Tensor:
+        calls[0] += 1
+        if calls[0] > stop:
+            raise KeyboardInterrupt
+        value: torch.Tensor = plain(rows)
+        return value
+
+    try:
+        train(cut, LENGTHS, failing, how, tmp_path / "b", seed=1, watch=real(cut))
+    except KeyboardInterrupt:
+        cut, plain = make()
+        assert train(cut, LENGTHS, plain, how, tmp_path / "b", seed=1, watch=real(cut)) == log
+    assert weights(cut) == weights(net)
+
+
+def test_best_weights_that_are_not_whole_are_refused(tmp_path: Path) -> None:
+    from dstill.distill.checkpoints import load_best, save_best
+
+    net, _ = make()
+    named = list(net.named_parameters())
+    save_best(tmp_path, 4, named)
+    with pytest.raises(Damaged, match="is not of step 5"):
+        load_best(tmp_path, 5, named)
+    (tmp_path / "best.safetensors").write_bytes(b"x")
+    with pytest.raises(Damaged, match="cannot be read"):
+        load_best(tmp_path, 4, named)
+
+
+def test_products_in_bf16_leave_weights_in_float32(tmp_path: Path) -> None:
+    net, loss = make()
+    seen = []
+    net.one.register_forward_hook(lambda m, i, o: seen.append(o.dtype))
+    train(net, LENGTHS, loss, Training(epochs=1, batch=10, precision="bf16"), tmp_path, seed=1)
+    assert set(seen) == {torch.bfloat16}
+    assert all(p.dtype == torch.float32 for p in net.parameters())
+
+
+def test_the_courses_of_the_rate() -> None:
+    courses = {name: [rate(step, 100, 0.1, name) for step in range(100)] for name in ("cosine", "constant", "wsd")}  # type: ignore[arg-type]
+    assert courses["constant"][10:] == [1.0] * 90
+    assert courses["wsd"][50] == 1.0 and courses["wsd"][80] == 1.0 and courses["wsd"][90] == 0.5
+    assert courses["cosine"][55] == pytest.approx(0.5) and courses["cosine"][-1] < 0.001
+    assert all(values[:10] == [0.1 * n for n in range(1, 11)] or values[4] == 0.5 for values in courses.values())
+
+
+class TestMemory:
+    def model(self) -> Any:
+        import transformers as tf
+
+        torch.manual_seed(0)
+        config = tf.LlamaConfig(
+            vocab_size=400, hidden_size=64, intermediate_size=172, num_hidden_layers=4, num_attention_heads=4,
+            num_key_value_heads=4,
+        )  # fmt: skip
+        return tf.LlamaForCausalLM(config)
+
+    def test_what_is_kept_for_the_backward_pass_is_about_what_was_predicted(self) -> None:
+        from dstill.distill.memory import predict
+
+        model = self.model()
+        ids = torch.randint(0, 400, (4, 128))
+        kept: dict[int, int] = {}
+
+        def note(tensor: torch.Tensor) -> torch.Tensor:
+            if not isinstance(tensor, torch.nn.Parameter):
+                kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(note, lambda t: t):
+            model(input_ids=ids, labels=ids).loss  # noqa: B018
+        parameters = {p.untyped_storage().data_ptr() for p in model.parameters()}
+        measured = sum(size for place, size in kept.items() if place not in parameters)
+        predicted = predict(model, [128] * 4, Training(batch=4)).activations
+        assert 0.6 < predicted / measured < 2.0
+
+    def test_weights_gradients_and_moments_are_counted(self) -> None:
+        from dstill.distill.memory import predict
+
+        model = self.model()
+        size = 4 * sum(p.numel() for p in model.parameters())
+        found = predict(model, [128] * 8, Training(batch=4))
+        assert (found.gradients, found.optimizer) == (size, 2 * size)
+        assert size <= found.weights < size + 1000  # tables of positions, which are no parameters
+        model.model.embed_tokens.requires_grad_(False)
+        frozen = 4 * model.model.embed_tokens.weight.numel()
+        assert predict(model, [1], Training()).gradients == size - frozen
+        less = [predict(model, [128] * 8, Training(batch=4, **more)).activations for more in (
+            {"accumulate": 4}, {"precision": "bf16"}, {"recompute": True})]  # type: ignore[arg-type]  # fmt: skip
+        assert all(one < found.activations for one in less)
+
+    def test_too_little_is_told_before_anything_is_done(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        from dstill.distill import memory
+        from dstill.runtime import ModelUnavailable
+
+        monkeypatch.setattr(memory, "available", lambda device: 1000)
+        net, loss = make()
+        before = weights(net)
+        with pytest.raises(ModelUnavailable, match=r"training would take some .* and 0.0 MiB are free: use lora"):
+            train(net, LENGTHS, loss, HOW, tmp_path, seed=1)
+        assert weights(net) == before and not list(tmp_path.iterdir())

@@ -1,0 +1,77 @@
+"""Cascades: a student answers where it is sure, and what it is unsure of goes on to the teacher in its own prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import dspy
+from dspy import lm15
+
+from ..runtime.adapters import adapter_named
+from ..runtime.canonical import digest
+from ..runtime.fields import asks_for_json, input_fields
+from ..runtime.journal import Identity
+from ..runtime.lm import LM
+from ..runtime.wire import Request, Response
+from .engines import Free, StudentEngine
+
+
+class CascadeEngine(Free):
+    """One predictor's student with its teacher behind it.
+
+    The teacher is asked through its own door, in the prompt that it was compiled to, so that its calls are paid for,
+    kept and counted as always; the student's are free.
+
+    Args:
+        student: answers and says how sure it is.
+        teacher: the model behind it, on behalf of the same session.
+        signature, demos: the predictor as compiled.
+        adapter: the program's.
+        threshold: from which confidence on the student's answer stands.
+    """
+
+    def __init__(
+        self, student: StudentEngine, teacher: LM, signature: Any, demos: Sequence[Any], adapter: str, threshold: float
+    ) -> None:
+        super().__init__()
+        self.student, self.teacher, self.threshold = student, teacher, threshold
+        self._signature, self._demos, self._adapter = signature, list(demos), adapter
+        self.name = f"{student.name} or {teacher.door.engine.name}"
+        self.concurrency = max(student.concurrency, teacher.door.engine.concurrency)
+        self.max_tokens = student.max_tokens
+
+    @cached_property
+    def identity(self) -> Identity:
+        """Student, teacher, the teacher's prompt and the threshold."""
+        prompt = self._messages(dict.fromkeys(self._signature.input_fields, ""), json=self._adapter == "json")
+        return {
+            "kind": "cascade", "student": dict(self.student.identity), "teacher": dict(self.teacher.door.identity),
+            "prompt": digest(prompt), "threshold": self.threshold,
+        }  # fmt: skip
+
+    @property
+    def parameters(self) -> int:
+        """How many weights the student has."""
+        return self.student.parameters
+
+    def complete(self, request: Request) -> Response:
+        """The student's answer, or the teacher's where the student is less sure than the threshold."""
+        response, confidence = self.student.answer(request)
+        if confidence >= self.threshold:
+            return response
+        inputs = input_fields(request)
+        with dspy.context(dstill_slots=None):  # the place in flight that this call holds is the teacher's now
+            (said,) = self.teacher.short(self._messages(inputs, json=asks_for_json(request)), {})
+        text = said if isinstance(said, str) else str(said.get("text") or "")
+        message = lm15.Message("assistant", (lm15.TextPart(text),))
+        return Response(id=None, model=request.model, message=message, finish_reason="stop", usage=response.usage)
+
+    def close(self) -> None:
+        """End the student's worker; the teacher is somebody else's."""
+        self.student.close()
+
+    def _messages(self, inputs: Mapping[str, str], *, json: bool) -> list[dict[str, Any]]:
+        adapter = adapter_named("json" if json else self._adapter)
+        return list(adapter.format(self._signature, self._demos, dict(inputs)))

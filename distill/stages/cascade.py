@@ -1,0 +1,81 @@
+"""Cascade: a student that may not ship alone answers what it is sure of; the threshold keeps a promise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ...runtime.errors import BadInput, BudgetExhausted
+from ..conformal import Promise, Threshold, calibrate
+from ..state import DistillState, Gated
+from ..students import student_engine
+from .gate import Trials
+
+
+@dataclass(frozen=True)
+class Cascade:
+    """For every student that the gate held back (for all, without a gate), a threshold calibrated on dev.
+
+    Above it the student's answer stands, below it the teacher is asked. What counts as harm is what an example's score
+    loses by the student's answer; where the student does better than its teacher nothing is made up. See ``conformal``
+    for what is promised.
+    """
+
+    harm: float = 0.01
+    """What the program may lose per example, in score; students of one program share it."""
+    promise: Promise = "likely"
+    """``likely``: kept over as many further examples as dev has, at ``level``; ``mean``: kept on average."""
+    level: float = 0.95
+
+    def __post_init__(self) -> None:
+        if not 0 < self.harm < 1 or not 0 < self.level < 1:
+            raise BadInput(f"Cascade(harm={self.harm}, level={self.level}): expected both between 0 and 1")
+
+    @property
+    def name(self) -> str:
+        """``cascade``."""
+        return "cascade"
+
+    def run(self, state: DistillState) -> DistillState:
+        """The state with a threshold for every such student whose surest answers keep the promise."""
+        open_ones = [name for name in state.students if name not in state.gates or not state.gates[name].shipped]
+        gates, notes, dev, stopped = dict(state.gates), [], {}, state.stopped
+        try:
+            for name in open_ones:
+                found, n = self._threshold(state, name, self.harm / len(open_ones))
+                gates[name] = self._verdict(found, n, self.harm / len(open_ones), state.gates.get(name))
+                notes.append(f"{name}: {gates[name].why}")
+                dev[f"share that {name} answers itself"] = found.kept
+        except BudgetExhausted:
+            stopped = f"the budget of {state.session.ledger.budget} ended it before a threshold was calibrated"
+        return state.with_effect(self.name, state.rows, *notes, dev=dev, gates=gates, stopped=stopped)
+
+    def _threshold(self, state: DistillState, name: str, harm: float) -> tuple[Threshold, int]:
+        trials = Trials(state)
+        shipped = tuple(other for other in state.students if other in state.gates and state.gates[other].shipped)
+        theirs, ours = trials.outcomes(shipped), trials.outcomes((*shipped, name))
+        engine: Any = student_engine(state.students[name])
+        sure, losses = [], []
+        for teacher, student in zip(theirs, ours, strict=True):
+            if teacher.row.score is None or student.row.score is None:
+                continue
+            asked = trials.inputs_of(student, name)
+            sure.append(min((engine.confidence(inputs) for inputs in asked), default=1.0))
+            losses.append(max(0.0, teacher.row.score - student.row.score))
+        engine.close()
+        if not sure:
+            raise BadInput("no dev example was scored for both teacher and student: no threshold can be calibrated")
+        return calibrate(sure, losses, harm, promise=self.promise, level=self.level), len(sure)
+
+    def _verdict(self, found: Threshold, n: int, harm: float, before: Gated | None) -> Gated:
+        promised = f"{100 * harm:.1f} points" + (
+            f" at {100 * self.level:.0f} %" if self.promise == "likely" else " on average"
+        )
+        if found.kept == 0:
+            why = f"no part of its answers keeps a promise of {promised} on {n} examples"
+            return replace(before, why=f"{before.why}; {why}") if before is not None else Gated(False, why)
+        why = (
+            f"answers {100 * found.kept:.0f} % itself, from a confidence of {found.value:.3f}, and asks the teacher "
+            f"for the rest; loses at most {promised} (conformal, {n} examples)"
+        )
+        return Gated(True, why, before.difference if before else None, before.power if before else None, found.value)

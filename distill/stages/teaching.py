@@ -1,0 +1,44 @@
+"""Local teachers for token-level distillation and matching of hidden states: which model, asked how."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ...runtime.adapters import adapter_named
+from ...runtime.engines.local.loading import load
+from ...runtime.errors import BadInput
+from ..state import DistillState, Pair
+from .common import base_folder
+
+
+def teacher_folder(state: DistillState, named: str) -> str:
+    """The folder of the local model that teaches: the one that is named, or the compiled program's own.
+
+    Raises:
+        BadInput: where the program runs on a model that is not here.
+    """
+    if named:
+        return str(base_folder(named))
+    folder = getattr(state.teacher.lm.door.engine, "folder", None)
+    if folder is None:
+        raise BadInput(
+            f"token-level distillation needs the teacher's probabilities, and {state.teacher.lm.door.engine.name} is "
+            "no local model: name one (teacher = FOLDER), or collect log-probabilities (collect with logprobs = 5) and "
+            "take kd = 'stored'"
+        )
+    return str(folder)
+
+
+def open_teacher(kind: str, folder: str) -> tuple[Any, Any]:
+    """A frozen teacher and its tokenizer."""
+    from pathlib import Path
+
+    return load(kind, Path(folder), dtype="float32")
+
+
+def teacher_prompts(state: DistillState, predictor: str, rows: Sequence[Pair]) -> list[list[dict[str, str]]]:
+    """What the compiled program would ask its model for each row: its instructions and demonstrations included."""
+    compiled = dict(state.teacher.candidate.apply(state.task.program).named_predictors())[predictor]
+    adapter = adapter_named(state.teacher.adapter)
+    return [list(adapter.format(compiled.signature, compiled.demos, dict(row.inputs))) for row in rows]
