@@ -6,6 +6,7 @@ A student's calls cost nothing and no cap counts them; its tokens are counted al
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -73,6 +74,7 @@ class WritingStudent(Free):
         self._engine = (CausalEngine if kind == "causal" else Seq2SeqEngine)(folder, name=self.name)
         self.concurrency = self._engine.concurrency
         self.max_tokens = max_tokens
+        self._held, self._lock = False, threading.Lock()
 
     @cached_property
     def identity(self) -> Identity:
@@ -103,6 +105,12 @@ class WritingStudent(Free):
     def _ask(self, inputs: dict[str, str], config: Any) -> tuple[Response, float]:
         most = 0 if config.logprobs is None else config.logprobs
         plain = replace(config, stop=(), response_format=None, logprobs=most)
+        with self._lock:
+            if not self._held:  # the weights are loaded with the first call, and the form needs their tokens
+                part = self._form.grammar()
+                if part is not None:
+                    self._engine.answers_in(part)
+                self._held = True
         response = self._engine.complete(request_of_chat(self.name, self._form.prompt(inputs), plain))
         worst = min((token.logprob for token in response.logprobs or ()), default=0.0)
         return response, math.exp(min(0.0, worst))

@@ -8,8 +8,8 @@ fields that the student leaves out, such as a rationale that is not wanted at in
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, get_args, get_origin
 
 import dspy
 import orjson
@@ -43,6 +43,8 @@ class Format:
     """The adapter that reads the answers: ``chat`` or ``json``."""
     task: str = ""
     """A prefix of the inputs that tells tasks apart, as in distilling step by step."""
+    types: Mapping[str, Any] = field(default_factory=dict)
+    """What values its fields have, as ``runtime.engines.local.answers.value`` takes it; answers are held to it."""
 
     @classmethod
     def of(cls, signature: Any, *, outputs: Sequence[str], style: Style, adapter: str, task: str = "") -> Format:
@@ -68,6 +70,7 @@ class Format:
             order=tuple(signature.output_fields),
             adapter=adapter,
             task=task,
+            types={name: kind_of(signature.output_fields[name].annotation) for name in outputs},
         )
 
     def prompt(self, inputs: Mapping[str, str]) -> list[dict[str, str]]:
@@ -119,6 +122,24 @@ class Format:
         name, colon, rest = line.partition(":")
         return (name.strip(), rest.strip()) if colon and name.strip() in self.outputs else None
 
+    def grammar(self) -> Any:
+        """The form of its answers as a part of a grammar; ``None`` for a student that does not know its types."""
+        if not self.types:
+            return None
+        from ..runtime.engines.local.answers import FREE, LINE, value
+        from ..runtime.engines.local.grammar import Many, Then, text
+
+        parts: list[Any] = []
+        for place, name in enumerate(self.outputs):
+            if self.style == "bare":
+                alone = place + 1 == len(self.outputs)
+                parts += [text(f"{name}: "), value(self.types[name], free=FREE if alone else LINE)]
+                parts += [] if alone else [text("\n")]
+            else:
+                parts += [text(f"[[ ## {name} ## ]]\n"), value(self.types[name]), text("\n\n")]
+        end = [] if self.style == "bare" else [text("[[ ## completed ## ]]"), Many(text("\n"), 0, 1)]
+        return Then((*parts, *end))
+
     def dump(self) -> dict[str, Any]:
         """As JSON."""
         return asdict(self)
@@ -129,3 +150,19 @@ class Format:
         lists = ("inputs", "outputs", "left_out", "order")
         values: dict[str, Any] = {name: tuple(value) if name in lists else value for name, value in body.items()}
         return cls(**values)
+
+
+def kind_of(annotation: Any) -> dict[str, Any]:
+    """A field's type as JSON; see ``runtime.engines.local.answers.value``."""
+    plain = {str: "text", int: "int", float: "float", bool: "bool"}
+    if get_origin(annotation) is Literal:
+        return {"literal": [str(one) for one in get_args(annotation)]}
+    if annotation in plain:
+        return {"type": plain[annotation]}
+    from pydantic import TypeAdapter
+    from pydantic.errors import PydanticUserError
+
+    try:
+        return {"schema": TypeAdapter(annotation).json_schema()}
+    except (PydanticUserError, TypeError):
+        return {"type": "text"}

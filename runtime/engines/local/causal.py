@@ -56,6 +56,8 @@ class CausalEngine(LocalEngine):
             Row(list(ids), chooser, prompter.room(len(ids), request.config.max_tokens))
             for (request, ids), chooser in zip(batch, choosers, strict=True)
         ]
+        for row, chooser in zip(rows, choosers, strict=True):
+            chooser.most = row.most
         try:
             if self.decoder is not None:
                 self.decoder.run(rows)

@@ -16,6 +16,8 @@ from ...journal import Identity
 from ...wire import Request, Response
 from ..base import Priced
 from .batcher import Batcher
+from .constrain import Form, Guide, Vocabulary
+from .grammar import Part
 from .loading import find_folder, load, weights_digest
 from .prompt import Prompter
 from .sampling import Chooser
@@ -65,6 +67,8 @@ class LocalEngine(Priced):
         self.name = name or str(model)
         self.concurrency = batch
         self._dtype = dtype
+        self.form: Form | None = None
+        """The form that answers are held to."""
         self._batcher: Batcher[Prompt, Response] = Batcher(self.answer, most=batch)
 
     @abstractmethod
@@ -107,7 +111,15 @@ class LocalEngine(Priced):
 
     def chooser(self, request: Request) -> Chooser:
         """The choices of one request's answer."""
-        return Chooser(request.config, self._ends, self._decode, request.config.seed or 0)
+        guide = None if self.form is None else Guide(self.form, self._ends)
+        return Chooser(request.config, self._ends, self._decode, request.config.seed or 0, guide)
+
+    def answers_in(self, part: Part) -> bool:
+        """Hold every answer from now on to a form; whether this model's tokenizer allows it."""
+        model, tokenizer, _ = self.loaded
+        vocabulary = Vocabulary.of(tokenizer, model.get_input_embeddings().num_embeddings)
+        self.form = None if vocabulary is None else Form(part, vocabulary)
+        return self.form is not None
 
     @cached_property
     def _ends(self) -> frozenset[int]:

@@ -10,6 +10,7 @@ import torch
 from dspy import lm15
 
 from ...derive import derive
+from .constrain import Guide
 
 
 class Chooser:
@@ -20,9 +21,13 @@ class Chooser:
         ends: tokens that end an answer.
         decode: turns tokens into text.
         seed: the stream of the chances.
+        guide: the form that the answer must have.
     """
 
-    def __init__(self, config: Any, ends: frozenset[int], decode: Callable[[Sequence[int]], str], seed: int) -> None:
+    def __init__(
+        self, config: Any, ends: frozenset[int], decode: Callable[[Sequence[int]], str], seed: int,
+        guide: Guide | None = None,
+    ) -> None:  # fmt: skip
         self._temperature = config.temperature or 0.0
         self._top_p = 1.0 if config.top_p is None else config.top_p
         self._top_k = config.top_k
@@ -30,6 +35,9 @@ class Chooser:
         self._scores = config.logprobs
         self._ends, self._decode = ends, decode
         self._chance: Random = derive(seed, "tokens")
+        self._guide = guide
+        self.most: int | None = config.max_tokens
+        """The longest answer; an answer of a given form is finished within it."""
         self.tokens: list[int] = []
         self.logprobs: list[Any] = []
         """One ``TokenLogprob`` a token, where the request asked for them."""
@@ -38,15 +46,24 @@ class Chooser:
 
     def __call__(self, logits: torch.Tensor, likeliest: int) -> int | None:
         """The next token, or ``None`` to end."""
-        token = likeliest if self._temperature == 0.0 else self._sample(logits)
+        scores = logits
+        if self._guide is not None:
+            scores = self._guide.masked(logits, None if self.most is None else self.most - len(self.tokens))
+            likeliest = int(scores.argmax())
+        token = likeliest if self._temperature == 0.0 else self._sample(scores)
         if token in self._ends:
             self.finish = "stop"
             return None
         self.tokens.append(token)
+        if self._guide is not None:
+            self._guide.take(token)
         if self._scores is not None:
             self.logprobs.append(self._score(logits, token, self._scores))
         if self._stops and any(stop in self._decode(self.tokens) for stop in self._stops):
             self.finish = "stop"
+            return None
+        if self._guide is not None and self._guide.stuck:
+            self.finish = "stop"  # nothing but the end may follow
             return None
         return token
 

@@ -1,0 +1,131 @@
+"""Constrained decoding: at every step only tokens with which the answer can still come to have its form.
+
+The form is a regular language over bytes (``grammar``); which tokens fit a state is found once, by walking the
+vocabulary as a tree of bytes along the automaton, and kept (Willard and Louf, "Efficient Guided Generation for Large
+Language Models", 2307.09702). Tokens after which the answer could no longer be finished in the room that is left are
+ruled out too, so that an answer is never cut off before its end.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from .grammar import Automaton, Part
+
+
+class Vocabulary:
+    """A tokenizer's tokens as bytes, in a tree. Special tokens are not part of it."""
+
+    def __init__(self, tokens: Sequence[bytes | None]) -> None:
+        self.size = len(tokens)
+        self.tree: dict[int, Any] = {}
+        for place, data in enumerate(tokens):
+            if not data:
+                continue
+            node = self.tree
+            for byte in data:
+                node = node.setdefault(byte, {})
+            node.setdefault(-1, []).append(place)
+
+    @classmethod
+    def of(cls, tokenizer: Any, size: int) -> Vocabulary | None:
+        """The vocabulary of a byte-level BPE or SentencePiece-like tokenizer; ``None`` for others."""
+        backend = getattr(tokenizer, "backend_tokenizer", None)
+        if backend is None:
+            return None
+        body = json.loads(backend.to_str())
+        decoder = json.dumps(body.get("decoder"))
+        special = {int(token["id"]) for token in body["added_tokens"] if token["special"]}
+        texts = {place: token for token, place in tokenizer.get_vocab().items() if place not in special}
+        if "ByteLevel" in decoder:
+            letters = {letter: byte for byte, letter in byte_letters().items()}
+            read = lambda token: bytes(letters[c] for c in token) if set(token) <= letters.keys() else token.encode()  # noqa: E731
+        elif "▁" in decoder or "Metaspace" in decoder:
+            read = _piece
+        else:
+            return None
+        return cls([read(texts[place]) if place in texts else None for place in range(size)])
+
+
+class Form:
+    """A form of answers for one vocabulary; what is found is kept for all answers of that form. Used by one thread."""
+
+    def __init__(self, part: Part, vocabulary: Vocabulary) -> None:
+        self.automaton = Automaton(part)
+        self._vocabulary = vocabulary
+        self._fitting: dict[int, tuple[torch.Tensor, list[int], list[int]]] = {}
+
+    def fitting(self, state: int) -> tuple[torch.Tensor, list[int], list[int]]:
+        """Tokens that fit a state, the states after them, and the bytes that are then still needed."""
+        if state not in self._fitting:
+            found: list[tuple[int, int]] = []
+            todo = [(self._vocabulary.tree, state)]
+            while todo:
+                node, at = todo.pop()
+                for byte, below in node.items():
+                    if byte == -1:
+                        found += [(token, at) for token in below]
+                    elif (after := self.automaton.step(at, byte)) is not None:
+                        todo.append((below, after))
+            found.sort()
+            states = [after for _, after in found]
+            left = [self.automaton.left(after) for after in states]
+            self._fitting[state] = torch.tensor([token for token, _ in found], dtype=torch.long), states, left
+        return self._fitting[state]
+
+
+class Guide:
+    """One answer on its way through a form.
+
+    Args:
+        form: what the answer must come to.
+        ends: tokens that end it.
+    """
+
+    def __init__(self, form: Form, ends: frozenset[int]) -> None:
+        self._form, self._ends, self._state = form, sorted(ends), 0
+
+    def masked(self, logits: torch.Tensor, room: int | None) -> torch.Tensor:
+        """The logits [vocabulary] with all tokens that do not fit at minus infinity.
+
+        Args:
+            room: tokens that the answer may still have, this one included; a byte takes a token at most.
+        """
+        tokens, _, left = self._form.fitting(self._state)
+        if room is not None and left and max(left) > room - 1:
+            near = torch.tensor([need <= room - 1 for need in left])
+            tokens = tokens[near] if bool(near.any()) else tokens
+        found = torch.full_like(logits, -torch.inf)
+        found[tokens] = logits[tokens]
+        if self._form.automaton.ends(self._state) and self._ends:
+            ends = torch.tensor(self._ends)
+            found[ends] = logits[ends]
+        return found
+
+    def take(self, token: int) -> None:
+        """Go on with a token that fits."""
+        tokens, states, _ = self._form.fitting(self._state)
+        place = int(torch.searchsorted(tokens, token))
+        self._state = states[place]
+
+    @property
+    def stuck(self) -> bool:
+        """Whether no token leads on, so that the answer must end here."""
+        return not self._form.fitting(self._state)[1]
+
+
+def byte_letters() -> dict[int, str]:
+    """How byte-level BPE writes bytes (Radford et al., GPT-2's ``bytes_to_unicode``)."""
+    plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = [byte for byte in range(256) if byte not in plain]
+    return {**{byte: chr(byte) for byte in plain}, **{byte: chr(256 + n) for n, byte in enumerate(others)}}
+
+
+def _piece(token: str) -> bytes:
+    if len(token) == 6 and token.startswith("<0x") and token.endswith(">"):
+        return bytes([int(token[3:5], 16)])
+    return token.replace("▁", " ").encode()

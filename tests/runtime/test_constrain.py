@@ -1,0 +1,153 @@
+"""Constrained decoding: the automaton is what regular expressions say, and answers always have their form."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from pathlib import Path
+from typing import Any, Literal
+
+import pydantic
+import pytest
+import tiny_models
+import torch
+from dspy.lm15 import Config
+from dstill.runtime.engines.local.answers import FREE, NUMBER, WHOLE, schema, value
+from dstill.runtime.engines.local.causal import CausalEngine
+from dstill.runtime.engines.local.constrain import Form, Guide, Vocabulary, byte_letters
+from dstill.runtime.engines.local.grammar import Automaton, Either, Many, One, Text, Then, either, sign, text
+from dstill.runtime.wire import request_of_chat
+
+
+class Item(pydantic.BaseModel):
+    name: str
+    size: Literal["s", "m", "l"]
+    count: int
+    tags: list[str] = pydantic.Field(max_length=2)
+    price: float | None
+
+
+class Order(pydantic.BaseModel):
+    items: list[Item] = pydantic.Field(min_length=1, max_length=2)
+    paid: bool
+    extra: dict[str, int]
+
+
+def test_it_accepts_what_a_regular_expression_accepts() -> None:
+    cases = {
+        "(ab|a)(c|bcd)": Then((either(["ab", "a"]), either(["c", "bcd"]))),
+        "(a|b)*abb": Then((Many(One(((97, 98),))), Text(b"abb"))),
+        "a{2,4}b?": Then((Many(Text(b"a"), 2, 4), Many(Text(b"b"), 0, 1))),
+        "(|a)b+": Then((Either((Text(b""), Text(b"a"))), Many(Text(b"b"), 1))),
+        "(a*b*)*c": Then((Many(Then((Many(Text(b"a")), Many(Text(b"b"))))), Text(b"c"))),
+    }
+    chance = random.Random(0)
+    for pattern, part in cases.items():
+        automaton = Automaton(part)
+        for _ in range(400):
+            word = "".join(chance.choice("abcd") for _ in range(chance.randrange(8)))
+            assert automaton.accepts(word.encode()) == (re.fullmatch(pattern, word) is not None), (pattern, word)
+    assert [Automaton(cases[p]).left(0) for p in cases] == [2, 3, 2, 1, 1]
+
+
+def test_a_sign_is_exactly_one_valid_utf8_sequence() -> None:
+    automaton = Automaton(sign(but="[\n"))
+    for one in ["a", "é", "漢", "😀", "\x7f", "]", "퟿", "\U0010ffff"]:
+        assert automaton.accepts(one.encode())
+    for bad in (b"[", b"\n", b"\x80", b"\xc0\x80", b"\xe0\x80\x80", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"ab", b""):
+        assert not automaton.accepts(bad)
+
+
+@pytest.mark.parametrize(
+    ("part", "good", "bad"),
+    [
+        (WHOLE, ["0", "-7", "120"], ["", "007", "1.5", "-", "+1"]),
+        (NUMBER, ["0", "-1.50", "2e10", "3.1E-2"], [".5", "1.", "1e", "nan"]),
+        (FREE, ["", "a [b] c", "two\nlines", "漢"], ["x [[ ## y"]),
+        (value({"literal": ["a b", "c"]}), ["a b", "c"], ["a", "ab", "C"]),
+        (value({"type": "bool"}), ["True", "False"], ["true", "1"]),
+    ],
+)
+def test_kinds_of_values(part: Any, good: list[str], bad: list[str]) -> None:
+    automaton = Automaton(part)
+    assert all(automaton.accepts(one.encode()) for one in good)
+    assert not any(automaton.accepts(one.encode()) for one in bad)
+
+
+def test_json_of_a_schema() -> None:
+    automaton = Automaton(schema(pydantic.TypeAdapter(Order).json_schema()))
+    item = {"name": 'a "b" \\ ü', "size": "m", "count": -3, "tags": ["x"], "price": None}
+    for order in (
+        {"items": [item], "paid": True, "extra": {}},
+        {"items": [item, {**item, "price": 2.5, "tags": []}], "paid": False, "extra": {"a": 1, "b": 2}},
+    ):
+        for dumped in (json.dumps(order), json.dumps(order, ensure_ascii=False, separators=(",", ":"))):
+            assert automaton.accepts(dumped.encode()), dumped
+    for wrong in (
+        {"items": [], "paid": True, "extra": {}}, {"items": [{**item, "size": "xl"}], "paid": True, "extra": {}},
+        {"items": [item], "paid": 1, "extra": {}}, {"items": [item], "extra": {}},
+        {"items": [{**item, "tags": ["a", "b", "c"]}], "paid": True, "extra": {}},
+    ):  # fmt: skip
+        assert not automaton.accepts(json.dumps(wrong).encode())
+
+
+def walk(form: Form, words: list[bytes | None], chance: random.Random, room: int) -> str:
+    """A model that wants anything, held to a form."""
+    guide, said = Guide(form, frozenset({0})), b""
+    for step in range(room):
+        scores = torch.tensor([chance.gauss(0, 3) for _ in words])
+        token = int(guide.masked(scores, room - step).argmax())
+        if token == 0:
+            break
+        said += words[token] or b""
+        guide.take(token)
+        if guide.stuck:
+            break
+    return said.decode()
+
+
+@pytest.mark.parametrize("room", [300, 130])
+def test_whatever_a_model_wants_its_answer_has_the_form_and_ends_in_time(room: int) -> None:
+    words: list[bytes | None] = [None, *(bytes([b]) for b in range(256)), b'{"', b'":', b"items", b"true", b", ", b'"]']
+    form = Form(schema(pydantic.TypeAdapter(Order).json_schema()), Vocabulary(words))
+    for seed in range(12):
+        said = walk(form, words, random.Random(seed), room)
+        Order.model_validate_json(said)
+    fields = Form(Then((text("colour: "), either(["red", "dark red"]), text("\nwhy: "), FREE)), Vocabulary(words))
+    for seed in range(12):
+        assert re.fullmatch(r"colour: (dark )?red\nwhy: .*", walk(fields, words, random.Random(seed), 40), re.S)
+
+
+def test_tokens_as_bytes() -> None:
+    assert len(set(byte_letters().values())) == 256
+    tokenizer = tiny_models.tokenizer()
+    vocabulary = Vocabulary.of(tokenizer, 400)
+    assert vocabulary is not None
+
+    def spelled(node: dict[int, Any], data: bytes) -> dict[int, Any]:
+        for byte in data:
+            node = node[byte]
+        return node
+
+    for token in tokenizer("the quick [[ ## ünï")["input_ids"]:
+        data = tokenizer.decode([token]).encode()
+        if b"\xef\xbf\xbd" not in data:
+            assert token in spelled(vocabulary.tree, data)[-1]
+    assert tokenizer.eos_token_id not in [t for node in [vocabulary.tree] for t in node.get(-1, [])]
+
+
+@pytest.mark.parametrize("temperature", [None, 1.5])
+def test_a_model_of_noise_answers_in_form(tmp_path: Path, temperature: float | None) -> None:
+    engine = CausalEngine(tiny_models.causal(tmp_path / "m", "llama"))
+    part = Then((text("[[ ## n ## ]]\n"), WHOLE, text("\n\n[[ ## team ## ]]\n"), either(["sales", "care"])))
+    assert engine.answers_in(part)
+    for n in range(4):
+        chat = [{"role": "user", "content": f"question {n}"}]
+        config = Config(max_tokens=60, temperature=temperature, seed=n)
+        said = engine.complete(request_of_chat("m", chat, config)).text
+        assert re.fullmatch(r"\[\[ ## n ## \]\]\n-?\d+\n\n\[\[ ## team ## \]\]\n(sales|care)", said or "")
+    engine.form = None
+    free = engine.complete(request_of_chat("m", [{"role": "user", "content": "q"}], Config(max_tokens=20))).text
+    assert "[[ ## n" not in (free or "")
+    engine.close()
