@@ -10,6 +10,8 @@ from typing import Any
 from .distill import distill as distill
 from .distilled import DistilledProgram as DistilledProgram
 from .distilled import load_distilled as load_distilled
+from .export import Exported as Exported
+from .export import export_student as export_student
 from .lora import Lora as Lora
 from .recipes import RECIPES as RECIPES
 from .recipes import Recipe as Recipe

@@ -55,7 +55,7 @@ def calibrate(
     harm: float,
     *,
     promise: Promise = "likely",
-    level: float = 0.95,
+    level: float = 0.975,
     ahead: int | None = None,
 ) -> Threshold:
     """The lowest threshold that keeps the promise.

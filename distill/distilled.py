@@ -19,6 +19,7 @@ from ..runtime.models import Model
 from ..runtime.session import Session
 from .stages.gate import with_teacher
 from .state import Effect, Gated
+from .students import CURVE
 
 
 @dataclass(frozen=True)
@@ -78,8 +79,13 @@ class DistilledProgram:
         heads = _cells("th", "stage", "rows in", "rows out", "score", "cost", "notes")
         return (
             f"<b>{html.escape(str(self).splitlines()[0])}</b><p>{html.escape(self.verdict)}</p>"
-            f"<table>{heads}{rows}</table>"
+            f"<table>{heads}{rows}</table>{self._courses()}"
         )
+
+    def _courses(self) -> str:
+        """The pictures of the trainings, where the run directory is at hand."""
+        places = sorted(self.folder.glob(f"students/*/{CURVE}")) if self.folder is not None else []
+        return "".join(place.read_text() for place in places)
 
 
 def _shown(effect: Effect) -> tuple[str, ...]:

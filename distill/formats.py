@@ -137,7 +137,7 @@ class Format:
                 parts += [] if alone else [text("\n")]
             else:
                 parts += [text(f"[[ ## {name} ## ]]\n"), value(self.types[name]), text("\n\n")]
-        end = [] if self.style == "bare" else [text("[[ ## completed ## ]]"), Many(text("\n"), 0, 1)]
+        end: list[Any] = [] if self.style == "bare" else [text("[[ ## completed ## ]]"), Many(text("\n"), 0, 1)]
         return Then((*parts, *end))
 
     def dump(self) -> dict[str, Any]:

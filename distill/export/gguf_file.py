@@ -148,7 +148,7 @@ def _template(tokenizer: Any) -> str:
 
 def _hyper(writer: Any, config: Any) -> None:
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-    kinds = getattr(config, "layer_types", None)
+    kinds = getattr(config, "layer_types", None) or ()
     writer.add_context_length(config.max_position_embeddings)
     writer.add_embedding_length(config.hidden_size)
     writer.add_block_count(config.num_hidden_layers)

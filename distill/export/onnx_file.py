@@ -78,13 +78,15 @@ def quantise_onnx(source: Path, target: Path, feeds: Sequence[Mapping[str, torch
     quantization = needed("onnxruntime.quantization")
     waiting = iter([{name: tensor.numpy() for name, tensor in feed.items()} for feed in feeds])
 
-    class Reader(quantization.CalibrationDataReader):  # type: ignore[misc, name-defined]
+    class Reader(quantization.CalibrationDataReader):  # type: ignore[name-defined]
         def get_next(self) -> Any:
             return next(waiting, None)
 
     with _quiet(), tempfile.TemporaryDirectory() as folder:
         ready = Path(folder) / "ready.onnx"
-        needed("onnxruntime.quantization.shape_inference").quant_pre_process(str(source), str(ready))
+        needed("onnxruntime.quantization.shape_inference").quant_pre_process(
+            str(source), str(ready), skip_symbolic_shape=True
+        )
         quantization.quantize_static(
             str(ready), str(target), Reader(), quant_format=quantization.QuantFormat.QDQ, per_channel=True,
             op_types_to_quantize=["MatMul", "Gemm"], activation_type=quantization.QuantType.QUInt8,

@@ -25,7 +25,8 @@ class Cascade:
     """What the program may lose per example, in score; students of one program share it."""
     promise: Promise = "likely"
     """``likely``: kept over as many further examples as dev has, at ``level``; ``mean``: kept on average."""
-    level: float = 0.95
+    level: float = 0.975
+    """The confidence of ``likely``."""
 
     def __post_init__(self) -> None:
         if not 0 < self.harm < 1 or not 0 < self.level < 1:
@@ -69,7 +70,7 @@ class Cascade:
 
     def _verdict(self, found: Threshold, n: int, harm: float, before: Gated | None) -> Gated:
         promised = f"{100 * harm:.1f} points" + (
-            f" at {100 * self.level:.0f} %" if self.promise == "likely" else " on average"
+            f" at {100 * self.level:g} %" if self.promise == "likely" else " on average"
         )
         if found.kept == 0:
             why = f"no part of its answers keeps a promise of {promised} on {n} examples"

@@ -41,12 +41,8 @@ class Vocabulary:
         decoder = json.dumps(body.get("decoder"))
         special = {int(token["id"]) for token in body["added_tokens"] if token["special"]}
         texts = {place: token for token, place in tokenizer.get_vocab().items() if place not in special}
-        if "ByteLevel" in decoder:
-            letters = {letter: byte for byte, letter in byte_letters().items()}
-            read = lambda token: bytes(letters[c] for c in token) if set(token) <= letters.keys() else token.encode()  # noqa: E731
-        elif "▁" in decoder or "Metaspace" in decoder:
-            read = _piece
-        else:
+        read = _letters if "ByteLevel" in decoder else _piece if "▁" in decoder or "Metaspace" in decoder else None
+        if read is None:
             return None
         return cls([read(texts[place]) if place in texts else None for place in range(size)])
 
@@ -125,7 +121,14 @@ def byte_letters() -> dict[int, str]:
     return {**{byte: chr(byte) for byte in plain}, **{byte: chr(256 + n) for n, byte in enumerate(others)}}
 
 
+def _letters(token: str) -> bytes:
+    return bytes(_BYTES[letter] for letter in token) if set(token) <= _BYTES.keys() else token.encode()
+
+
 def _piece(token: str) -> bytes:
     if len(token) == 6 and token.startswith("<0x") and token.endswith(">"):
         return bytes([int(token[3:5], 16)])
     return token.replace("▁", " ").encode()
+
+
+_BYTES = {letter: byte for byte, letter in byte_letters().items()}

@@ -1,0 +1,189 @@
+"""Training speed beside TRL's SFTTrainer: same model, rows, batch, precision and number of steps, in turn.
+
+    python -m venv build/trl && build/trl/bin/pip install torch==2.13.0 && build/trl/bin/pip install trl
+    python benchmarks/distill/speed.py --trl build/trl/bin/python
+
+The model is a Llama of random weights, the rows are e-SNLI's training rows with their rationales (prompt and answer;
+the loss is on the answer alone in both). Each side runs in a process of its own, so that its peak of memory is its own;
+both report their final loss on the same rows. Tokens are those of the rows, padding does not count.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+SIZES = {"hidden_size": 256, "intermediate_size": 704, "num_hidden_layers": 6, "num_attention_heads": 4}
+
+
+def prepare(folder: Path, data: Path, rows: int, template: str) -> None:
+    """A model of random weights with a tokenizer of its rows' words, and the rows as tokens."""
+    import torch
+    import transformers as tf
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    with gzip.open(next((data / "esnli").glob("train*.gz")), "rt") as lines:
+        found = [json.loads(line) for _, line in zip(range(rows), lines, strict=False)]
+    texts = [
+        (template.format(**row), f"{row.get('rationale') or ''} So the answer is {row['teacher_label']}.")
+        for row in found
+    ]
+    raw = Tokenizer(models.BPE())
+    raw.pre_tokenizer, raw.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=16000, special_tokens=["<pad>", "<end>"], initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )  # fmt: skip
+    raw.train_from_iterator([part for pair in texts for part in pair], trainer)
+    tokenizer = tf.PreTrainedTokenizerFast(tokenizer_object=raw, pad_token="<pad>", eos_token="<end>")
+    torch.manual_seed(0)
+    config = tf.LlamaConfig(vocab_size=len(tokenizer), max_position_embeddings=1024, pad_token_id=0, eos_token_id=1,
+                            bos_token_id=None, tie_word_embeddings=True, **SIZES)  # fmt: skip
+    tf.LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    coded = [[tokenizer(part)["input_ids"] for part in pair] for pair in texts]
+    (folder / "rows.json").write_text(json.dumps([[a, [*b, 1]] for a, b in coded]))
+
+
+def ours(folder: Path, batch: int, lr: float) -> dict[str, Any]:
+    """One epoch with our loop."""
+    import torch
+    from dstill.distill.training import Training, train
+    from dstill.distill.writers import Causal, Coded
+    from transformers import AutoModelForCausalLM
+
+    rows = [Coded(tuple(a), tuple(b)) for a, b in json.loads((folder / "rows.json").read_text())]
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    writer = Causal(model)
+
+    def loss(places: Any) -> torch.Tensor:
+        said = writer.say(model, [rows[place] for place in places])
+        return torch.nn.functional.cross_entropy(said.logits, said.targets)
+
+    how = Training(epochs=1, batch=batch, lr=lr, warmup=0.1, weight_decay=0.0, clip=1.0, checkpoint=10**9)
+    with tempfile.TemporaryDirectory() as place:
+        started = time.perf_counter()
+        train(model, [row.size for row in rows], loss, how, Path(place))
+        seconds = time.perf_counter() - started
+    return {"seconds": seconds, "loss": final(model, rows)}
+
+
+def theirs(folder: Path, batch: int, lr: float) -> dict[str, Any]:
+    """One epoch with TRL's SFTTrainer, sorted by length and on the answer alone."""
+    from datasets import Dataset
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from trl import SFTConfig, SFTTrainer
+
+    rows = json.loads((folder / "rows.json").read_text())
+    data = Dataset.from_dict({
+        "input_ids": [a + b for a, b in rows], "completion_mask": [[0] * len(a) + [1] * len(b) for a, b in rows],
+    })  # fmt: skip
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    with tempfile.TemporaryDirectory() as place:
+        config = SFTConfig(
+            output_dir=place, num_train_epochs=1, per_device_train_batch_size=batch, learning_rate=lr,
+            lr_scheduler_type="linear", warmup_steps=max(1, round(0.1 * -(-len(rows) // batch))), weight_decay=0.0,
+            max_grad_norm=1.0, adam_beta2=0.98, report_to="none", save_strategy="no", logging_steps=10**6, use_cpu=True,
+            bf16=False, gradient_checkpointing=False, completion_only_loss=True, max_length=None, packing=False,
+            train_sampling_strategy="group_by_length", disable_tqdm=True, dataset_kwargs={"skip_prepare_dataset": True},
+        )  # fmt: skip
+        trainer = SFTTrainer(
+            model, args=config, train_dataset=data, processing_class=AutoTokenizer.from_pretrained(folder)
+        )
+        started = time.perf_counter()
+        trainer.train()
+        seconds = time.perf_counter() - started
+    from types import SimpleNamespace
+
+    return {"seconds": seconds, "loss": final(model, [SimpleNamespace(prompt=a, answer=b) for a, b in rows])}
+
+
+def final(model: Any, rows: Any) -> float:
+    """Mean loss per answer token on the first rows, one at a time."""
+    import torch
+
+    model.eval()
+    model.set_attn_implementation("sdpa")
+    total, count = 0.0, 0
+    with torch.no_grad():
+        for row in rows[:128]:
+            ids = torch.tensor([[*row.prompt, *row.answer]])
+            logits = model(input_ids=ids).logits[0, len(row.prompt) - 1 : -1]
+            total += float(torch.nn.functional.cross_entropy(logits, torch.tensor(row.answer), reduction="sum"))
+            count += len(row.answer)
+    return total / count
+
+
+def one(side: str, folder: Path, batch: int, lr: float) -> None:
+    """One side in this process, with its peak of memory."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    found = (ours if side == "ours" else theirs)(folder, batch, lr)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print("RESULT " + json.dumps({**found, "peak_mb": peak / 1024, "before_mb": before / 1024}))
+
+
+def main() -> None:
+    """Both sides in turn, several times."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--trl", help="a Python in which trl is installed")
+    parser.add_argument("--rows", type=int, default=1000)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--here", help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.here:
+        one(given.here, given.folder, given.batch, given.lr)
+        return
+    from common import data_folder, record, spread
+
+    if not given.trl:
+        sys.exit("give a Python in which trl is installed: --trl FOLDER/bin/python")
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        template = "Premise: {premise}\nHypothesis: {hypothesis}\nDoes the premise entail the hypothesis?"
+        prepare(folder, data_folder(given.data), given.rows, template)
+        coded = json.loads((folder / "rows.json").read_text())
+        tokens = sum(len(a) + len(b) for a, b in coded)
+        runs: dict[str, list[dict[str, float]]] = {"ours": [], "trl": []}
+        for _ in range(given.repeats):
+            for side, python in (("ours", sys.executable), ("trl", given.trl)):
+                words = [python, __file__, "--here", side, "--folder", str(folder), "--batch", str(given.batch)]
+                done = subprocess.run(
+                    [*words, "--lr", str(given.lr)], capture_output=True, text=True,
+                    env={**os.environ, "TOKENIZERS_PARALLELISM": "false"},
+                )  # fmt: skip
+                said = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
+                if not said:
+                    sys.exit(f"{side} failed: {done.stderr[-3000:]}")
+                runs[side].append(json.loads(said[0][7:]))
+    speed = {side: [tokens / run["seconds"] for run in found] for side, found in runs.items()}
+    ratio = [a / b for a, b in zip(speed["ours"], speed["trl"], strict=True)]
+    peaks = {side: max(run["peak_mb"] for run in found) for side, found in runs.items()}
+    losses = {side: found[0]["loss"] for side, found in runs.items()}
+    command = ["python", "benchmarks/distill/speed.py", *(Path(w).name if "/" in w else w for w in sys.argv[1:])]
+    record(
+        "training_speed",
+        {"command": " ".join(command), "tokens": tokens, "answer_tokens": sum(len(b) for _, b in coded), "runs": runs,
+         "model": SIZES},
+        f"tokens a second {spread(speed['ours'])} beside {spread(speed['trl'])} of TRL's SFTTrainer, ratio "
+        f"{spread(ratio)}; loss {losses['ours']:.3f} and {losses['trl']:.3f}; peak {peaks['ours']:.0f} and "
+        f"{peaks['trl']:.0f} MB",
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
