@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 from ..runtime.derive import derive_int
 from ..runtime.errors import BadInput
-from .nf4 import from_four_bits, to_four_bits
 
 
 @dataclass(frozen=True)
@@ -33,6 +32,8 @@ def with_lora(model: Any, lora: Lora, seed: int, task: str) -> Any:
     import torch
 
     if lora.bits == 4:
+        from .nf4 import to_four_bits
+
         to_four_bits(model)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_int(seed, "lora", bits=63))
@@ -46,5 +47,7 @@ def with_lora(model: Any, lora: Lora, seed: int, task: str) -> Any:
 
 def merged(model: Any) -> Any:
     """The plain model with its adapters in its weights."""
+    from .nf4 import from_four_bits
+
     from_four_bits(model)
     return model.merge_and_unload()

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..runtime.errors import BadInput
-from .packing import forward, pack
 
 if TYPE_CHECKING:
     import torch
@@ -48,6 +47,8 @@ class Causal:
     task_type: ClassVar[str] = "CAUSAL_LM"
 
     def __init__(self, model: Any, *, packed: bool = True) -> None:
+        from .packing import pack
+
         self.packed = packed and pack(model)
 
     @staticmethod
@@ -64,6 +65,8 @@ class Causal:
     def say(self, model: Any, rows: Sequence[Coded], *, hidden: bool = False) -> Said:
         """The model's logits at every answer token."""
         import torch
+
+        from .packing import forward
 
         place = model.device
         targets = torch.tensor([token for row in rows for token in row.answer], device=place)

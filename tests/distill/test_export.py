@@ -32,7 +32,7 @@ def test_a_classifier_as_onnx_and_in_eight_bits(tmp_path: Path, bases: dict[str,
     small = export_student(student, "onnx-int8", tmp_path / "int8", probes=probes)
     assert small.agree >= 0.8 and 0 < small.difference < 1.0
     assert not (tmp_path / "int8" / "model.onnx").exists()
-    from dstill.distill.export import OnnxEncoder
+    from dstill.distill.export.onnx_file import OnnxEncoder
 
     runs = OnnxEncoder(small.path)
     ids = torch.randint(5, 300, (16, 32), generator=torch.Generator().manual_seed(0))
