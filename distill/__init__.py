@@ -22,6 +22,7 @@ from .stages import Collect as Collect
 from .stages import Filter as Filter
 from .stages import Gate as Gate
 from .stages import Gold as Gold
+from .stages import Ladder as Ladder
 from .stages import Stage as Stage
 from .stages import TrainCausal as TrainCausal
 from .stages import TrainEncoder as TrainEncoder

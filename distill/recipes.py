@@ -10,12 +10,12 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from ..runtime.errors import BadInput
 from .lora import Lora
-from .stages import Cascade, Collect, Filter, Gate, Gold, Stage, TrainCausal, TrainEncoder, TrainSeq2Seq
+from .stages import Cascade, Collect, Filter, Gate, Gold, Ladder, Stage, TrainCausal, TrainEncoder, TrainSeq2Seq
 from .training import Training
 
 STAGES: dict[str, type[Any]] = {
     "collect": Collect, "gold": Gold, "filter": Filter, "train-causal": TrainCausal,
-    "train-seq2seq": TrainSeq2Seq, "train-encoder": TrainEncoder, "gate": Gate, "cascade": Cascade,
+    "train-seq2seq": TrainSeq2Seq, "train-encoder": TrainEncoder, "gate": Gate, "cascade": Cascade, "ladder": Ladder,
 }  # fmt: skip
 """Stages by their name in recipes."""
 
@@ -42,11 +42,13 @@ RECIPES: dict[str, tuple[Stage, ...]] = {
     "labels": (Collect(), Filter(), TrainEncoder(), Gate()),
     "soft-labels": (Collect(keep="all", samples=5), Filter(), TrainEncoder(soft=True), Gate()),
     "gold": (Gold(), Filter(), TrainEncoder(), Gate()),
+    "ladder": (Collect(), Filter(), Ladder()),
 }
 """Recipes by name. ``sft``: the teacher's answers with their rationales. ``label-only``: without. ``step-by-step``:
 labels and rationales as two tasks. ``internalise``: a local teacher's probabilities, asked with all instructions and
 demonstrations, to a student that sees the inputs alone. ``labels``, ``soft-labels``: a classifier of the teacher's
-answers, or of their shares. ``gold``: a classifier of the data's own labels."""
+answers, or of their shares. ``gold``: a classifier of the data's own labels. ``ladder``: the cheapest of several
+students that is not inferior."""
 
 
 def recipe_of(spec: str | Recipe | Sequence[Stage], **options: Any) -> Recipe:
@@ -155,6 +157,8 @@ def _with(stage: Any, name: str, value: Any, place: str) -> Any:
 
 def _with_field(value: Any, name: str, new: Any, place: str) -> Any:
     wanted = get_type_hints(type(value))[name]
+    if get_origin(wanted) is tuple and isinstance(new, list | tuple) and all(isinstance(one, str) for one in new):
+        return replace(value, **{name: tuple(new)})
     if wanted is float and isinstance(new, int) and not isinstance(new, bool):
         new = float(new)
     if not _fits(new, wanted):

@@ -145,6 +145,8 @@ class DistillState:
     effects: tuple[Effect, ...] = ()
     stopped: str | None = None
     """Why a stage ended early (a budget), or ``None``."""
+    rung: str = ""
+    """What sets the students of one rung of a ladder apart, in the names of their folders."""
 
     @property
     def rows(self) -> int:
@@ -167,9 +169,10 @@ class DistillState:
 
     def student_folder(self, predictor: str) -> Path:
         """Where a predictor's student is written; a name that is no file's name gets a digest of its own."""
-        safe = file_name(predictor)
-        if safe != predictor:
-            safe = f"{safe}-{digest(predictor)[:8]}"
+        whole = f"{predictor}@{self.rung}" if self.rung else predictor
+        safe = file_name(whole)
+        if safe != whole:
+            safe = f"{safe}-{digest(whole)[:8]}"
         return self.folder / "students" / safe
 
     def signature(self, predictor: str) -> type[dspy.Signature]:

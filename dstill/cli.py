@@ -116,7 +116,7 @@ def compile(
 def distill(
     compiled: opt.RunArg,
     student: Annotated[str, typer.Option(help="embedded:small, a model folder, or a hub name.")],
-    recipe: Annotated[str, typer.Option(help="sft, label-only, step-by-step, labels, soft-labels, gold.")] = "sft",
+    recipe: Annotated[str, typer.Option(help="A name (sft, labels, ladder, ...) or a file NAME.toml.")] = "sft",
     margin: Annotated[float, typer.Option(help="What the program may lose, in score (0.01 is a point).")] = 0.01,
     setting: Annotated[list[str] | None, typer.Option("--set", help="A setting, e.g. epochs=3.")] = None,
     calls: opt.CallsOpt = None,

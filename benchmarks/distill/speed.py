@@ -87,7 +87,7 @@ def theirs(folder: Path, batch: int, lr: float) -> dict[str, Any]:
 
     rows = json.loads((folder / "rows.json").read_text())
     data = Dataset.from_dict({
-        "input_ids": [a + b for a, b in rows], "completion_mask": [[0] * len(a) + [1] * len(b) for a, b in rows],
+        "input_ids": [a + b for a, b in rows], "labels": [[-100] * len(a) + b for a, b in rows],
     })  # fmt: skip
     model = AutoModelForCausalLM.from_pretrained(folder)
     with tempfile.TemporaryDirectory() as place:
@@ -95,7 +95,7 @@ def theirs(folder: Path, batch: int, lr: float) -> dict[str, Any]:
             output_dir=place, num_train_epochs=1, per_device_train_batch_size=batch, learning_rate=lr,
             lr_scheduler_type="linear", warmup_steps=max(1, round(0.1 * -(-len(rows) // batch))), weight_decay=0.0,
             max_grad_norm=1.0, adam_beta2=0.98, report_to="none", save_strategy="no", logging_steps=10**6, use_cpu=True,
-            bf16=False, gradient_checkpointing=False, completion_only_loss=True, max_length=None, packing=False,
+            bf16=False, gradient_checkpointing=False, max_length=None, packing=False,
             train_sampling_strategy="group_by_length", disable_tqdm=True, dataset_kwargs={"skip_prepare_dataset": True},
         )  # fmt: skip
         trainer = SFTTrainer(

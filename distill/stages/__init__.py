@@ -6,6 +6,7 @@ from .collect import Collect as Collect
 from .filter import Filter as Filter
 from .gate import Gate as Gate
 from .gold import Gold as Gold
+from .ladder import Ladder as Ladder
 from .train_causal import TrainCausal as TrainCausal
 from .train_causal import TrainSeq2Seq as TrainSeq2Seq
 from .train_encoder import TrainEncoder as TrainEncoder
