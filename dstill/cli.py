@@ -13,6 +13,7 @@ import typer
 from . import options as opt
 from .boards import DEFAULT, boards
 from .ending import Commands, end, fail, say
+from .exporting import export
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # see runtime.engines.local
 
@@ -26,6 +27,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(boards, name="leaderboard")
+app.command()(export)
 
 
 def _version(wanted: bool) -> None:
@@ -158,6 +160,7 @@ def eval_(
     against: Annotated[Path | None, typer.Option(help="An evaluation of the same split to be judged against.")] = None,
     margin: Annotated[str, typer.Option(help="What may be lost against it: 1pt, or 0.01.")] = "1pt",
     better: Annotated[bool, typer.Option("--better", help="Not to be worse is not enough.")] = False,
+    junit: Annotated[Path | None, typer.Option(help="A file for JUnit XML, a test case for each example.")] = None,
 ) -> None:
     """Score a compiled or distilled program on a split.
 
@@ -167,7 +170,7 @@ def eval_(
     Example:  dstill eval runs/triage-mini --against runs/zero-shot-test --margin 1pt
     """
     from .eval.gate import gate
-    from .eval.interchange import aligned
+    from .eval.interchange import aligned, write_junit
     from .results import read_one
     from .scoring import EXIT_CODES, NOT_BETTER, margin_of, score_run
 
@@ -176,6 +179,8 @@ def eval_(
     report, folder = score_run(run, split, lm=lm, name=name, concurrency=concurrency)
     print("\n".join([str(report), *report.notes]))
     print(f"rows: {folder / 'rows.jsonl'}")
+    if junit is not None:
+        print(f"junit: {write_junit([report], junit)}")
     if baseline is not None:
         found = gate(report, aligned(baseline, report), margin=allowed)
         print(found)
@@ -208,13 +213,11 @@ def leaderboard(
     from .results import How, read_all
 
     if len(results) == 1 and BoardFolder(Path(results[0])).exists():
-        print(BoardFolder(Path(results[0])).board())
-        print(f"\nleaderboard: {Path(results[0]) / 'leaderboard.html'}")
+        print(f"{BoardFolder(Path(results[0])).board()}\n\nleaderboard: {Path(results[0]) / 'leaderboard.html'}")
         return
     how = How(form, task or (), metric or (), rename or (), id, scale, repeats)
     board = together(read_all(results, how), baseline=baseline, shared=shared)
-    print(board)
-    print(f"\nleaderboard: {board.save(out)['html']}")
+    print(f"{board}\n\nleaderboard: {board.save(out)['html']}")
 
 
 @app.command()

@@ -25,8 +25,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common import record
 from dstill.eval import read_results
+from dstill.eval.interchange import write_inspect
 
 PEERS = Path(__file__).parent / "peers"
+GRADES = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}
 HELM_STATS = (
     "exact_match",
     "quasi_exact_match",
@@ -75,7 +77,31 @@ def inspect(python: str, folder: Path) -> dict[str, Any]:
             {f"{theirs['task']}/test/{ours}": theirs["metrics"][key] for key, ours in named.items()},
         )
         figures["version"] = theirs["version"]
+    for kind in ("eval", "json"):
+        figures[f"written.{kind}"] = written(python, folder, kind)
     return figures
+
+
+def written(python: str, folder: Path, kind: str) -> dict[str, int]:
+    """What inspect reads in a log that we wrote, against the reports that went into it."""
+    reports = list(read_results(folder / "epochs.eval", repeats="each"))
+    write_inspect(reports, folder / f"written.{kind}")
+    theirs = json.loads(peer(python, "inspect_logs.py", "read", f"written.{kind}", cwd=folder))[0]
+    base = reports[0]
+    order = [theirs["ids"].index(row.id) for row in base.rows]  # inspect sorts what it reads from an archive
+    pairs: list[tuple[Any, Any]] = [
+        (theirs["status"], "success"), (theirs["task"], base.task), (theirs["model"], base.system),
+        (theirs["samples"], len(base.rows)), (theirs["summaries"], len(base.rows)),
+        ([theirs["tokens"][i] for i in order], [row.tokens_in for row in base.rows]),
+        ([theirs["outputs"][i] for i in order], [row.outputs["completion"] for row in base.rows]),
+        (theirs["errors"], base.failures["error"]),
+    ]  # fmt: skip
+    for report in reports:
+        values = [theirs["scores"][i].get(report.metric) for i in order]
+        pairs.append(([GRADES.get(value, value) for value in values], [row.score for row in report.rows]))
+        assert report.score is not None
+        pairs.append((theirs["metrics"][f"{report.metric}/mean"], report.score.value))
+    return {"figures": len(pairs), "same": sum(one == other for one, other in pairs)}
 
 
 def lm_eval(python: str, folder: Path) -> dict[str, Any]:
@@ -165,7 +191,7 @@ def said(figures: dict[str, Any]) -> str:
             [found] if "same" in found else [one for one in found.values() if isinstance(one, dict) and "same" in one]
         )
         same, all_ = sum(one["same"] for one in tallies), sum(one["figures"] for one in tallies)
-        parts.append(f"{name} {found['version']}: {same} of {all_} own figures reproduced")
+        parts.append(f"{name} {found['version']}: {same} of {all_} figures are the same on both sides")
     return "; ".join(parts)
 
 

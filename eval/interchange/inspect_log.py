@@ -98,7 +98,7 @@ def _part(head: dict[str, Any], file: Path, into: Collector) -> Part | None:
     task = str(spec.get("task_display_name") or spec.get("task") or file.stem).rpartition("/")[2]
     if not into.wants(task):
         return None
-    part = into.part(Source(str(spec.get("model") or "?"), task, "test", file))
+    part = into.part(Source(str(spec.get("model") or "?"), task, _split(spec), file))
     status = head.get("status", "started")
     if status != "success":
         error = (head.get("error") or {}).get("message", "")
@@ -106,6 +106,12 @@ def _part(head: dict[str, Any], file: Path, into: Collector) -> Part | None:
     part.planned = [str(id) for id in dataset.get("sample_ids") or ()]
     part.expected = tuple(_names(spec, head))
     return part
+
+
+def _split(spec: dict[str, Any]) -> str:
+    """Inspect has no splits; a log that we wrote says it in its metadata."""
+    named = (spec.get("metadata") or {}).get("split")
+    return named if isinstance(named, str) and named else "test"
 
 
 def _names(spec: dict[str, Any], head: dict[str, Any]) -> Iterator[str]:

@@ -25,6 +25,17 @@ options = { k = 1 }
 """
 
 
+def test_without_the_other_tools_the_interchange_says_what_is_missing(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(BENCHMARKS / "eval" / "interchange.py")], cwd=tmp_path, check=False, capture_output=True,
+        text=True, env={**os.environ, "BENCHMARK_RESULTS": str(tmp_path / "results")},
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "inspect was not given: left out" in done.stdout
+    assert "give the Python of at least one tool" in done.stderr
+    assert not (tmp_path / "results").exists()
+
+
 @pytest.mark.parametrize(
     ("script", "words", "name"),
     [

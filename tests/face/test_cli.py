@@ -14,7 +14,7 @@ from dstill.runtime.errors import BudgetExhausted
 
 @pytest.mark.parametrize(
     "command",
-    ["run", "compile", "distill", "eval", "leaderboard", "verify", "replay", "export-cassette", "doctor"],
+    ["run", "compile", "distill", "eval", "leaderboard", "verify", "replay", "export", "export-cassette", "doctor"],
 )
 def test_help_gives_an_example(cli: Cli, command: str) -> None:
     code, out, _ = cli(command, "--help")

@@ -76,3 +76,25 @@ def test_the_gate_takes_other_tools_results(cli: Cli, paint: list[str]) -> None:
     Path("base.jsonl").write_text("".join(json.dumps({"id": r["id"], "score": 0}) + "\n" for r in reversed(rows)))
     code, out, _ = cli("eval", "runs/zero", "--against", "base.jsonl")
     assert (code, "zero is better than base" in out) == (0, True)
+
+
+@pytest.mark.parametrize(("to", "file"), [("junit", "r.xml"), ("inspect", "r.eval"), ("model-index", "README.md")])
+def test_export(cli: Cli, to: str, file: str) -> None:
+    code, out, err = cli("export", f"mine={ours('ours', [1.0, 0.0, 1.0])}", "--to", to, "--out", file)
+    assert (code, out) == (0, f"1 report in {file}\n"), err
+    assert b"mine" in Path(file).read_bytes() or to == "inspect"
+
+
+def test_export_of_other_tools_results(cli: Cli) -> None:
+    words = ["export", str(DATA / "lm_eval"), "--task", "sums", "--out", "r.xml"]
+    assert cli(*words, "--to", "junit")[0] == 0
+    assert Path("r.xml").read_text().count("<testsuite ") == 2
+    code, _, err = cli(*words, "--to", "excel")
+    assert (code, "--to excel: expected one of model-index, inspect, junit" in err) == (2, True)
+
+
+def test_eval_writes_junit(cli: Cli, paint: list[str]) -> None:
+    assert cli("compile", *paint, "--optimizer", "zero-shot", "--run", "zero")[0] == 0
+    code, out, _ = cli("eval", "runs/zero", "--junit", "out/junit.xml")
+    assert (code, "junit: out/junit.xml" in out) == (0, True)
+    assert 'tests="40" failures="10"' in Path("out/junit.xml").read_text()
