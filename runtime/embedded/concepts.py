@@ -219,6 +219,12 @@ def theme_source(held: bool, bare: bool = False) -> Source:
 
 
 @cache
+def vocabulary() -> Source:
+    """Single words of all themes, held out or not: a word's meaning has to be known before it can be asked for."""
+    return Source("vocabulary", tuple(_theme(t, bare=True) for t in themes()), ("word", "term", "expression"))
+
+
+@cache
 def sources(split: Split) -> tuple[Source, ...]:
     """The sources of a split. The held-out one has support messages too (in held-out wordings)."""
     held = split == "held"

@@ -10,6 +10,7 @@ from .arithmetic import arithmetic
 from .classify import Level, classification
 from .episode import Episode
 from .formats import formatting
+from .lessons import lesson
 from .lexicon import Split
 from .passages import cloze, extraction, hops, questions
 from .proposing import mend, write_rule
@@ -17,7 +18,6 @@ from .proposing_dspy import copro, describe, observe, propose, summarize
 from .reading import entailment
 from .relations import gap, odd
 from .tools import react, tool_choice
-from .warmup import lesson
 
 Make = Callable[[random.Random, Split, float], Episode]
 

@@ -51,13 +51,13 @@ def odd_lines(rng: random.Random, n: int = 12) -> Episode:
     for _ in range(n):
         every, strange = _odd(rng)
         pieces += [(", ".join(every) + ": ", 0.0), (strange, 1.0), ("\n", 0.0)]
-    return Episode(Sig((), ()), ({},), "warmup/odd", raw=("", tuple(pieces)))
+    return Episode(Sig((), ()), ({},), "lesson/odd", raw=("", tuple(pieces)))
 
 
 def paragraphs(rng: random.Random, split: Split, n: int = 6) -> Episode:
     """n bare paragraphs, each of a theme, to be continued word by word."""
     pieces = [(rng.choice(themes()).text(rng, split, 5) + "\n\n", READ_WEIGHT) for _ in range(n)]
-    return Episode(Sig((), ()), ({},), "warmup/paragraphs", raw=("", tuple(pieces)))
+    return Episode(Sig((), ()), ({},), "lesson/paragraphs", raw=("", tuple(pieces)))
 
 
 def odd(rng: random.Random, split: Split, n_demos: int = -1) -> Episode:

@@ -46,7 +46,7 @@ SHAPES = {
 PRIMER = 0.02  # up to this hardness there are only pairs of tokens, from there on fewer and fewer
 PLAN = (
     (PRIMER, 0.25, 0.8),
-    (0.55, 0.5, 0.7),
+    (0.55, 0.5, 0.75),
     (1.1, 1.0, 0.0),
 )
 """Up to a hardness: the share of the batch in a step, and the skill below which hardness stays where it is. To look up
