@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
+from . import options as opt
 from .ending import fail, say
-
-if TYPE_CHECKING:
-    from .eval.report import Report
 
 DEFAULT = "show"
 SHOWN = 20
@@ -46,38 +44,41 @@ FolderArg = Annotated[Path, typer.Argument(help="A board's folder.")]
 
 @boards.command()
 def add(
-    runs: Annotated[list[Path], typer.Argument(help="Evaluations, or a directory of dstill run with several.")],
+    results: opt.ResultsArg,
     board: BoardOpt,
     version: Annotated[str, typer.Option(help="What to call this version, e.g. v2; its number by default.")] = "",
-    name: Annotated[str | None, typer.Option(help="What to call the system, where there is one evaluation.")] = None,
     note: Annotated[str, typer.Option(help="A line for readers of board.json.")] = "",
     baseline: Annotated[str, typer.Option(help="From now on, the system to measure gains against.")] = "",
     shared: Annotated[bool, typer.Option("--shared", help="Of different examples, take those all have.")] = False,
+    form: opt.FormOpt = None,
+    task: opt.TasksOpt = None,
+    metric: opt.MetricsOpt = None,
+    rename: opt.RenameOpt = None,
+    id: opt.IdOpt = None,
+    scale: opt.ScaleOpt = None,
+    repeats: opt.RepeatsOpt = "mean",
 ) -> None:
-    """Add evaluations to a board's folder, for good; a new one of a known system is its next version.
+    """Add evaluations, ours or other tools', to a board's folder, for good.
 
-    Several people may add at once. What is there already is not added twice. The digest that is printed vouches for
-    everything up to there: keep it, and check with --head that nothing was changed since.
+    A new one of a known system is its next version. Several people may add at once. What is there already is not added
+    twice. The digest that is printed vouches for everything up to there: keep it, and check with --head that nothing
+    was changed since.
 
     Example:  dstill leaderboard add runs/triage-mini-test --board boards/triage --version v2
     """
-    from dataclasses import replace
-
+    from .eval.interchange import named
     from .eval.publish import BoardFolder, Label
-    from .runtime.errors import BadInput
+    from .results import How, read_all
 
-    reports = evaluations(runs)
-    if name is not None:
-        if len(reports) != 1:
-            raise BadInput(f"--name {name}: expected one evaluation to be called so, got {len(reports)}")
-        reports = [replace(reports[0], system=name)]
+    found = read_all(results, How(form, task or (), metric or (), rename or (), id, scale, repeats))
     folder = BoardFolder(board)
-    before = len(folder.entries()) if folder.exists() else 0
-    label = Label(version, note, shared, baseline)
-    entries = folder.add(reports, label, git=revision(runs))
+    there = folder.entries() if folder.exists() else ()
+    reports = named(found, [entry.key for entry in there])
+    entries = folder.add(reports, Label(version, note, shared, baseline), git=revision(results[0]))
     for entry, report in zip(entries, reports, strict=True):
-        print(f"{entry.version if entry.number > before else f'{entry.version} was there already'}: {report}")
-    print(f"{board}: {len(folder.entries())} entries, head {folder.entries()[-1].digest}")
+        print(f"{entry.version if entry.number > len(there) else f'{entry.version} was there already'}: {report}")
+    every = folder.entries()
+    print(f"{board}: {len(every)} entries, head {every[-1].digest}")
     print(f"\nleaderboard: {board / 'leaderboard.html'}")
 
 
@@ -126,20 +127,10 @@ def serve(
             say("no longer served")
 
 
-def evaluations(runs: list[Path]) -> list[Report]:
-    """The evaluations in run directories; of a ``dstill run`` all that it made."""
-    from .eval.report import Report
-
-    found = []
-    for folder in runs:
-        inner = [] if (folder / "report.json").exists() else sorted(folder.glob("*/rows.jsonl"))
-        found += [Report.load(place) for place in ([file.parent for file in inner] or [folder])]
-    return found
-
-
-def revision(runs: list[Path]) -> str | None:
-    """The commit that the first run's manifest names, where there is one."""
+def revision(word: str) -> str | None:
+    """The commit that a run's manifest names, where there is one."""
     from .runtime.rundir import MANIFEST, read_manifest
 
-    git = read_manifest(runs[0]).get("git") if (runs[0] / MANIFEST).is_file() else None
+    run = Path(word if Path(word).exists() else word.partition("=")[2])
+    git = read_manifest(run).get("git") if (run / MANIFEST).is_file() else None
     return git if isinstance(git, str) else None

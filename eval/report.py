@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -175,6 +175,18 @@ class Report:
             f"<b>{html.escape(str(self))}</b><details><summary>examples that fell short</summary><table>"
             f"<tr><th>id</th><th>score</th><th>outputs</th><th>why</th></tr>{lines}</table></details>"
         )
+
+
+def aligned(report: Report, base: Report) -> Report:
+    """A report on the baseline's examples, in the baseline's order; one on others as it is."""
+    ids = [row.id for row in base.rows]
+    places = {row.id: place for place, row in enumerate(report.rows)}
+    if report is base or len(places) != len(report.rows) or places.keys() != set(ids) or list(places) == ids:
+        return report
+    order = [places[id] for id in ids]
+    rows = tuple(replace(report.rows[place], index=index) for index, place in enumerate(order))
+    asked = None if report.examples is None else tuple(report.examples[place] for place in order)
+    return replace(report, rows=rows, examples=asked)
 
 
 def _asked(file: Path, count: int) -> tuple[dict[str, Any], ...] | None:

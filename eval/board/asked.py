@@ -19,7 +19,9 @@ Asked: TypeAlias = tuple[dict[str, Any], ...]
 def asked_of(reports: Sequence[Report], base: Report, examples: Sequence[Example] | None) -> Asked | None:
     """What was asked, in the order of the baseline's rows: as given, or else as the reports have kept it.
 
-    An example that no report has kept has no fields; ``None`` if none was kept at all.
+    Another tool may describe an example in other words: of reports whose examples have other fields than those of the
+    first that has some, nothing is taken. An example that no report has kept has no fields; ``None`` if none was kept
+    at all.
 
     Raises:
         BadInput: for examples that are not those of the rows, and where two reports have different ones under one id.
@@ -27,7 +29,12 @@ def asked_of(reports: Sequence[Report], base: Report, examples: Sequence[Example
     if examples is not None:
         return _given(examples, base)
     found: dict[str, tuple[dict[str, Any], str]] = {}
+    fields: set[str] = set()
     for report in reports:
+        own = {name for example in report.examples or () for name in _body(example)}
+        fields = fields or own
+        if own != fields:
+            continue
         for row, example in zip(report.rows, report.examples or (), strict=report.examples is not None):
             body = _body(example)
             known, owner = found.setdefault(row.id, (body, report.system))

@@ -14,7 +14,7 @@ from ...runtime.atomic import write_bytes
 from ...runtime.canonical import pretty
 from ...runtime.errors import BadInput
 from ..compare import Comparison, comparison
-from ..report import Report
+from ..report import Report, aligned
 from ..statistics.intervals import Interval
 from .asked import Asked, Example, asked_of
 from .history import Track
@@ -144,7 +144,7 @@ def leaderboard(
     slices: Sequence[str] | None = None,
     shared: bool = False,
 ) -> Board:
-    """A board of reports on the same examples.
+    """A board of reports on the same examples; those in another order are put into the baseline's.
 
     Args:
         reports: one a system.
@@ -170,6 +170,7 @@ def leaderboard(
     base = reports[names.index(baseline)] if baseline is not None else reports[0]
     for report in reports:
         _check_kind(report, base)
+    reports = [aligned(report, base) for report in reports]
     asked = asked_of(reports, base, examples)
     left_out = 0
     if shared:

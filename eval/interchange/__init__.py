@@ -8,4 +8,5 @@ from .model_index import write_model_card as write_model_card
 from .reading import FORMS as FORMS
 from .reading import read_results as read_results
 from .together import aligned as aligned
+from .together import named as named
 from .together import together as together

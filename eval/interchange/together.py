@@ -9,6 +9,7 @@ from pathlib import Path
 from ...runtime.errors import BadInput
 from ..board import Board, Boards, leaderboard
 from ..report import Report
+from ..report import aligned as aligned
 from .collect import Results
 
 
@@ -34,7 +35,7 @@ def together(
         BadInput: as ``leaderboard``; for an unknown baseline, and for several results of which no two can be compared.
     """
     groups: dict[tuple[str, str, str], list[Report]] = {}
-    for report in _named(results):
+    for report in named(results):
         groups.setdefault((report.task, report.split, report.metric), []).append(report)
     systems = dict.fromkeys(report.system for group in groups.values() for report in group)
     if baseline is not None and baseline not in systems:
@@ -48,39 +49,20 @@ def together(
     boards = []
     for group in groups.values():
         base = next((report for report in group if report.system == baseline), group[0])
-        reports = _same_fields([aligned(report, base) for report in group])
-        boards.append(leaderboard(reports, baseline=base.system, shared=shared))
+        boards.append(leaderboard(group, baseline=base.system, shared=shared))
     return boards[0] if len(boards) == 1 else Boards(title, tuple(boards))
 
 
-def aligned(report: Report, base: Report) -> Report:
-    """A report on the baseline's examples, in the baseline's order; one on others as it is."""
-    ids = [row.id for row in base.rows]
-    places = {row.id: place for place, row in enumerate(report.rows)}
-    if report is base or len(places) != len(report.rows) or places.keys() != set(ids) or list(places) == ids:
-        return report
-    order = [places[id] for id in ids]
-    rows = tuple(replace(report.rows[place], index=index) for index, place in enumerate(order))
-    asked = None if report.examples is None else tuple(report.examples[place] for place in order)
-    return replace(report, rows=rows, examples=asked)
+def named(results: Sequence[Results], keys: Sequence[tuple[str, str, str]] = ()) -> list[Report]:
+    """All reports; those without a task or split with that of the others, where these have but one.
 
-
-def _named(results: Sequence[Results]) -> list[Report]:
-    """All reports; those without a task or split with that of the others, where these have but one."""
+    Args:
+        results: what ``read_results`` read.
+        keys: task, split and metric of further ones that they are to stand with.
+    """
     reports = [report for found in results for report in found]
-    tasks = {report.task for report in reports} - {""}
-    splits = {report.split for report in reports} - {""}
+    tasks = ({report.task for report in reports} | {task for task, _, _ in keys}) - {""}
+    splits = ({report.split for report in reports} | {split for _, split, _ in keys}) - {""}
     task = tasks.pop() if len(tasks) == 1 else "" if tasks else Path(results[0].path).name.partition(".")[0]
     split = splits.pop() if len(splits) == 1 else ""
     return [replace(one, task=one.task or task, split=one.split or split) for one in reports]
-
-
-def _same_fields(reports: Sequence[Report]) -> list[Report]:
-    """Reports whose examples have the fields of the first that has some: two tools describe an example differently."""
-    fields: set[str] | None = None
-    found = []
-    for report in reports:
-        own = {name for example in report.examples or () for name in example}
-        fields = own if fields is None and own else fields
-        found.append(report if own == fields else replace(report, examples=None))
-    return found

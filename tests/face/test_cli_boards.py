@@ -61,7 +61,7 @@ def test_add_check_and_show(cli: Cli, runs: Path) -> None:
     head = re.findall("head ([0-9a-f]{64})", out)[0]
     code, out, _ = cli("leaderboard", "add", "runs/a", "--board", "boards/sums", "--version", "v1")
     assert (code, out.startswith("v1 was there already: a on sums test")) == (0, True)
-    code, out, _ = cli("leaderboard", "add", "runs/b", "--board", "boards/sums", "--name", "a")
+    code, out, _ = cli("leaderboard", "add", "a=runs/b", "--board", "boards/sums")
     assert code == 0
     assert out.startswith("#4: a on sums test: 75.0")
     code, out, _ = cli("leaderboard", "check", "boards/sums", "--head", head[:12])
@@ -71,8 +71,11 @@ def test_add_check_and_show(cli: Cli, runs: Path) -> None:
     assert code == 0
     assert "History" in out and re.search(r"a +#4 .* 20 +75\.0", out)
     assert not Path("leaderboard.html").exists()
-    code, _, err = cli("leaderboard", "add", "runs/a", "runs/b", "--board", "boards/sums", "--name", "x")
-    assert (code, "expected one evaluation to be called so, got 2" in err) == (2, True)
+    rows = "".join(f"e{i},{i % 2}\n" for i in reversed(range(20)))  # in another order, and without a task or a split
+    Path("people.csv").write_text(f"id,exact\n{rows}")
+    code, out, _ = cli("leaderboard", "add", "people.csv", "--board", "boards/sums")
+    assert (code, out.splitlines()[0]) == (0, "#5: people on sums test: 50.0 [29.9, 70.1] (n=20)")
+    assert cli("leaderboard", "check", "boards/sums")[0] == 0
 
 
 def test_check_ends_with_5_and_names_the_figure(cli: Cli, runs: Path) -> None:

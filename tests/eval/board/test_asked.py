@@ -47,6 +47,23 @@ def test_one_id_with_two_questions_is_refused() -> None:
     assert leaderboard(reports, examples=ASKED).examples  # who says what was asked decides it
 
 
+def test_rows_in_another_order_are_put_into_the_baselines() -> None:
+    one = asked_report("a", [1, 0, 1, 1])
+    other = report("b", [0, 1, 1, 0], ids=["e3", "e0", "e2", "e1"])
+    board = leaderboard([one, other])
+    assert [(row.index, row.id, row.score) for row in board.entries[1].report.rows] == [
+        (0, "e0", 1), (1, "e1", 0), (2, "e2", 1), (3, "e3", 0),
+    ]  # fmt: skip
+    assert board.standing.alone.wins[0, 1] == 1
+
+
+def test_what_another_tool_calls_otherwise_is_no_other_question() -> None:
+    words = tuple({"input": body["question"], "target": "?"} for body in ASKED)
+    found = leaderboard([asked_report("a", [1, 0, 1, 1]), asked_report("b", [1, 1, 1, 1], words)])
+    assert found.examples is not None
+    assert all(list(body) == ["question", "answer"] for body in found.examples)
+
+
 def test_reports_keep_what_was_asked_in_the_order_of_its_fields(tmp_path: Path) -> None:
     task = fakes.task(test=3)
     found = evaluate(task.program, task.test, task.metric, LM(fakes.painter()))
