@@ -26,6 +26,7 @@ from .stages import Ladder as Ladder
 from .stages import Stage as Stage
 from .stages import TrainCausal as TrainCausal
 from .stages import TrainEncoder as TrainEncoder
+from .stages import TrainMatcher as TrainMatcher
 from .stages import TrainSeq2Seq as TrainSeq2Seq
 from .state import DistillState as DistillState
 from .state import Pair as Pair

@@ -92,7 +92,7 @@ class WritingStudent(Free):
 
     def answer(self, request: Request) -> tuple[Response, float]:
         """The answer, and the probability of its least sure token."""
-        inputs = _inputs(request, self._form.inputs, self.name)
+        inputs = inputs_of(request, self._form.inputs, self.name)
         response, sure = self._ask(inputs, request.config)
         message = lm15.Message("assistant", (lm15.TextPart(self._form.translate(response.text or "")),))
         scores = response.logprobs if request.config.logprobs is not None else None
@@ -138,7 +138,7 @@ class EncoderStudent(Free):
     @cached_property
     def identity(self) -> Identity:
         """The digest of weights, tokenizer and labels."""
-        return {"kind": "student", "weights": student_digest(self.folder)}
+        return identity_of(self.folder)
 
     @cached_property
     def loaded(self) -> tuple[Any, Any]:
@@ -163,7 +163,7 @@ class EncoderStudent(Free):
 
     def answer(self, request: Request) -> tuple[Response, float]:
         """The response, and the probability of its label."""
-        label, tokens, logs = self._batcher(_inputs(request, self._inputs, self.name))
+        label, tokens, logs = self._batcher(inputs_of(request, self._inputs, self.name))
         text = answer_to(request, {name: label if name == self._field else "" for name in self._order})
         more: dict[str, Any] = {}
         if request.config.logprobs is not None:
@@ -225,7 +225,17 @@ def collate(
     return made
 
 
-def _inputs(request: Request, names: Sequence[str], student: str) -> dict[str, str]:
+def identity_of(folder: Path) -> Identity:
+    """What a student is: the digest of its weights, tokenizer and facts."""
+    return {"kind": "student", "weights": student_digest(folder)}
+
+
+def inputs_of(request: Request, names: Sequence[str], student: str) -> dict[str, str]:
+    """The inputs of the predictor that a student answers, from its prompt.
+
+    Raises:
+        lm15.InvalidRequestError: for another predictor's prompt.
+    """
     found = input_fields(request)
     missing = [name for name in names if name not in found]
     if missing:

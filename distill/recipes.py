@@ -10,12 +10,24 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from ..runtime.errors import BadInput
 from .lora import Lora
-from .stages import Cascade, Collect, Filter, Gate, Gold, Ladder, Stage, TrainCausal, TrainEncoder, TrainSeq2Seq
+from .stages import (
+    Cascade,
+    Collect,
+    Filter,
+    Gate,
+    Gold,
+    Ladder,
+    Stage,
+    TrainCausal,
+    TrainEncoder,
+    TrainMatcher,
+    TrainSeq2Seq,
+)
 from .training import Training
 
 STAGES: dict[str, type[Any]] = {
-    "collect": Collect, "gold": Gold, "filter": Filter, "train-causal": TrainCausal,
-    "train-seq2seq": TrainSeq2Seq, "train-encoder": TrainEncoder, "gate": Gate, "cascade": Cascade, "ladder": Ladder,
+    "collect": Collect, "gold": Gold, "filter": Filter, "train-causal": TrainCausal, "train-seq2seq": TrainSeq2Seq,
+    "train-encoder": TrainEncoder, "train-matcher": TrainMatcher, "gate": Gate, "cascade": Cascade, "ladder": Ladder,
 }  # fmt: skip
 """Stages by their name in recipes."""
 
@@ -42,12 +54,14 @@ RECIPES: dict[str, tuple[Stage, ...]] = {
     "labels": (Collect(), Filter(), TrainEncoder(), Gate()),
     "soft-labels": (Collect(keep="all", samples=5), Filter(), TrainEncoder(soft=True), Gate()),
     "gold": (Gold(), Filter(), TrainEncoder(), Gate()),
+    "match": (Collect(), Filter(), TrainMatcher(), Gate()),
     "ladder": (Collect(), Filter(), Ladder()),
 }
 """Recipes by name. ``sft``: the teacher's answers with their rationales. ``label-only``: without. ``step-by-step``:
 labels and rationales as two tasks. ``internalise``: a local teacher's probabilities, asked with all instructions and
 demonstrations, to a student that sees the inputs alone. ``labels``, ``soft-labels``: a classifier of the teacher's
-answers, or of their shares. ``gold``: a classifier of the data's own labels. ``ladder``: the cheapest of several
+answers, or of their shares. ``gold``: a classifier of the data's own labels. ``match``: a classifier that
+reads its labels with the input. ``ladder``: the cheapest of several
 students that is not inferior."""
 
 

@@ -29,7 +29,7 @@ class Student:
     """What stands in ``student.json``."""
 
     kind: str
-    """``causal``, ``seq2seq`` or ``encoder``."""
+    """``causal``, ``seq2seq``, ``encoder`` or ``matcher``."""
     key: str
     """Digest of everything that determined the weights: rows, base model, recipe, seed."""
     facts: Mapping[str, Any]
@@ -99,7 +99,13 @@ def student_engine(folder: Path | str) -> Engine:
         return WritingStudent(folder, Format.load(student.facts["format"]), student.facts["max_tokens"], student.kind)
     if student.kind == "encoder":
         return EncoderStudent(folder, student.facts)
-    raise Damaged(f"{folder} holds a student of kind {student.kind!r}; this dstill knows causal, seq2seq and encoder")
+    if student.kind == "matcher":
+        from .matchers import MatcherStudent
+
+        return MatcherStudent(folder, student.facts)
+    raise Damaged(
+        f"{folder} holds a student of kind {student.kind!r}; this dstill knows causal, seq2seq, encoder and matcher"
+    )
 
 
 def student_digest(folder: Path) -> str:
@@ -107,7 +113,7 @@ def student_digest(folder: Path) -> str:
     return weights_digest(folder)
 
 
-LOADERS = {"encoder": "SequenceClassification", "causal": "CausalLM", "seq2seq": "Seq2SeqLM"}
+LOADERS = {"encoder": "SequenceClassification", "causal": "CausalLM", "seq2seq": "Seq2SeqLM", "matcher": ""}
 
 
 def _card(student: Student) -> str:
@@ -140,6 +146,6 @@ Trained by dstill to take over one predictor of a language-model program. Scores
 ## Use
 
 `dstill.load(run)` gives the whole program with this student in it. The folder is a Hugging Face model as well:
-`AutoModelFor{LOADERS[student.kind]}.from_pretrained(folder)`;
+`AutoModel{"For" if LOADERS[student.kind] else ""}{LOADERS[student.kind]}.from_pretrained(folder)`;
 `student.json` says how its input is written. The licence is that of the base model and of the training data.
 """

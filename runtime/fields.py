@@ -5,6 +5,8 @@ Students and recorded teachers answer to a program's *inputs*; DSPy hands them a
 
 from __future__ import annotations
 
+import ast
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -45,6 +47,17 @@ def answer_to(request: Request, outputs: Mapping[str, Any]) -> str:
     if asks_for_json(request):
         return orjson.dumps(dict(outputs)).decode()
     return render_fields(outputs)
+
+
+def literals_of(request: Request, field: str) -> list[str] | None:
+    """The values that a prompt allows for an output field of a ``Literal`` type; ``None`` where it names none."""
+    found = re.search(rf"`{re.escape(field)}` \(Literal(\[.*?\])\)(?::|$)", str(request.system or ""), re.M)
+    if found is None:
+        return None
+    try:
+        return [str(value) for value in ast.literal_eval(found.group(1))]
+    except (ValueError, SyntaxError):
+        return None
 
 
 def render_fields(outputs: Mapping[str, Any]) -> str:

@@ -59,7 +59,7 @@ def export_student(
     folder, out = Path(folder), Path(out)
     student = read_student(folder)
     writers: dict[str, tuple[tuple[str, ...], Callable[..., Exported]]] = {
-        "hf": (("causal", "seq2seq", "encoder"), _export_hf),
+        "hf": (("causal", "seq2seq", "encoder", "matcher"), _export_hf),
         "onnx": (("encoder",), lambda *a: export_onnx(*a, int8=False)),
         "onnx-int8": (("encoder",), lambda *a: export_onnx(*a, int8=True)),
         "gguf": (("causal",), lambda *a: export_gguf(*a, eight=False)),

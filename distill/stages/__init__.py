@@ -10,3 +10,4 @@ from .ladder import Ladder as Ladder
 from .train_causal import TrainCausal as TrainCausal
 from .train_causal import TrainSeq2Seq as TrainSeq2Seq
 from .train_encoder import TrainEncoder as TrainEncoder
+from .train_matcher import TrainMatcher as TrainMatcher

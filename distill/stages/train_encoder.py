@@ -73,8 +73,8 @@ class TrainEncoder:
 
     def _train(self, state: DistillState, name: str, rows: Sequence[Pair], folder: Path) -> str:
         signature = state.signature(name)
-        label_field = _label_field(signature, name)
-        labels, remarks = _labels(signature, label_field, rows)
+        label_field = label_field_of(signature, name)
+        labels, remarks = labels_of(signature, label_field, rows)
         learn, apart = kept_apart(state, name, rows, self.training.heldout)
         apart = [row for row in apart if row.outputs.get(label_field) in labels]
         key = training_key(
@@ -161,7 +161,12 @@ def _flat(settings: dict[str, Any]) -> dict[str, Any]:
     return {**settings.pop("training"), **settings}
 
 
-def _label_field(signature: Any, name: str) -> str:
+def label_field_of(signature: Any, name: str) -> str:
+    """The one output field that a classifier answers.
+
+    Raises:
+        BadInput: for a predictor with others.
+    """
     fields: list[str] = [field for field in signature.output_fields if field != "reasoning"]
     if len(fields) != 1:
         raise BadInput(
@@ -171,7 +176,7 @@ def _label_field(signature: Any, name: str) -> str:
     return fields[0]
 
 
-def _labels(signature: Any, label_field: str, rows: Sequence[Pair]) -> tuple[list[str], list[str]]:
+def labels_of(signature: Any, label_field: str, rows: Sequence[Pair]) -> tuple[list[str], list[str]]:
     """The labels, and remarks on those that the rows hardly teach."""
     annotation = signature.output_fields[label_field].annotation
     met = Counter(row.outputs[label_field] for row in rows)
@@ -192,7 +197,7 @@ def _labels(signature: Any, label_field: str, rows: Sequence[Pair]) -> tuple[lis
             "generative student (recipe 'sft' or 'step-by-step')"
         )
     unseen, lone = [label for label in labels if not met[label]], [label for label in labels if met[label] == 1]
-    remarks = [f"labels that no row has, and that it will not give: {_few(unseen)}"] if unseen else []
+    remarks = [f"labels that no row has, and that it will hardly give: {_few(unseen)}"] if unseen else []
     return labels, remarks + ([f"labels with one row: {_few(lone)}"] if lone else [])
 
 

@@ -198,7 +198,7 @@ def test_labels_that_hardly_occur_are_told(tmp_path: Path, bases: dict[str, str]
     rows = [row for row in given.pairs["self"] if row.outputs["colour"] in ("red", "green")]
     lone = next(row for row in given.pairs["self"] if row.outputs["colour"] == "blue")
     after = TrainEncoder(training=FAST).run(replace(given, pairs={"self": (*rows, lone)}))
-    assert "labels that no row has, and that it will not give: black" in after.effects[-1].notes[0]
+    assert "labels that no row has, and that it will hardly give: black" in after.effects[-1].notes[0]
     assert "labels with one row: blue" in after.effects[-1].notes[0]
 
 

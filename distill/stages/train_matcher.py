@@ -1,0 +1,129 @@
+"""Train a classifier that reads its labels with its input, and may be given others later."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...runtime.canonical import digest
+from ...runtime.derive import derive
+from ...runtime.engines.local.loading import quiet
+from ...runtime.errors import BadInput
+from ...runtime.progress import progress
+from ..state import DistillState, Pair
+from ..students import Student, finished, make_way, read_student, training_key, write_student
+from ..training import Training, best, train
+from .common import base_digest, keep_course, kept_apart, losses, open_base, train_each
+from .train_encoder import label_field_of, labels_of
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class TrainMatcher:
+    """Full fine-tuning of an encoder that is shown text and labels together, with cross-entropy over the labels shown.
+
+    Each row sees its own label among others in an order of its own, so that names and not places are learned.
+    """
+
+    training: Training = field(default_factory=lambda: Training(epochs=3, batch=16, lr=5e-5))
+    shown: int = 25
+    """Most labels that a row sees while training, its own included."""
+    max_length: int = 256
+    """Tokens of text and labels together; the text is cut."""
+
+    def __post_init__(self) -> None:
+        if self.shown < 2 or self.max_length < 16:
+            raise BadInput(f"shown = {self.shown}, max_length = {self.max_length}: expected 2 or more, and 16 or more")
+
+    @property
+    def name(self) -> str:
+        """``train matcher``."""
+        return "train matcher"
+
+    def run(self, state: DistillState) -> DistillState:
+        """A matcher for every predictor with rows."""
+        return train_each(state, self.name, self._train)
+
+    def _train(self, state: DistillState, name: str, rows: Sequence[Pair], folder: Path) -> str:
+        signature = state.signature(name)
+        label_field = label_field_of(signature, name)
+        labels, remarks = labels_of(signature, label_field, rows)
+        learn, apart = kept_apart(state, name, rows, self.training.heldout)
+        apart = [row for row in apart if row.outputs.get(label_field) in labels]
+        key = training_key(
+            stage=asdict(self), rows=[row.dump() for row in learn], apart=[row.dump() for row in apart],
+            base=base_digest(state.base), labels=labels, seed=state.seed, kind="matcher",
+        )  # fmt: skip
+        if finished(folder, key):
+            return str(read_student(folder).training["note"])
+        import torch
+
+        from ..matchers import label_ids, text_ids
+        from ..matching import Matcher, Read, read
+
+        encoder, tokenizer = open_base("", state.base, seed=state.seed)
+        model = Matcher(encoder)
+        inputs = tuple(signature.input_fields)
+        most = min(self.max_length, tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", 512))
+        names = {label: label_ids(tokenizer, label) for label in labels}
+
+        def coded(some: Sequence[Pair], what: str) -> list[tuple[Read, int]]:
+            found = []
+            for place, row in enumerate(some):
+                chance, own = derive(state.seed, "labels", what, place), row.outputs[label_field]
+                others = [label for label in labels if label != own]
+                chance.shuffle(others)
+                seen = [own, *others[: self.shown - 1]]
+                chance.shuffle(seen)
+                text = text_ids(tokenizer, [row.inputs[n] for n in inputs])
+                found.append((read(tokenizer, text, [names[label] for label in seen], most), seen.index(own)))
+            return found
+
+        mine, watched = coded(learn, "train"), coded(apart, "apart")
+        weights = torch.tensor([row.weight for row in learn])
+
+        def each(some: Sequence[tuple[Read, int]]) -> torch.Tensor:
+            scores = model([one for one, _ in some])
+            return torch.stack([-s.log_softmax(-1)[place] for s, (_, place) in zip(scores, some, strict=True)])
+
+        def loss(batch: Sequence[int]) -> torch.Tensor:
+            w = weights[list(batch)]
+            return (each([mine[place] for place in batch]) * w).sum() / w.sum()
+
+        def watch() -> float:
+            parts = [each(watched[start : start + 32]).double().sum() for start in range(0, len(watched), 32)]
+            return float(torch.stack(parts).sum()) / len(watched)
+
+        with quiet(), progress(f"train {name}") as bar:
+            log = train(
+                model, [len(one.ids) for one, _ in mine], loss, self.training,
+                state.folder / "checkpoints" / folder.name / key[:16], seed=state.seed, bar=bar,
+                fresh=["text.weight", "label.weight", "scale"], watch=watch if watched else None,
+                share=lambda batch: max(float(weights[list(batch)].sum()), 1e-12),
+            )  # fmt: skip
+        make_way(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        with quiet():
+            model.save_pretrained(folder)
+            tokenizer.save_pretrained(folder)
+        keep_course(folder, log, name)
+        facts = {"inputs": list(inputs), "field": label_field, "labels": labels, "max_length": most,
+                 "order": list(signature.output_fields)}  # fmt: skip
+        course = losses(log)
+        settings = asdict(self)
+        told = {
+            "task": state.task.name, "predictor": name, "base": state.base, "teacher": state.teacher.name,
+            "recipe": "classifier, labels given at inference", "rows": len(learn),
+            "data": digest([row.dump() for row in learn]), "seed": state.seed, "losses": course,
+            "dev": log[best(log)].get("dev"), "steps": best(log) + 1,
+            "settings": {**settings.pop("training"), **settings},
+        }  # fmt: skip
+        note = f"{name}: {len(learn)} rows, {len(labels)} labels, loss {course[0]:.3f} to {course[-1]:.3f}"
+        note += f", best of {len(log)} steps at {best(log) + 1}" if watched else ""
+        note = ", ".join([note, *remarks])
+        write_student(folder, Student("matcher", key, facts, {**told, "note": note}))
+        return note
