@@ -17,7 +17,7 @@ from ..rows import Failure
 from .collect import Collector
 from .part import Part, Source
 from .sample import Mark, Sample
-from .streams import lines, read_json
+from .streams import as_written_by, lines, read_json
 
 STAMP = re.compile(r"_(\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d[\d.]*)$")
 """The time at the end of the names of files that were written together."""
@@ -71,10 +71,10 @@ def _results(file: Path, into: Collector) -> None:
         raise BadInput(f"{file}: written by lm_eval {version}; expected 0.4")
     if not head["results"]:
         raise BadInput(f"{file} is empty: there is no task in it")
-    config = head.get("config") or {}
+    config = head["config"] if isinstance(head.get("config"), dict) else {}
     system = str(head.get("model_name") or config.get("model_args") or config.get("model") or file.parent.name)
     stamp = STAMP.search(file.stem)
-    for task in head.get("configs") or head["results"]:
+    for task in head["configs"] if isinstance(head.get("configs"), dict) else head["results"]:
         if not into.wants(task):
             continue
         samples = file.parent / f"samples_{task}{stamp.group() if stamp else ''}.jsonl"
@@ -84,16 +84,20 @@ def _results(file: Path, into: Collector) -> None:
                 "lm_eval with --log_samples"
             )
         part = _samples(samples, task, system, head, into)
-        _compare(part, task, head, into)
+        with as_written_by("lm_eval", f"{file}, {task}"):
+            _compare(part, task, head, into)
 
 
 def _samples(file: Path, task: str, system: str, head: dict[str, Any], into: Collector) -> Part:
-    config = (head.get("configs") or {}).get(task) or {}
-    split = str(config.get("test_split") or config.get("validation_split") or "test")
+    with as_written_by("lm_eval", f"{file.parent}, the results of {task}"):
+        config = (head.get("configs") or {}).get(task) or {}
+        split = str(config.get("test_split") or config.get("validation_split") or "test")
+        higher = (head.get("higher_is_better") or {}).get(task) or {}
+        lower = [name for name, better in higher.items() if better is False]
     part = into.part(Source(system, task, split, file))
-    lower = [name for name, higher in ((head.get("higher_is_better") or {}).get(task) or {}).items() if higher is False]
     for number, body in lines(file):
-        sample = _sample(body, number, into.reading.id, f"{file}, line {number}")
+        with as_written_by("lm_eval", f"{file}, line {number}"):
+            sample = _sample(body, number, into.reading.id, f"{file}, line {number}")
         for name in sample.marks:
             if name.partition(",")[0] in lower:
                 part.lower(name)
@@ -109,7 +113,7 @@ def _sample(body: dict[str, Any], number: int, field: str | None, where: str) ->
     if field is not None and field not in asked:
         raise BadInput(f"{where}: the document has no {field!r} to be the id; it has: {', '.join(asked)}")
     layer = str(body.get("filter") or "none")
-    names = body.get("metrics") or [
+    names = [str(name) for name in body.get("metrics") or ()] or [
         name for name, value in body.items() if name not in FIXED and not isinstance(value, str | dict)
     ]
     failure = None

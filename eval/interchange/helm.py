@@ -13,9 +13,9 @@ from typing import Any
 from ...runtime.errors import BadInput
 from ..rows import Failure
 from .collect import Collector
-from .part import Part, Source
+from .part import Source
 from .sample import Mark, Sample
-from .streams import elements, members, read_json
+from .streams import amount, as_written_by, elements, members, read_json
 
 SPEC, STATS, STATE, ALL = "run_spec.json", "per_instance_stats.json", "scenario_state.json", "stats.json"
 COUNTS = (
@@ -73,7 +73,8 @@ def _run(folder: Path, into: Collector) -> None:
     for place, entry in enumerate(elements(folder / STATS), 1):
         _stats(entry, place, source, ids, into)
     if (folder / ALL).is_file():
-        _compare(read_json(folder / ALL), source, into)
+        with as_written_by("HELM", str(folder / ALL)):
+            _compare(read_json(folder / ALL), source, into)
 
 
 def _state(state: Any, place: int, source: Source, ids: dict[str, str], into: Collector) -> None:
@@ -82,29 +83,33 @@ def _state(state: Any, place: int, source: Source, ids: dict[str, str], into: Co
     instance = state.get("instance") if isinstance(state, dict) else None
     if not isinstance(instance, dict) or instance.get("id") is None:
         raise BadInput(f"{where}: expected an object with an instance that has an id, got {str(state)[:60]!r}")
-    references = instance.get("references") or []
-    right = [_text(one.get("output")) for one in references if "correct" in (one.get("tags") or ())]
-    asked = {"input": _text(instance.get("input")), **(instance.get("extra_data") or {})}
-    if right:
-        asked["target"] = right[0] if len(right) == 1 else right
     field, id = into.reading.id, str(instance["id"])
-    if field is not None:
-        if field not in asked:
-            raise BadInput(f"{where}: no field {field!r} to be the id; it has: {', '.join(asked)}")
-        ids[id] = str(asked[field])
-    result = state.get("result") or {}
-    said = [str(one.get("text", "")) for one in result.get("completions") or ()]
-    which = "" if state.get("reference_index") is None else f" of reference {state['reference_index']}"
-    part = _part(into, source, instance.get("split"), instance.get("perturbation"))
-    error = None if result.get("success", True) else str(result.get("error", ""))[:300]
-    part.add(
-        Sample(
-            ids.get(id, id), place, {}, f"{STATE} request", repeat=int(state.get("train_trial_index") or 0),
+    with as_written_by("HELM", where):
+        asked = _asked(instance)
+        if field is not None:
+            if field not in asked:
+                raise BadInput(f"{where}: no field {field!r} to be the id; it has: {', '.join(asked)}")
+            ids[id] = str(asked[field])
+        result = state.get("result") or {}
+        said = [str(one.get("text", "")) for one in result.get("completions") or ()]
+        which = "" if state.get("reference_index") is None else f" of reference {state['reference_index']}"
+        error = None if result.get("success", True) else str(result.get("error", ""))[:300]
+        sample = Sample(
+            ids.get(id, id), place, {}, f"{STATE} request", repeat=int(amount(state, "train_trial_index")),
             layer=f"request {place}", failure=None if error is None else Failure("error", "Request", error),
             outputs={f"completion{which}": said[0] if len(said) == 1 else said} if said else {}, asked=asked,
-            calls=1, seconds=float(result.get("request_time") or 0.0),
-        )
-    )  # fmt: skip
+            calls=1, seconds=amount(result, "request_time"),
+        )  # fmt: skip
+        source = _of(source, instance.get("split"), instance.get("perturbation"))
+    into.part(source).add(sample)
+
+
+def _asked(instance: dict[str, Any]) -> dict[str, Any]:
+    """The input, the scenario's extra data, and the right references."""
+    references = instance.get("references") or []
+    right = [_text(one.get("output")) for one in references if "correct" in (one.get("tags") or ())]
+    target = {"target": right[0] if len(right) == 1 else right} if right else {}
+    return {"input": _text(instance.get("input")), **(instance.get("extra_data") or {}), **target}
 
 
 def _stats(entry: Any, place: int, source: Source, ids: dict[str, str], into: Collector) -> None:
@@ -112,22 +117,19 @@ def _stats(entry: Any, place: int, source: Source, ids: dict[str, str], into: Co
     where = f"{source.file}, {STATS} entry {place}"
     if not isinstance(entry, dict) or not isinstance(entry.get("stats"), list) or "instance_id" not in entry:
         raise BadInput(f"{where}: expected an object with instance_id and stats, got {str(entry)[:60]!r}")
-    named = [(stat.get("name") or {}, stat) for stat in entry["stats"]]
-    values = {str(name.get("name")): _mean(stat) for name, stat in named}
-    marks = {name: Mark(value) for name, value in values.items() if not name.startswith(COUNTS)}
-    id = str(entry["instance_id"])
-    part = _part(into, source, next((name.get("split") for name, _ in named), None), entry.get("perturbation"))
-    part.add(
-        Sample(
-            ids.get(id, id), place, marks, f"{STATS} entry", repeat=int(entry.get("train_trial_index") or 0),
-            layer=f"entry {place}", tokens_in=round(values.get("num_prompt_tokens") or 0),
-            tokens_out=round(values.get("num_output_tokens") or values.get("num_completion_tokens") or 0),
-        )
-    )  # fmt: skip
-
-
-def _part(into: Collector, source: Source, split: Any, perturbation: Any) -> Part:
-    return into.part(_of(source, split, perturbation))
+    with as_written_by("HELM", where):
+        named = [(stat.get("name") or {}, stat) for stat in entry["stats"]]
+        values = {str(name.get("name")): _mean(stat) for name, stat in named}
+        id = str(entry["instance_id"])
+        sample = Sample(
+            ids.get(id, id), place,
+            {name: Mark(value) for name, value in values.items() if not name.startswith(COUNTS)},
+            f"{STATS} entry", repeat=int(amount(entry, "train_trial_index")), layer=f"entry {place}",
+            tokens_in=round(amount(values, "num_prompt_tokens")),
+            tokens_out=round(amount(values, "num_output_tokens") or amount(values, "num_completion_tokens")),
+        )  # fmt: skip
+        source = _of(source, next((name.get("split") for name, _ in named), None), entry.get("perturbation"))
+    into.part(source).add(sample)
 
 
 def _of(source: Source, split: Any, perturbation: Any) -> Source:

@@ -16,7 +16,7 @@ from .collect import Collector
 from .inspect_sample import asked_of, completion_of, failure_of, marks_of, usage_of
 from .part import Part, Source
 from .sample import Sample
-from .streams import members, parse
+from .streams import amount, as_written_by, members, parse
 
 VERSIONS = (1, 2)
 
@@ -48,8 +48,8 @@ class Inspect:
         part = _part(head, file, into)
         if part is not None:
             for place, member in enumerate(packed.names("samples/"), 1):
-                where = f"{file}, {member}"
-                _add(part, _object(parse(packed.read(member), where), where), place, head, into.reading.id)
+                body = parse(packed.read(member), f"{file}, {member}")
+                part.add(_sample(body, place, head, into.reading.id, f"{file}, {member}"))
 
     def _json(self, file: Path, into: Collector) -> None:
         """The samples stand behind what tells whose they are, and are read one at a time."""
@@ -65,7 +65,7 @@ class Inspect:
             part = part or _part(head, file, into)
             if part is None:
                 return
-            _add(part, _object(value, f"{file}, sample {place}"), place, head, into.reading.id)
+            part.add(_sample(value, place, head, into.reading.id, f"{file}, sample {place}"))
         if part is None:
             _part(head, file, into)
 
@@ -94,17 +94,19 @@ def _part(head: dict[str, Any], file: Path, into: Collector) -> Part | None:
             f"{file}: version {version!r} of inspect's log format; expected {' or '.join(map(str, VERSIONS))}"
         )
     spec = _object(head.get("eval"), f"{file}, eval")
-    dataset = spec.get("dataset") or {}
-    task = str(spec.get("task_display_name") or spec.get("task") or file.stem).rpartition("/")[2]
+    with as_written_by("inspect_ai", f"{file}, eval"):
+        task = str(spec.get("task_display_name") or spec.get("task") or file.stem).rpartition("/")[2]
+        planned = [str(id) for id in (spec.get("dataset") or {}).get("sample_ids") or ()]
+        expected = tuple(_names(spec))
+        error = str((head.get("error") or {}).get("message", ""))
+        source = Source(str(spec.get("model") or "?"), task, _split(spec), file)
     if not into.wants(task):
         return None
-    part = into.part(Source(str(spec.get("model") or "?"), task, _split(spec), file))
+    part = into.part(source)
+    part.planned, part.expected = planned, expected
     status = head.get("status", "started")
     if status != "success":
-        error = (head.get("error") or {}).get("message", "")
         part.note(f"the evaluation did not end well: {status}{f', {error}' if error else ''}"[:300])
-    part.planned = [str(id) for id in dataset.get("sample_ids") or ()]
-    part.expected = tuple(_names(spec, head))
     return part
 
 
@@ -114,40 +116,41 @@ def _split(spec: dict[str, Any]) -> str:
     return named if isinstance(named, str) and named else "test"
 
 
-def _names(spec: dict[str, Any], head: dict[str, Any]) -> Iterator[str]:
+def _names(spec: dict[str, Any]) -> Iterator[str]:
+    """The scorers' names, of a value with parts each part's."""
     for scorer in spec.get("scorers") or ():
         metrics = scorer.get("metrics")
         parts = [name for name in metrics if name != "*"] if isinstance(metrics, dict) else []
         yield from (f"{scorer['name']}.{name}" for name in parts)
         if not parts:
-            yield scorer["name"]
+            yield str(scorer["name"])
 
 
-def _add(part: Part, body: dict[str, Any], place: int, head: dict[str, Any], field: str | None) -> None:
-    where = f"{part.source.file}, sample {place}"
+def _sample(body: Any, place: int, head: dict[str, Any], field: str | None, where: str) -> Sample:
+    body = _object(body, where)
     if body.get("id") is None:
         raise BadInput(f"{where}: no id; expected one of a sample")
-    asked = asked_of(body)
-    if field is not None and field not in asked:
-        raise BadInput(f"{where}: no field {field!r} to be the id; it has: {', '.join(asked)}")
-    usage = usage_of(body)
-    part.add(
-        Sample(
+    with as_written_by("inspect_ai", where):
+        asked = asked_of(body)
+        if field is not None and field not in asked:
+            raise BadInput(f"{where}: no field {field!r} to be the id; it has: {', '.join(asked)}")
+        usage = usage_of(body)
+        messages = body.get("messages") or ()
+        return Sample(
             str(body["id"] if field is None else asked[field]),
             place,
-            marks_of(body, head, where),
+            marks_of(body, head),
             "sample",
-            repeat=int(body.get("epoch") or 1),
+            repeat=int(amount(body, "epoch")) or 1,
             outputs={"completion": completion_of(body)},
             asked=asked,
             failure=failure_of(body),
-            calls=int(body.get("turn_count") or sum(m.get("role") == "assistant" for m in body.get("messages") or ())),
+            calls=int(amount(body, "turn_count")) or sum(m.get("role") == "assistant" for m in messages),
             tokens_in=round(sum(usage[f"input_tokens{kind}"] for kind in ("", "_cache_read", "_cache_write"))),
             tokens_out=round(usage["output_tokens"]),
             usd=usage["total_cost"],
-            seconds=float(body.get("working_time") or body.get("total_time") or 0.0),
+            seconds=amount(body, "working_time") or amount(body, "total_time"),
         )
-    )
 
 
 def _object(value: Any, where: str) -> dict[str, Any]:

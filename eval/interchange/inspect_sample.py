@@ -10,23 +10,23 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from ...runtime.errors import BadInput
 from ..rows import Failure
 from .sample import Mark
+from .streams import amount
 
 GRADES = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}
 WORDS = {"yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0}
 USAGE = ("input_tokens", "input_tokens_cache_read", "input_tokens_cache_write", "output_tokens", "total_cost")
 
 
-def marks_of(body: dict[str, Any], head: dict[str, Any], where: str) -> dict[str, Mark]:
+def marks_of(body: dict[str, Any], head: dict[str, Any]) -> dict[str, Mark]:
     """What every scorer gave; a value that has parts gives a mark for each, ``scorer.part``."""
     scores = body.get("scores")
     if scores is None and body.get("score") is not None:  # before version 2 there was one scorer, named in the head
         named = (head.get("results") or {}).get("scores") or [{}]
         scores = {named[0].get("name", "score"): body["score"]}
     if not isinstance(scores or {}, dict):
-        raise BadInput(f"{where}: scores are {str(scores)[:60]!r}; expected an object, a scorer each")
+        raise TypeError(f"scores are {str(scores)[:60]!r}, expected an object, a scorer each")
     return {name: mark for scorer, score in (scores or {}).items() for name, mark in _marks(scorer, score, body)}
 
 
@@ -84,10 +84,7 @@ def usage_of(body: dict[str, Any]) -> dict[str, float]:
     """Tokens and dollars of all models but those that graded."""
     graders = (body.get("role_usage") or {}).get("grader") or {}
     spent = list((body.get("model_usage") or {}).values())
-    return {
-        name: max(0.0, sum(float(one.get(name) or 0) for one in spent) - float(graders.get(name) or 0))
-        for name in USAGE
-    }
+    return {name: max(0.0, sum(amount(one, name) for one in spent) - amount(graders, name)) for name in USAGE}
 
 
 def _text(value: Any, body: dict[str, Any]) -> str:

@@ -58,6 +58,34 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
         raise BadInput(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
 
 
+@contextmanager
+def as_written_by(tool: str, where: str) -> Iterator[None]:
+    """Interprets a record. What trips over its form is a mistake of the record, and says so with its place.
+
+    Raises:
+        BadInput: for a field that is missing, or of another kind than the tool writes.
+    """
+    try:
+        yield
+    except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
+        said = f"there is no {error}" if isinstance(error, KeyError) else str(error)
+        raise BadInput(f"{where}: not of the form that {tool} writes: {said}") from error
+
+
+def amount(body: Any, name: str) -> float:
+    """A count, a cost or a time of a record; 0 where there is none.
+
+    Raises:
+        ValueError: for anything but a number from 0 on.
+    """
+    value = body.get(name)
+    if value is None:
+        return 0.0
+    if not isinstance(value, int | float) or not 0 <= value < 1e18:
+        raise ValueError(f"{name} is {str(value)[:60]!r}, expected a number, 0 or more")
+    return float(value)
+
+
 def lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """The objects of a file of JSON lines, with their line's number.
 
