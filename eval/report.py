@@ -86,6 +86,11 @@ class Report:
         """How many rows failed or went unscored, by kind."""
         return dict(sorted(Counter(row.failure.kind for row in self.rows if row.failure is not None).items()))
 
+    @cached_property
+    def spent(self) -> bool:
+        """Whether calls, tokens, costs or times were recorded at all; other tools may keep none."""
+        return any(row.calls or row.tokens_in or row.usd or row.seconds for row in self.rows)
+
     def latency(self, quantile: float) -> float:
         """Seconds in engines per example, at a quantile (linear interpolation)."""
         return float(np.quantile([row.seconds for row in self.rows], quantile)) if self.rows else 0.0

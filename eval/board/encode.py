@@ -139,8 +139,10 @@ def _system(entry: Entry) -> dict[str, Any]:
     return {
         "name": report.system, "score": _interval(report.score), "group": entry.group,
         "rank": None if entry.rank is None else [entry.rank.low, entry.rank.high],
-        "usd": round(report.usd_per_1000, 6), "p50": round(report.latency(0.5), 6),
-        "p95": round(report.latency(0.95), 6), "tokens": round(report.prompt_tokens, 2),
+        "usd": round(report.usd_per_1000, 6) if report.spent else None,
+        "p50": round(report.latency(0.5), 6) if report.spent else None,
+        "p95": round(report.latency(0.95), 6) if report.spent else None,
+        "tokens": round(report.prompt_tokens, 2) if report.spent else None,
         "weights": report.parameters, "failed": report.failed, "unscored": report.unscored,
     }  # fmt: skip
 

@@ -87,3 +87,13 @@ def test_one_system_twice(tmp_path: Path) -> None:
     one = table(tmp_path, "one", {"a": 1})
     with pytest.raises(BadInput, match="two systems are called 'one'"):
         together([one, one])
+
+
+def test_costs_that_nobody_recorded_are_not_shown_as_none_spent(tmp_path: Path) -> None:
+    theirs = read_results(table(tmp_path, "theirs", {"e0": 1, "e1": 0, "e2": 1}).path, rename={"score": "exact"})
+    board = together([own(report("ours", [1.0, 0.0, 1.0])), theirs])
+    assert isinstance(board, Board)
+    cells = {line["system"]: line for line in board.lines}
+    assert [cells["theirs"][head] for head in ("$/1000", "p50 ms", "p95 ms", "tokens in")] == ["–"] * 4
+    assert cells["ours"]["tokens in"] == "100"
+    assert '"tokens":null' in board.html()
