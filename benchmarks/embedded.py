@@ -25,7 +25,7 @@ from dstill.runtime.embedded import folder
 from dstill.runtime.embedded.arithmetic import arithmetic
 from dstill.runtime.embedded.as_dspy import parse
 from dstill.runtime.embedded.classify import classification
-from dstill.runtime.embedded.concepts import HELD_GROUPS, Source, sources, support_source
+from dstill.runtime.embedded.concepts import support_source, theme_source
 from dstill.runtime.embedded.curriculum import FAMILIES
 from dstill.runtime.embedded.episode import Episode
 
@@ -130,21 +130,18 @@ def parsing(model: Model, n: int, seed: int) -> Iterable[Figure]:
     yield model.score("classification right, prompts of 1,000 to 1,500 tokens", long)
 
 
-def held_families() -> list[Source]:
-    """Sources whose concepts are never a class in training."""
-    return [s for s in sources("held") if s.key in ("topic", "thing", *HELD_GROUPS)]
-
-
 def classifying(model: Model, n: int, seed: int) -> Iterable[Figure]:
     """2. Four classes, labels explained by demonstrations only, by the instruction only, by their names."""
     plain: dict[str, Any] = {"n_classes": 4, "reasoning": False}
-    worlds = {"support mail": [support_source()], "held-out topics": [s for s in held_families() if s.key != "time"]}
+    worlds = {
+        "held-out themes": theme_source(held=True),  # classes that no task of training asks for
+        "known themes": theme_source(held=False),
+        "support mail": support_source(),
+    }
 
     def by(said: str, world: str, path: str | int, **how: Any) -> Figure:
-        some = worlds[world]
-        per, how = -(-n // len(some)), {**plain, **how}
-        es = [e for s in some for e in many(per, seed, classification, world, s.key, path, source=s, **how)]
-        return model.score(f"4 classes by {said}", es[:n])
+        es = many(n, seed, classification, world, path, source=worlds[world], **{**plain, **how})
+        return model.score(f"4 classes by {said}", es)
 
     for world in worlds:
         for k in (0, 2, 4, 8):
@@ -153,8 +150,9 @@ def classifying(model: Model, n: int, seed: int) -> Iterable[Figure]:
         yield by(f"demonstrations only, {world}, 8 balanced", world, "good", **good)
         yield by(f"an uninformative instruction, {world}", world, "told", explain="demos", n_demos=0)
         yield by(f"the instruction only, {world}", world, "told", explain="rules", n_demos=0)
-    es = many(n, seed, classification, "names", source=support_source(), explain="name", n_demos=0, **plain)
-    yield model.score("4 classes by their own names, support mail", es)
+    for world, source in worlds.items():
+        es = many(n, seed, classification, "names", source=source, explain="name", n_demos=0, **plain)
+        yield model.score(f"4 classes by their own names, {world}", es)
 
 
 def reasoning(model: Model, n: int, seed: int) -> Iterable[Figure]:

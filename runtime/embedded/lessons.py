@@ -1,8 +1,9 @@
 """The second lessons, one thing after another: words, sentences, other sources, other labels, longer layouts.
 
 What the adapter's layout would hide for millions of tokens is learned here in thousands: which words go together (a
-word's own theme has to be named), which label stood behind such a word before (the labels mean nothing), and that both
-stay true for texts, for made-up labels, and while headers and markers come between text and label. A lesson that mixes
+word's own theme has to be named), which label stood behind such a word before (the labels mean nothing), what a label
+is said to stand for, and that all of this stays true for texts, for made-up labels, and while headers and markers come
+between text and label. A lesson that mixes
 all of that from the start teaches none of it (measured: themes of words are named after half a million tokens of words
 alone, and hardly after ten million of everything). From the second step on there are lines of bare sums, lists in
 which one word does not belong, and paragraphs to be continued.
@@ -16,7 +17,7 @@ import random
 from dataclasses import replace
 
 from .arithmetic import LARGEST, drill
-from .classify import Level, classification
+from .classify import Class, Level, classification
 from .concepts import Source, sources, support_source, vocabulary
 from .episode import TEXT_WEIGHT, Episode
 from .lexicon import Split
@@ -45,25 +46,31 @@ def lesson(rng: random.Random, split: Split, progress: float) -> Episode:
         kind = rng.randrange(3)
         largest = 10 + round(progress * (LARGEST - 10))
         return drill(rng, largest) if kind == 0 else odd_lines(rng) if kind == 1 else paragraphs(rng, split)
-    named = rng.random() < 0.5
-    source = vocabulary() if step == 0 and named else _source(rng, split, step)
+    how = rng.choice(("name", "demos")) if step == 0 else rng.choice(("name", "demos", "rules"))
+    source = vocabulary() if step == 0 and how == "name" else _source(rng, split, step)
     n, turns = rng.choice((2, 2, 3, 4) if step < 3 else (2, 3, 4, 5, 6)), rng.randint(8, 16)
-    simple = 1.0 if step < 3 else 0.0
-    if named and step < 3:  # one name, the plainest
+    if how == "name" and step < 3:  # one name, the plainest
         source = replace(source, concepts=tuple(replace(c, names=c.names[:1]) for c in source.concepts), groups=())
-    how = "name" if named else "demos"
-    e = classification(rng, split, Level(simple=0.0 if named else simple), source, how, n, turns, reasoning=False)
+    simple = 1.0 if step < 3 and how != "name" else 0.0
+    e = classification(rng, split, Level(simple=simple), source, how, n, turns, reasoning=False)
     layout = rng.randint(0, len(LAYOUTS)) if step == STEPS - 1 else 0
     if layout == len(LAYOUTS):
         return Episode(e.sig, e.turns, "lesson/chat", e.weights, facts=e.facts)
     before, after = LAYOUTS[layout].split("{y}")
     i, o = e.sig.inputs[0].name, e.sig.outputs[0].name
-    pieces: list[tuple[str, float]] = []
+    pieces = [(_told(rng, e), 0.0)] if how == "rules" else []
     for t, weight in zip(e.turns, e.weights, strict=True):
         pieces.append((before.format(i=i, o=o, x=t[i]), TEXT_WEIGHT))
         pieces.append((str(t[o]), weight.get(o, 1.0)))
         pieces.append((after, 0.0))
     return Episode(Sig((), ()), ({},), f"lesson/{layout}", raw=("", tuple(pieces)), facts=e.facts)
+
+
+def _told(rng: random.Random, e: Episode) -> str:
+    """What each label stands for, a line each."""
+    form = rng.choice(("{y}: {x}\n", "{y} = {x}\n", "{x} = {y}\n", "{x}: {y}\n", "{x} -> {y}\n"))
+    classes: list[Class] = list(e.facts["classes"])  # type: ignore[call-overload]
+    return "".join(form.format(x=rng.choice(c.descs), y=c.label) for c in rng.sample(classes, len(classes)))
 
 
 def _source(rng: random.Random, split: Split, step: int) -> Source:

@@ -13,6 +13,7 @@ import json
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save
@@ -43,7 +44,7 @@ everyday topics, sums, facts about people) and nothing else; text outside it get
 | weights | bfloat16, {bytes:,} bytes, sha256 `{digest}` |
 | seed | {seed} |
 | trained on | {tokens:,} tokens of generated episodes, {steps:,} steps |
-| command | `{command}` |
+| command | {command} |
 | time | {hours} |
 
 {figures}
@@ -74,12 +75,18 @@ def write(run: Path, to: Path, figures: str = "", hours: str = "") -> str:
             size=settings["size"], layers=shape.layers, attention=len(shape.attention), width=shape.width,
             vocab=shape.vocab, parameters=sum(p.numel() for p in network.parameters()), context=shape.context,
             bytes=len(blob), digest=digest, seed=settings["seed"], tokens=int(at["tokens"]),
-            steps=int(at["step"]), command=settings["command"], hours=hours, figures=figures,
+            steps=int(at["step"]), command=_commands(settings), hours=hours, figures=figures,
         )  # fmt: skip
         (folder / "README.md").write_text(card, encoding="utf-8")
         shutil.rmtree(to, ignore_errors=True)
         shutil.move(folder, to)
     return digest
+
+
+def _commands(settings: dict[str, Any]) -> str:
+    """The command of the run, behind that of the run it went on from."""
+    before = f"{_commands(settings['after'])}, then " if "after" in settings else ""
+    return f"{before}`{settings['command']}`"
 
 
 def main() -> None:
