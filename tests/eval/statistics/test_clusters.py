@@ -27,8 +27,8 @@ def test_the_interval_is_that_of_statsmodels(level: float) -> None:
     fit = sm.OLS(scores, np.ones(scores.size)).fit(cov_type="cluster", cov_kwds={"groups": labels}, use_t=True)
     found = cluster_mean(scores, labels, level)
     low, high = fit.conf_int(1 - level)[0]
-    assert found.error == pytest.approx(fit.bse[0])
-    assert (found.interval.low, found.interval.high) == pytest.approx((low, high))
+    assert found.error == pytest.approx(fit.bse[0], abs=1e-9)
+    assert (found.interval.low, found.interval.high) == pytest.approx((low, high), abs=1e-9)
     assert (found.clusters, found.n, found.unscored) == (25, scores.size, 0)
 
 
@@ -65,7 +65,7 @@ def test_right_or_wrong_scores_are_wilsons_interval_of_what_the_clusters_are_wor
     found = cluster_mean(right, labels)
     worth = 100 / found.design_effect
     ends = wilson_bounds(right.mean() * worth, worth, stats.t.ppf(0.975, 19))
-    assert (found.interval.low, found.interval.high) == pytest.approx(ends)
+    assert (found.interval.low, found.interval.high) == pytest.approx(ends, abs=1e-9)
     sure = cluster_mean(np.ones(100), labels).interval
     assert (sure.value, sure.high) == (1.0, 1.0)
     assert sure.low == pytest.approx(20 / (20 + stats.t.ppf(0.975, 19) ** 2))
@@ -74,7 +74,7 @@ def test_right_or_wrong_scores_are_wilsons_interval_of_what_the_clusters_are_wor
 def test_no_disagreement_is_no_proof_of_equality() -> None:
     found = cluster_difference(np.ones(40), np.ones(40), np.arange(40) // 2)
     half = stats.t.ppf(0.975, 19) * math.sqrt(20 / 19 * 2) / 40
-    assert (found.interval.low, found.interval.high) == pytest.approx((-half, half))
+    assert (found.interval.low, found.interval.high) == pytest.approx((-half, half), abs=1e-9)
     assert found.error == 0
 
 
