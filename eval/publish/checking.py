@@ -96,7 +96,10 @@ def _pages(folder: BoardFolder, kept: list[tuple[Entry, Report]]) -> tuple[list[
         file = folder.path / name
         if not file.is_file() or file_digest(file) != told:
             problems.append(f"{file} {'has changed since it was made' if file.is_file() else 'is missing'}")
-    made = boards_of(kept, folder.title)
+    try:
+        made = boards_of(kept, folder.title)
+    except BadInput as error:
+        return [*problems, f"the entries make no board: {error}"], 0
     file = folder.path / f"{PAGES}.json"
     told, given = _figures(_read(file)), _figures(_as_saved(made.dump()))
     same = pages.get("made_by") == version("dstill")

@@ -99,7 +99,7 @@ class BoardFolder:
         """An entry's evaluation, with the rows as they were added.
 
         Raises:
-            Damaged: for a file that is missing or has changed.
+            Damaged: for a file that is missing or has changed, or is not of what the entry says.
         """
         folder = self.path / ENTRIES / entry.folder
         for name, told in entry.files.items():
@@ -107,7 +107,15 @@ class BoardFolder:
             if not file.is_file() or file_digest(file) != told:
                 state = "has changed since it was added" if file.is_file() else "is missing"
                 raise Damaged(f"{file} {state} as entry {entry.number} ({entry.system})")
-        return Report.load(folder)
+        found = Report.load(folder)
+        told = (entry.system, entry.task, entry.split, entry.metric, entry.n)
+        given = (found.system, found.task, found.split, found.metric, len(found.rows))
+        for what, said, is_ in zip(("system", "task", "split", "metric", "n"), told, given, strict=True):
+            if said != is_:
+                raise Damaged(
+                    f"{self.path / BOARD} says of entry {entry.number} {what} = {said!r}, and {folder} has {is_!r}"
+                )
+        return found
 
     @property
     def title(self) -> str:

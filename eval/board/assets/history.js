@@ -46,10 +46,10 @@ function drawHistory(view) {
     if (!version.score) return;
     const at = x(version.number);
     svg.append(pointOf(chosen, place, at, y));
-    const half = Math.min(70, 3.6 * version.name.length + 6);
+    const half = 3.6 * Math.min(18, version.name.length) + 6;
     if (at - half < end) return; // no room for its name
     end = at + half;
-    svg.append(shape("text", { x: Math.min(Math.max(at, half), wide - half), y: bottom + 22, "text-anchor": "middle" }, version.name.slice(0, 18)));
+    svg.append(shape("text", { x: Math.min(Math.max(at, half), wide - half), y: bottom + 22, "text-anchor": "middle" }, version.name.length > 18 ? `${version.name.slice(0, 17)}…` : version.name));
   });
   if (focus !== null) $$(".point", svg).find((one) => one.dataset.number === focus)?.focus();
 }

@@ -158,6 +158,22 @@ def test_a_removed_moved_or_altered_entry_breaks_the_chain(board: Path) -> None:
     assert "cannot be read" in check_board(board).problems[0]
 
 
+def test_an_entry_that_says_another_name_or_number_of_its_files_is_named(board: Path) -> None:
+    whole = (board / "board.json").read_bytes()
+    for what, value in (("system", "better"), ("task", "other"), ("metric", "f1"), ("n", 61)):
+        (board / "board.json").write_bytes(whole)
+        edit(board / "board.json", lambda body, what=what, value=value: body["entries"][1].update({what: value}))
+        forge(board)
+        assert any(f"says of entry 2 {what} = {value!r}, and " in problem for problem in check_board(board).problems)
+
+
+def test_entries_that_make_no_board_are_a_problem(board: Path) -> None:
+    rows = board / "entries" / "0002-b" / "rows.jsonl"
+    rows.write_bytes(rows.read_bytes().replace(b'"id":"e7"', b'"id":"e8"'))
+    forge(board)
+    assert any("the entries make no board: b has two rows with the id 'e8'" in p for p in check_board(board).problems)
+
+
 def test_files_that_no_entry_vouches_for_are_named(board: Path) -> None:
     (board / "entries" / "0009-x").mkdir()
     (board / "entries" / "0009-x" / "rows.jsonl").write_text("")
