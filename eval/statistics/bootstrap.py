@@ -24,11 +24,11 @@ def bca(values: Scores, level: float = 0.95, *, seed: int = 0, resamples: int = 
     if n == 1 or float(np.ptp(values)) == 0.0:
         return Interval(mean, mean, mean, level)
     means = resampled_means(values[None, :], resamples, seed=seed, stream="bca")[:, 0]
-    equal = np.abs(means - mean) <= 1e-12 * max(1.0, abs(mean))  # but for rounding
+    equal = np.abs(means - mean) <= 1e-12 * float(np.abs(values).max())  # but for rounding
     below = (np.count_nonzero(means[~equal] < mean) + np.count_nonzero(equal) / 2) / resamples
     bias = normal_quantile(min(max(below, 1 / (2 * resamples)), 1 - 1 / (2 * resamples)))
-    left_out = (values.sum() - values) / (n - 1)
-    off = left_out.mean() - left_out
+    off = values - mean  # what leaving one out moves the mean by, but for a factor
+    off /= np.abs(off).max()
     acceleration = float((off**3).sum() / (6 * ((off**2).sum()) ** 1.5))
     ends = []
     for p in (0.5 - level / 2, 0.5 + level / 2):

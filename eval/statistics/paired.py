@@ -61,13 +61,15 @@ def paired(scores: Holed | Sequence[Holed], level: float = 0.95, *, tests: bool 
         right = ~by_parts
         total[right] = won[right] - lost[right]
         ends[:, right] = bonett_price_bounds(won[right], lost[right], np.maximum(count[right], 1), level)
-        squares, parts = (apart[by_parts] ** 2).sum(axis=1), count[by_parts]
+        graded_apart = apart[by_parts]
+        squares = graded_apart**2
         ends[:, by_parts] = bounded_bounds(
-            total[by_parts], squares, parts, level, low=-1.0, ends=END_OF_DIFFERENCES
+            total[by_parts], squares.sum(axis=1), count[by_parts], level, low=-1.0, ends=END_OF_DIFFERENCES,
+            cubes=(squares * graded_apart).sum(axis=1),
         )  # fmt: skip
         if tests:
             test[right] = mcnemar_many(won[right], lost[right])
-            test[by_parts] = _flips(filled, there, i[by_parts], j[by_parts], apart[by_parts], seed)
+            test[by_parts] = _flips(filled, there, i[by_parts], j[by_parts], graded_apart, seed)
         i, j, total, ends, test, count = i[some], j[some], total[some], ends[:, some], test[some], count[some]
         value[i, j], value[j, i] = total / count, -total / count
         (low[i, j], high[i, j]), (high[j, i], low[j, i]) = ends, -ends

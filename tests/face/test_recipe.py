@@ -230,5 +230,9 @@ def test_a_run_of_the_face_in_json(server: tests_support.OpenAIServer, tmp_path:
     manifest = orjson.loads((done.folder / "manifest.json").read_bytes())
     assert manifest["kind"] == "run"
     assert {"leaderboard.html", "leaderboard.json", "leaderboard.md", "cassette.jsonl.zst"} <= set(manifest["files"])
+    assert done.board is not None and done.board.examples is not None
+    assert done.board.examples[0]["text"].startswith("thing number") and "thing number" in done.board.html()
+    kept = (done.folder / "eval-zero" / "examples.jsonl").read_text().splitlines()
+    assert [orjson.loads(line)["text"] for line in kept] == [example["text"] for example in done.board.examples]
     trials = [orjson.loads(line) for line in (done.folder / "raced" / "trials.jsonl").read_text().splitlines()]
     assert trials[0]["decision"]
