@@ -108,12 +108,11 @@ class BoardFolder:
                 state = "has changed since it was added" if file.is_file() else "is missing"
                 raise Damaged(f"{file} {state} as entry {entry.number} ({entry.system})")
         found = Report.load(folder)
-        told = (entry.system, entry.task, entry.split, entry.metric, entry.n)
-        given = (found.system, found.task, found.split, found.metric, len(found.rows))
-        for what, said, is_ in zip(("system", "task", "split", "metric", "n"), told, given, strict=True):
-            if said != is_:
+        for what in ("system", "task", "split", "metric", "n"):
+            said, given = getattr(entry, what), len(found.rows) if what == "n" else getattr(found, what)
+            if said != given:
                 raise Damaged(
-                    f"{self.path / BOARD} says of entry {entry.number} {what} = {said!r}, and {folder} has {is_!r}"
+                    f"{self.path / BOARD} says of entry {entry.number} {what} = {said!r}, and {folder} has {given!r}"
                 )
         return found
 

@@ -127,8 +127,9 @@ def bounded_mean(
     if least < low - 1e-9 or most > high + 1e-9:  # a mean of means may be off by a rounding
         worst = least if least < low - 1e-9 else most
         raise BadInput(f"a score of {worst}: expected numbers between {low:g} and {high:g}")
-    sums = [float(found.sum()), float(found @ found), float((found**2) @ found) if skewed else None]
-    below, above = bounded_bounds(sums[0], sums[1], found.size, level, low=low, high=high, ends=ends, cubes=sums[2])
+    total, squares = float(found.sum()), float(found @ found)
+    cubes = float((found**2) @ found) if skewed else None
+    below, above = bounded_bounds(total, squares, found.size, level, low=low, high=high, ends=ends, cubes=cubes)
     return Interval(float(found.mean()), float(below), float(above), level)
 
 
