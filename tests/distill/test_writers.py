@@ -74,7 +74,7 @@ def test_an_encoder_decoder_says_what_it_says_to_transformers(folders: dict[str,
         mine = slice(start, start + len(row.answer))
         torch.testing.assert_close(said.logits[mine], out.logits[0], atol=2e-3, rtol=1e-3)
         loss = torch.nn.functional.cross_entropy(said.logits[mine], said.targets[mine])
-        assert float(loss) == pytest.approx(float(out.loss), abs=1e-3)
+        assert loss.item() == pytest.approx(out.loss.item(), abs=1e-3)
         start += len(row.answer)
 
 
