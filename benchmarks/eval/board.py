@@ -155,7 +155,7 @@ def paint(page: Path) -> float | None:
         return None
     with browser.Browser() as chrome:
         chrome.open(page)
-        return float(chrome.run("return performance.getEntriesByName('first-contentful-paint')[0].startTime"))
+        return chrome.first_paint()
 
 
 def main() -> None:

@@ -80,9 +80,8 @@ def look(page: Path, repeats: int) -> dict[str, list[float]]:
     for _ in range(repeats):
         with browser.Browser() as chrome:
             chrome.open(page)
-            first = "return performance.getEntriesByName('first-contentful-paint')[0].startTime"
             loaded = "return performance.getEntriesByType('navigation')[0].loadEventEnd"
-            seen: dict[str, float] = {"first paint": chrome.run(first), "loaded": chrome.run(loaded)}
+            seen: dict[str, float] = {"first paint": chrome.first_paint(), "loaded": chrome.run(loaded)}
             script = chrome.driver.execute_async_script
             seen["sort"] = script(ACT, ['th[data-key="usd"] button', None])
             seen["other baseline"] = script(ACT, ['[data-do="baseline"]', "system-25"])

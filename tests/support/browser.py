@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,13 @@ class Browser:
     def run(self, script: str, *words: object) -> Any:
         """What a script returns."""
         return self.driver.execute_script(script, *words)
+
+    def first_paint(self) -> float:
+        """Milliseconds from the opening to the first text seen; waited for, as a page may be loaded before."""
+        script = "return (performance.getEntriesByName('first-contentful-paint')[0] || {}).startTime"
+        while (found := self.run(script)) is None:
+            time.sleep(0.02)
+        return float(found)
 
     def complaints(self) -> list[str]:
         """What stood on the console since last asked: errors and warnings."""
