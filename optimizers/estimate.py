@@ -75,9 +75,9 @@ def _evaluations(view: CompileView, chosen: Optimizer, seed: int) -> tuple[int, 
     confirm = 2 * len(rows.confirm)
     if isinstance(chosen, Dspy):
         return len(rows.choose) + confirm, 30 * len(rows.choose) + confirm, False
-    first = race.candidates * min(race.block, len(rows.choose))
+    first = min(race.candidates, race.patience) * min(race.block, len(rows.choose))
     bootstrap = min(race.pool, len(view.train)) if race.demos else 0
-    return first + len(rows.choose) + confirm, race.candidates * len(rows.choose) + 4 * bootstrap + confirm, True
+    return first, race.candidates * len(rows.choose) + 4 * bootstrap + confirm, True
 
 
 def _per_example(view: CompileView, lm: LM, demos: int) -> Cost:

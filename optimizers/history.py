@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -35,6 +35,8 @@ class Trial:
     decision: str = "live"
     """``live``, ``dropped``, ``finished`` or ``winner``."""
     why: str = ""
+    evidence: float = 1.0
+    """Against its being the best of all, if it was dropped: a capital that rivals won by betting, from 1."""
 
     @property
     def mean(self) -> float:
@@ -50,6 +52,7 @@ class Trial:
             "born": self.born,
             "decision": self.decision,
             "why": self.why,
+            "evidence": float(f"{self.evidence:.4g}"),
             "met": self.met,
             "mean": self.mean,
             "scores": [[place, self.scores[place]] for place in sorted(self.scores)],
@@ -66,6 +69,8 @@ class History:
     """Trials in order of their numbers; an immutable value."""
 
     trials: tuple[Trial, ...] = ()
+    lead: int | None = None
+    """The trial that the race saw ahead of all others; ``None`` before its first decision."""
 
     def add(self, candidates: Sequence[tuple[Candidate, str, tuple[int, ...]]], born: int) -> History:
         """The history with new trials: (candidate, origin, parents) each."""
@@ -74,13 +79,18 @@ class History:
             Trial(start + n, candidate, origin, parents, born=born)
             for n, (candidate, origin, parents) in enumerate(candidates)
         ]
-        return History((*self.trials, *new))
+        return replace(self, trials=(*self.trials, *new))
 
     def change(self, number: int, **changes: Any) -> History:
         """The history with one trial changed."""
+        return self.update([replace(self.trials[number], **changes)])
+
+    def update(self, changed: Iterable[Trial]) -> History:
+        """The history with these trials in place of those of their numbers."""
         trials = list(self.trials)
-        trials[number] = replace(trials[number], **changes)
-        return History(tuple(trials))
+        for trial in changed:
+            trials[trial.number] = trial
+        return replace(self, trials=tuple(trials))
 
     def has(self, candidate: Candidate) -> bool:
         """Whether a candidate was tried."""
@@ -104,7 +114,9 @@ class History:
         return (sum(trial.scores.values()) + PRIOR * centre) / (len(trial.scores) + PRIOR)
 
     def leader(self) -> Trial:
-        """The trial with the best estimate; of equals the shorter, then the earlier."""
+        """Who is in the lead; before a race has decided the best estimate, of equals the shorter, then the earlier."""
+        if self.lead is not None:
+            return self.trials[self.lead]
         return min(
             (trial for trial in self.standing if trial.scores or trial.number == 0),
             key=lambda trial: (-self.estimate(trial), trial.candidate.length, trial.number),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import dspy
 
@@ -21,7 +21,7 @@ from ..runtime.session import Session
 from .candidate import Candidate
 from .history import History, Trial
 from .proposers import BootstrappedDemos, CombinedParts, Ground, LabeledDemos, Proposer, WrittenInstructions
-from .race import Race, decide, winner, work
+from .race import Race, decide, enter, weigh, winner, work
 
 BUDGET = "the budget"
 """What ended a search that its budget ended; which call it was depends on timing, and is not told."""
@@ -101,26 +101,28 @@ def search(
     ground = Ground(task.program, task.train, runner, prompt_lm, seed)
     history = History().add([(ground.baseline, "declared", ())], 0)
     evaluations, plan = Evaluations(task, runner, session), _Plan(ground, race)
-    best, quiet, number = 0, 0, 0
+    number, mark = 0, 0
     try:
-        while history.live or plan.open:
-            history = _propose(history, plan, race, seed, number, quiet)
-            if not history.live:
-                break
+        while True:
+            history = _propose(history, plan, race, seed, number)
             todo = work(history, race, len(rows))
+            if not todo:
+                break
             outcomes = evaluations.round([(history.trials[t].candidate, rows[place]) for t, place in todo])
             if number == 0:
                 check_answers("the program", [outcome.row for outcome in outcomes])
-            history = decide(_enter(history, todo, outcomes), race, len(rows), more=plan.open)
+            before = history.lead
+            history = _paid(enter(history, todo, [outcome.row.score for outcome in outcomes]), todo, outcomes)
+            history = decide(history, race, len(rows), seed)
             number += 1
-            leader = history.leader()
-            best, quiet = (best, quiet + 1) if leader.number == best else (leader.number, 0)
-            if quiet >= race.patience:
+            decided = len(history.trials) - len(history.live)
+            mark = mark if history.lead == before else decided
+            if decided - mark >= race.patience:
                 plan.close()
             _show(bar or Silent(), history, session, len(todo), ahead=sum(plan.left) * len(rows), rows=len(rows))
     except BudgetExhausted:
-        return _end(history, len(rows), BUDGET)
-    return _end(history, len(rows), None)
+        return _end(history, race, BUDGET)
+    return _end(history, race, None)
 
 
 def confirm(
@@ -194,10 +196,10 @@ class _Plan:
                 self.left[-1] += spare
 
 
-def _propose(history: History, plan: _Plan, race: Race, seed: int, number: int, quiet: int) -> History:
+def _propose(history: History, plan: _Plan, race: Race, seed: int, number: int) -> History:
     """Fill the field: every source in turn brings its share of the free places."""
     parent = history.leader().number
-    while (room := race.width - len(history.live)) > 0 and plan.open:
+    while (room := race.width - sum(t.number != parent for t in history.live)) > 0 and plan.open:
         active = [n for n, left in enumerate(plan.left) if left and (n < len(plan.left) - 1 or number > 0)]
         if not active:
             break
@@ -210,18 +212,19 @@ def _propose(history: History, plan: _Plan, race: Race, seed: int, number: int, 
     return history
 
 
-def _enter(history: History, todo: Sequence[tuple[int, int]], outcomes: Sequence[Outcome]) -> History:
-    for (number, place), outcome in zip(todo, outcomes, strict=True):
-        trial, row = history.trials[number], outcome.row
-        scores = dict(trial.scores) if row.score is None else {**trial.scores, place: row.score}
-        cost = trial.cost + Cost(row.calls, row.tokens_in + row.tokens_out, round(row.usd * 10**12))
-        history = history.change(number, scores=scores, met=max(trial.met, place + 1), cost=cost)
-    return history
+def _paid(history: History, todo: Sequence[tuple[int, int]], outcomes: Sequence[Outcome]) -> History:
+    """The history with what a round's evaluations cost."""
+    costs: dict[int, Cost] = {}
+    for (number, _), outcome in zip(todo, outcomes, strict=True):
+        row = outcome.row
+        cost = Cost(row.calls, row.tokens_in + row.tokens_out, round(row.usd * 10**12))
+        costs[number] = costs.get(number, history.trials[number].cost) + cost
+    return history.update(replace(history.trials[number], cost=cost) for number, cost in costs.items())
 
 
-def _end(history: History, rows: int, stopped: str | None) -> Found:
-    best = winner(history, rows)
-    return Found(history.change(best.number, decision="winner"), best, stopped)
+def _end(history: History, race: Race, stopped: str | None) -> Found:
+    best = winner(history)
+    return Found(weigh(history.change(best.number, decision="winner"), race), best, stopped)
 
 
 def _show(bar: Bar, history: History, session: Session, done: int, *, ahead: int, rows: int) -> None:

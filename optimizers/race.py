@@ -1,17 +1,26 @@
 """The race: where evaluations go. Pure functions of the history; who is ahead, who drops out, who is evaluated next.
 
-All candidates meet the same examples in the same order, a block at a time. A candidate drops out when evidence that
-may be looked at at any time says that the leader is better, or when it stands last and others want its place.
-Dropping decides only where evaluations go: what is claimed of the winner rests on examples kept apart.
+All candidates meet the same examples in the same order, a block at a time. After every round those drop out that are
+not expected to add enough to the best score to be worth going on with (``standing``), with a note of how strong the
+evidence is that they are not the best (``evidence``). Dropping decides only where evaluations go: what is claimed of
+the winner rests on examples kept apart.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
+import numpy as np
+
+from ..eval.statistics.values import Scores
 from ..runtime.errors import BadInput
-from .evidence import is_ahead
+from .evidence import against
 from .history import History, Trial
+from .standing import Standing, standing
+
+ASIDE, OUT = "set aside: ", "ruled out: "
+"""How what is said of a dropped trial begins."""
 
 
 @dataclass(frozen=True)
@@ -21,11 +30,16 @@ class Race:
     candidates: int = 24
     """Most candidates to try, the declared program included."""
     width: int = 8
-    """Candidates under evaluation at a time."""
-    block: int = 16
-    """Examples per candidate and round."""
-    drop_at: float = 0.2
-    """Level of the anytime-valid test that drops a candidate; it trades evaluations for the risk of losing one."""
+    """Candidates under evaluation at a time, besides the leader."""
+    block: int = 4
+    """Examples per candidate and round, at least."""
+    batch: int = 32
+    """Evaluations per round, at least: the fewer candidates are left, the more examples each of them meets."""
+    worth: float = 0.0002
+    """The last rival of the leader drops out when it is expected to add less than this to the best score; of more
+    rivals each, by the root of their number sooner."""
+    sure: float = 0.05
+    """Probability with which the best candidate may ever be called ruled out."""
     confirm: float = 0.3
     """Share of the dev split that selection never sees; the winner's gain is measured there."""
     demos: int = 4
@@ -34,14 +48,14 @@ class Race:
     """Training examples that a teacher runs on for bootstrapped demonstrations."""
     instructions: int = 6
     """Instructions to ask the prompt model for, for each predictor; 0 searches demonstrations alone."""
-    patience: int = 6
-    """Rounds without a new leader after which no more candidates are proposed."""
+    patience: int = 12
+    """Candidates in a row that do not take the lead, after which no more are proposed."""
 
     def __post_init__(self) -> None:
-        for name in ("candidates", "width", "block", "pool", "patience"):
+        for name in ("candidates", "width", "block", "batch", "pool", "patience"):
             if getattr(self, name) < 1:
                 raise BadInput(f"Race({name}={getattr(self, name)}): expected at least 1")
-        for name in ("drop_at", "confirm"):
+        for name in ("worth", "sure", "confirm"):
             if not 0 < getattr(self, name) < 1:
                 raise BadInput(f"Race({name}={getattr(self, name)}): expected a number between 0 and 1")
         for name in ("demos", "instructions"):
@@ -50,47 +64,86 @@ class Race:
 
 
 def work(history: History, race: Race, rows: int) -> list[tuple[int, int]]:
-    """The next round: (trial, place in the order) for every evaluation, candidates in order."""
-    return [
-        (trial.number, place) for trial in history.live for place in range(trial.met, min(rows, trial.met + race.block))
-    ]
+    """The next round: (trial, place in the order) for every evaluation, candidates in order; none where all is decided.
+
+    The leader waits while it is ahead of all others in the order too, for those that come after it.
+    """
+    if len(history.standing) < 2:
+        return []
+    going = [trial for trial in history.live if trial.number != history.lead or _reached(history, trial)]
+    each = max(race.block, -(-race.batch // max(1, len(going))))
+    return [(trial.number, place) for trial in going for place in range(trial.met, min(rows, trial.met + each))]
 
 
-def decide(history: History, race: Race, rows: int, *, more: bool) -> History:
-    """The history after a round's scores are in: who has finished, and who drops out.
+def enter(history: History, todo: Sequence[tuple[int, int]], scores: Sequence[float | None]) -> History:
+    """The history with a round's scores, in the order of ``todo``; ``None`` for what could not be scored."""
+    new: dict[int, dict[int, float]] = {}
+    met: dict[int, int] = {}
+    for (number, place), score in zip(todo, scores, strict=True):
+        own = new.setdefault(number, {})
+        met[number] = max(met.get(number, history.trials[number].met), place + 1)
+        if score is not None:
+            own[place] = score
+    trials = (history.trials[number] for number in new)
+    return history.update(replace(t, scores={**t.scores, **new[t.number]}, met=met[t.number]) for t in trials)
+
+
+def decide(history: History, race: Race, rows: int, seed: int = 0) -> History:
+    """The history after a round's scores are in: who leads, who has finished, and who drops out.
 
     Args:
         rows: examples in the order.
-        more: whether further candidates want a place.
+        seed: of the draws that stand for what is not known.
     """
-    leader = history.leader()
-    for trial in history.live:
-        if trial.met >= rows:
-            history = history.change(trial.number, decision="finished", why=f"met all {rows} examples")
-    dropped = False
-    for trial in history.live:
-        if trial.number in (0, leader.number):
-            continue
-        common = [place for place in trial.scores if place in leader.scores]
-        if common and is_ahead([leader.scores[p] for p in common], [trial.scores[p] for p in common], race.drop_at):
-            behind = leader.mean - trial.mean
-            why = f"{100 * behind:.1f} points behind trial {leader.number} after {len(common)} examples"
-            history, dropped = history.change(trial.number, decision="dropped", why=why), True
-    if more and not dropped and len(history.live) >= race.width:
-        last = min(
-            (t for t in history.live if t.number not in (0, leader.number)),
-            key=lambda t: (history.estimate(t), -t.candidate.length, -t.number),
-            default=None,
-        )
-        if last is not None:
-            why = f"last of {len(history.live)} under evaluation after {last.met} examples"
-            history = history.change(last.number, decision="dropped", why=why)
-    return history
+    history = history.update(
+        replace(trial, decision="finished", why=f"met all {rows} examples")
+        for trial in history.live
+        if trial.met >= rows
+    )
+    field = sorted(
+        (trial for trial in history.standing if trial.met), key=lambda trial: (trial.candidate.length, trial.number)
+    )
+    if not field:
+        return history
+    found = standing(table(field), rows, worth=race.worth, seed=seed)
+    history = replace(history, lead=field[found.leader].number)
+    lost = [index for index in range(len(field)) if not found.keep[index]]
+    return history.update(_dropped(history, field, found, index) for index in lost)
 
 
-def winner(history: History, rows: int) -> Trial:
-    """The best trial among those that met all examples; the leader's estimate decides if none has."""
-    whole = [trial for trial in history.standing if trial.met >= rows]
-    if not whole:
-        return history.leader()
-    return min(whole, key=lambda trial: (-trial.mean, trial.candidate.length, trial.number))
+def weigh(history: History, race: Race) -> History:
+    """The history in which every dropped trial says how strong the evidence is that it is not the best."""
+    scores = table(history.trials)
+    weighed = []
+    for trial in history.trials:
+        if trial.decision == "dropped":
+            rivals = np.delete(scores[:, : trial.met], trial.number, axis=0)
+            evidence = against(scores[trial.number, : trial.met], rivals, race.candidates - 1)
+            why = trial.why.removeprefix(ASIDE)
+            how = OUT if evidence >= 1 / race.sure else ASIDE
+            weighed.append(replace(trial, evidence=evidence, why=f"{how}{why}"))
+    return history.update(weighed)
+
+
+def winner(history: History) -> Trial:
+    """Who is ahead of all others; the declared program if nothing was decided."""
+    return history.trials[history.lead or 0]
+
+
+def table(trials: Sequence[Trial]) -> Scores:
+    """(A, n) scores by trial and place in the order; nan where not met or unscored."""
+    found = np.full((len(trials), max((trial.met for trial in trials), default=0)), np.nan)
+    for index, trial in enumerate(trials):
+        found[index, list(trial.scores)] = list(trial.scores.values())
+    return found
+
+
+def _reached(history: History, leader: Trial) -> bool:
+    """Whether anybody else has met as many examples as the leader."""
+    return any(trial.met >= leader.met for trial in history.standing if trial.number != leader.number)
+
+
+def _dropped(history: History, field: Sequence[Trial], found: Standing, index: int) -> Trial:
+    behind = f"{100 * found.behind[index]:.1f} points behind trial {history.lead} on {found.shared[index]} examples"
+    why = f"{ASIDE}{behind}, expected to add {100 * found.value[index]:.3f} points to the best"
+    return replace(field[index], decision="dropped", why=why)

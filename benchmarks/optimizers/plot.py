@@ -1,0 +1,67 @@
+"""Lines and points on two axes, as an SVG file that anything can show."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+COLOURS = ("#1b6ca8", "#c1440e", "#3a7d44", "#8e5ea2", "#b58900", "#555555", "#d33682")
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 560, 340, 60, 46, 34, 170
+Point = tuple[float, float]
+
+
+def chart(
+    path: Path,
+    title: str,
+    axes: tuple[str, str],
+    lines: Mapping[str, Sequence[Point]],
+    *,
+    marks: Mapping[str, Point] | None = None,
+    bounds: tuple[float, float, float, float] | None = None,
+) -> None:
+    """Write a chart.
+
+    Args:
+        lines: by name, points from left to right; a point outside the bounds is left out.
+        marks: by name, single points, shown large.
+        bounds: least and most of x, least and most of y; those of the points by default.
+    """
+    marks = marks or {}
+    points = [p for line in lines.values() for p in line] + list(marks.values())
+    x0, x1, y0, y1 = bounds or (
+        min(p[0] for p in points), max(p[0] for p in points), min(p[1] for p in points), max(p[1] for p in points)
+    )  # fmt: skip
+    x1, y1 = (x1 if x1 > x0 else x0 + 1), (y1 if y1 > y0 else y0 + 1)
+
+    def place(point: Point) -> Point:
+        x = LEFT + (point[0] - x0) / (x1 - x0) * (WIDTH - LEFT - RIGHT)
+        return x, HEIGHT - BOTTOM - (point[1] - y0) / (y1 - y0) * (HEIGHT - BOTTOM - TOP)
+
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" '
+        f'font-size="11"><rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
+        f'<text x="{LEFT}" y="18" font-size="13">{html.escape(title)}</text>',
+        f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 8}" text-anchor="middle">{html.escape(axes[0])}</text>',
+        f'<text x="14" y="{HEIGHT / 2}" text-anchor="middle" transform="rotate(-90 14 {HEIGHT / 2})">'
+        f"{html.escape(axes[1])}</text>",
+    ]
+    for step in range(5):
+        x, y = x0 + (x1 - x0) * step / 4, y0 + (y1 - y0) * step / 4
+        px, py = place((x, y))
+        parts.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{py:.1f}" y2="{py:.1f}" stroke="#ddd"/>')
+        parts.append(f'<text x="{LEFT - 6}" y="{py + 4:.1f}" text-anchor="end">{y:.4g}</text>')
+        parts.append(f'<text x="{px:.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">{x:.4g}</text>')
+    for index, (name, line) in enumerate([*lines.items(), *((n, [p]) for n, p in marks.items())]):
+        colour = COLOURS[index % len(COLOURS)]
+        shown = [place(p) for p in line if x0 <= p[0] <= x1 and y0 <= p[1] <= y1]
+        path_of = " ".join(f"{x:.1f},{y:.1f}" for x, y in shown)
+        if name not in marks:
+            parts.append(f'<polyline points="{path_of}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
+        size = 5 if name in marks else 2.5
+        parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{size}" fill="{colour}"/>' for x, y in shown]
+        y = TOP + 14 * index
+        parts.append(f'<circle cx="{WIDTH - RIGHT + 14}" cy="{y}" r="4" fill="{colour}"/>')
+        parts.append(f'<text x="{WIDTH - RIGHT + 24}" y="{y + 4}">{html.escape(name)}</text>')
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join([*parts, "</svg>\n"]))

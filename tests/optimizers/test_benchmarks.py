@@ -1,0 +1,93 @@
+"""The benchmarks of the optimizers run, in small, and the rivals are what they are called."""
+
+from __future__ import annotations
+
+import gzip
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+FOLDER = Path(__file__).parents[2] / "benchmarks" / "optimizers"
+
+
+@pytest.fixture(scope="module")
+def rivals() -> Any:
+    spec = importlib.util.spec_from_file_location("rivals", FOLDER / "rivals.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def outcomes(systems: int, rows: int, seed: int = 0) -> np.ndarray:
+    chance = np.random.default_rng(seed)
+    return (chance.random((systems, rows)) < np.linspace(0.9, 0.3, systems)[:, None]).astype(float)
+
+
+def test_matrices_in_small(tmp_path: Path) -> None:
+    (tmp_path / "leaderboard").mkdir()
+    with gzip.open(tmp_path / "leaderboard" / "zeroeval_outcomes.jsonl.gz", "wt") as file:
+        for task in ("gsm", "crux", "math-l5"):
+            for row, scores in enumerate(outcomes(14, 40).T):
+                correct = {f"s{i:02d}": int(score) for i, score in enumerate(scores) if (i, row) != (13, 3)}
+                file.write(json.dumps({"id": f"{task}-{row}", "task": task, "correct": correct}) + "\n")
+    words = ["--data", str(tmp_path), "--orders", "2", "--part-orders", "2"]
+    done = subprocess.run(
+        [sys.executable, str(FOLDER / "matrices.py"), *words], cwd=tmp_path, check=False, capture_output=True,
+        text=True, env={**os.environ, "BENCHMARK_RESULTS": str(tmp_path / "results")},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-2000:]
+    found = json.loads((tmp_path / "results" / "matrices.json").read_text())
+    assert found["matrices"]["GSM8K"]["shape"] == [14, 40]
+    assert 0 < found["matrices"]["GSM8K"]["race"]["share"] <= 1
+    assert (tmp_path / "results" / "matrices-gsm8k.svg").read_text().startswith("<svg")
+
+
+def test_the_wilcoxon_pruner_is_optunas(rivals: Any) -> None:
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    table = outcomes(6, 60, seed=3)
+    for threshold in (0.05, 0.2):
+        with pytest.warns(optuna.exceptions.ExperimentalWarning):
+            pruner = optuna.pruners.WilcoxonPruner(p_threshold=threshold)
+        study = optuna.create_study(direction="maximize", pruner=pruner)
+        spent = 0
+        for row in table:
+            trial = study.ask()
+            for step, score in enumerate(row):
+                spent += 1
+                trial.report(score, step)
+                if trial.should_prune():
+                    study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+                    break
+            else:
+                study.tell(trial, row.mean())
+        assert rivals.wilcoxon(table, [threshold]) == [(study.best_trial.number, spent)]
+
+
+def test_the_t_test_is_scipys(rivals: Any) -> None:
+    """Two candidates: the race ends at the first block at which the paired t-test says so."""
+    from scipy import stats
+
+    table = outcomes(2, 100, seed=5)
+    for alpha in (0.1, 0.01):
+        tests = {end: stats.ttest_rel(*table[:, :end], alternative="greater") for end in range(10, 100, 10)}
+        ends = [end for end, test in tests.items() if test.pvalue < alpha]
+        assert rivals.t_race(table, [alpha], 10) == [(0, 2 * ends[0])]
+
+
+def test_halving_spends_its_budget_on_the_better_half(rivals: Any) -> None:
+    table = (np.arange(64) % 8 >= np.arange(8)[:, None]).astype(float)
+    ((pick, spent),) = rivals.halving(table, [0.25])
+    assert pick == 0
+    assert spent == 8 * 5 + 4 * 10 + 2 * 21  # three equal shares of a quarter of 512
+    assert rivals.uniform(table, [1.0, 0.25])[1][1] == 8 * 16
