@@ -17,11 +17,13 @@ from dataclasses import dataclass
 from .concepts import Concept, Source, say, sources, support_source, wordings
 from .episode import Episode, demo_count, field_desc, field_name, with_reasoning
 from .grammar import expand
+from .jumble import jumble, roughness
 from .lexicon import Slots, Split, pseudo_word, words
 from .render import Field, Sig
 
 _ANSWERS = ("label", "category", "class", "topic", "kind", "team", "group", "type", "tag", "department", "queue")
 MANY = 24
+SHORT = ("word", "theme_word", "thing", "vocabulary")  # sources whose texts are too short to be made rough
 UNSEEN_WEIGHT = 0.1  # of a label in the loss that nothing before it could have told
 
 
@@ -165,7 +167,7 @@ def pick_source(rng: random.Random, split: Split, level: Level) -> Source:
         return support_source(level.size)
     if chance < 0.75:
         return every["theme"]
-    return rng.choice([s for key, s in every.items() if key not in ("word", "theme_word", "thing", "support", "theme")])
+    return rng.choice([s for key, s in every.items() if key not in (*SHORT, "support", "theme")])
 
 
 def classification(
@@ -208,12 +210,13 @@ def classification(
     because = rng.choice(wordings("classify.txt", "because", split))
     known = {c.label for c in classes} if explain == "rules" or fits else set()
     turns, weights, gold = [], [], []
+    rough = 0.0 if split == "held" or source.key in SHORT else roughness(rng)
     queue = rng.sample(classes, len(classes)) if balanced else []
     for i in range(count + 1):
         if balanced and not queue and i < count:
             queue = rng.sample(classes, len(classes))
         c = queue.pop() if balanced and i < count else rng.choice(classes)
-        values: dict[str, object] = {text: c.write(rng, split), out: c.label}
+        values: dict[str, object] = {text: jumble(rng, c.write(rng, split), rough), out: c.label}
         if think:
             fill = Slots(rng, split)
             fill.values |= {"label": c.label, "desc": c.descs[0], "noun": noun, "answer": answer}

@@ -32,7 +32,7 @@ def level(hardness: float) -> Level:
         classes=2 + round(6 * hardness),
         own_names=0.35 - 0.1 * hardness,
         demos=round(14 - 6 * min(1.0, 2 * hardness)),
-        short=0.95 - 0.7 * hardness,
+        short=0.95 - 0.8 * hardness,
         bare=max(0.05, 0.9 - 1.6 * hardness),
         long=0.08 * hardness,
         size=round(hardness, 1),

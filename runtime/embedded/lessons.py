@@ -6,7 +6,7 @@ is said to stand for, and that all of this stays true for texts, for made-up lab
 between text and label. A lesson that mixes
 all of that from the start teaches none of it (measured: themes of words are named after half a million tokens of words
 alone, and hardly after ten million of everything). From the second step on there are lines of bare sums, lists in
-which one word does not belong, and paragraphs to be continued.
+which one word does not belong, and lists and paragraphs to be continued.
 
 Words of the themes that are never a class in training are named too: their meaning is vocabulary, the task is not.
 """
@@ -21,7 +21,7 @@ from .classify import Class, Level, classification
 from .concepts import Source, sources, support_source, vocabulary
 from .episode import TEXT_WEIGHT, Episode
 from .lexicon import Split
-from .relations import odd_lines, paragraphs
+from .relations import odd_lines, paragraphs, word_lists
 from .render import Sig
 
 # Layouts of an example: {i} and {o} are field names, {x} the text, {y} the label. After the last comes the real one.
@@ -35,7 +35,7 @@ LAYOUTS = (
 )
 STEPS = 5
 """words; sentences of the themes; every source; labels of any kind; layouts up to the chat"""
-OTHERS = 0.2  # the share of lessons that are sums, odd words out, or paragraphs
+OTHERS = 0.25  # the share of lessons that are sums, odd words out, lists of words, or paragraphs
 
 
 def lesson(rng: random.Random, split: Split, progress: float) -> Episode:
@@ -43,9 +43,9 @@ def lesson(rng: random.Random, split: Split, progress: float) -> Episode:
     reached = min(STEPS - 1, int(progress * STEPS))
     step = reached if rng.random() < 0.5 else rng.randint(0, reached)
     if reached and rng.random() < OTHERS:
-        kind = rng.randrange(3)
         largest = 10 + round(progress * (LARGEST - 10))
-        return drill(rng, largest) if kind == 0 else odd_lines(rng) if kind == 1 else paragraphs(rng, split)
+        others = (lambda: drill(rng, largest), lambda: odd_lines(rng), lambda: word_lists(rng))
+        return rng.choice((*others, lambda: paragraphs(rng, split)))()
     how = rng.choice(("name", "demos")) if step == 0 else rng.choice(("name", "demos", "rules"))
     source = vocabulary() if step == 0 and how == "name" else _source(rng, split, step)
     n, turns = rng.choice((2, 2, 3, 4) if step < 3 else (2, 3, 4, 5, 6)), rng.randint(8, 16)
@@ -68,7 +68,7 @@ def lesson(rng: random.Random, split: Split, progress: float) -> Episode:
 
 def _told(rng: random.Random, e: Episode) -> str:
     """What each label stands for, a line each."""
-    form = rng.choice(("{y}: {x}\n", "{y} = {x}\n", "{x} = {y}\n", "{x}: {y}\n", "{x} -> {y}\n"))
+    form = rng.choice(("{y}: {x}\n", "{y} = {x}\n", "{x} = {y}\n", "{x}: {y}\n", "{x} -> {y}\n", "{x}\n{y}\n"))
     classes: list[Class] = list(e.facts["classes"])  # type: ignore[call-overload]
     return "".join(form.format(x=rng.choice(c.descs), y=c.label) for c in rng.sample(classes, len(classes)))
 

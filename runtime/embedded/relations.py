@@ -1,6 +1,7 @@
-"""Which words go together: paragraphs, the odd one out, the word that fits a gap. Over all themes, held out or not.
+"""Which words go together: lists, paragraphs, the odd one out, the word that fits a gap. Over all themes.
 
-A held-out theme is never a class in training; that its words belong together is known from here alone.
+Held-out ones are among them: such a theme is never a class in training, and that its words belong together is
+known from here alone.
 """
 
 from __future__ import annotations
@@ -52,6 +53,15 @@ def odd_lines(rng: random.Random, n: int = 12) -> Episode:
         every, strange = _odd(rng)
         pieces += [(", ".join(every) + ": ", 0.0), (strange, 1.0), ("\n", 0.0)]
     return Episode(Sig((), ()), ({},), "lesson/odd", raw=("", tuple(pieces)))
+
+
+def word_lists(rng: random.Random, n: int = 16) -> Episode:
+    """n bare lines of words, each of a theme, to be continued word by word."""
+    pieces: list[tuple[str, float]] = []
+    for _ in range(n):
+        first, *others = rng.choice(themes()).typical(rng, rng.randint(4, 7))
+        pieces += [(first, 0.0), (", " + ", ".join(others), READ_WEIGHT), ("\n", 0.0)]
+    return Episode(Sig((), ()), ({},), "lesson/lists", raw=("", tuple(pieces)))
 
 
 def paragraphs(rng: random.Random, split: Split, n: int = 6) -> Episode:
