@@ -2,8 +2,9 @@
 
     python benchmarks/embedded_speed.py
 
-Calls share a system turn and eight demonstrations and differ in the text that is asked about. Both decode greedily,
-in float32 on the same weights and threads, in turn; the answers are compared.
+Calls share a system turn and demonstrations (as many as `--demos` says, one measurement for each) and differ in the
+text that is asked about. Both decode greedily, in float32 on the same weights and threads, in turn; the answers are
+compared.
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ def main() -> None:
     cli.add_argument("--calls", type=int, default=256, help="calls of ours in a measurement (default: 256)")
     cli.add_argument("--alone", type=int, default=24, help="calls of the pipeline in a measurement (default: 24)")
     cli.add_argument("--concurrency", type=int, default=64)
-    cli.add_argument("--demos", type=int, default=8)
+    cli.add_argument("--demos", type=int, nargs="+", default=[4, 8, 16, 24])
     cli.add_argument("--repeats", type=int, default=5)
     cli.add_argument("--threads", type=int, default=2)
     a = cli.parse_args()
@@ -90,10 +91,23 @@ def main() -> None:
     torch.set_num_threads(a.threads)
     weights = a.weights or folder("base")
     theirs, ours = Pipeline(weights), Ours(weights, a.concurrency)
-    chats = prompts(a.calls * (a.repeats + 1), a.demos, 0)
+    figures: dict[str, Any] = {"concurrency": a.concurrency, "threads": a.threads}
+    lines = []
+    for demos in a.demos:
+        rows = beside(ours, theirs, prompts(a.calls * (a.repeats + 1), demos, 0), a)
+        figures[f"{demos} demonstrations"] = rows
+        equal = " of ".join(str(n) for n in rows["same_answers"])
+        lines.append(f"{rows['prompt_tokens']} tokens: {spread(rows['ratio'])} times, {equal} answers the same")
+        print(lines[-1], flush=True)
+    what = f"calls a second at {a.concurrency} in flight beside a pipeline"
+    record("embedded_speed", figures, f"{what}; prompts of " + "; ".join(lines))
+
+
+def beside(ours: Ours, theirs: Pipeline, chats: list[list[dict[str, str]]], a: argparse.Namespace) -> dict[str, Any]:
+    """Both in turn, ours on other texts each time."""
     same = [ours(chats[: a.alone]), theirs(chats[: a.alone])]
     equal = sum(x == y for x, y in zip(*same, strict=True))
-    at = iter(range(0, len(chats), a.calls))
+    at = iter(range(a.calls, len(chats), a.calls))
 
     def rate(system: Any, some: Sequence[list[dict[str, str]]]) -> float:
         began = time.perf_counter()
@@ -105,14 +119,11 @@ def main() -> None:
         return chats[first : first + a.calls]
 
     fast, slow = alternate(lambda: rate(ours, fresh()), lambda: rate(theirs, chats[: a.alone]), a.repeats)
-    ratios = [x / y for x, y in zip(fast, slow, strict=True)]
     tokens = len(theirs.pipe.tokenizer.apply_chat_template(chats[0], add_generation_prompt=True)["input_ids"])
-    figures = {
-        "ours_per_s": fast, "pipeline_per_s": slow, "ratio": ratios, "same_answers": [equal, a.alone],
-        "prompt_tokens": tokens, "concurrency": a.concurrency, "threads": a.threads,
+    return {
+        "ours_per_s": fast, "pipeline_per_s": slow, "ratio": [x / y for x, y in zip(fast, slow, strict=True)],
+        "same_answers": [equal, a.alone], "prompt_tokens": tokens,
     }  # fmt: skip
-    line = f"{spread(ratios)} times the calls of a pipeline at {a.concurrency} in flight ({spread(fast)} a second"
-    record("embedded_speed", figures, f"{line}; prompts of {tokens} tokens), {equal} of {a.alone} answers the same")
 
 
 if __name__ == "__main__":
