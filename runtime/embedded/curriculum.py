@@ -23,7 +23,7 @@ Make = Callable[[random.Random, Split, float], Episode]
 
 
 WARM = 0.5  # up to this hardness there is nothing but lessons, from there on fewer and fewer
-KEPT = 0.25  # the share of lessons in the end
+KEPT = 0.35  # the share of lessons in the end
 
 
 def level(hardness: float) -> Level:

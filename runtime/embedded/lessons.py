@@ -35,7 +35,7 @@ LAYOUTS = (
 )
 STEPS = 5
 """words; sentences of the themes; every source; labels of any kind; layouts up to the chat"""
-OTHERS = 0.25  # the share of lessons that are sums, odd words out, lists of words, or paragraphs
+OTHERS = 0.5  # the share of lessons that are sums, odd words out, lists of words, or paragraphs
 
 
 def lesson(rng: random.Random, split: Split, progress: float) -> Episode:
