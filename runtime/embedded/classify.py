@@ -25,6 +25,7 @@ _ANSWERS = ("label", "category", "class", "topic", "kind", "team", "group", "typ
 MANY = 24
 SHORT = ("word", "theme_word", "thing", "vocabulary")  # sources whose texts are too short to be made rough
 UNSEEN_WEIGHT = 0.1  # of a label in the loss that nothing before it could have told
+LISTED_WEIGHT = 0.5  # of such a label if it is one of those listed: which one is luck, that it is one of them is not
 
 
 @dataclass(frozen=True)
@@ -209,6 +210,7 @@ def classification(
 
     because = rng.choice(wordings("classify.txt", "because", split))
     known = {c.label for c in classes} if explain == "rules" or fits else set()
+    guess = LISTED_WEIGHT if kind == "Literal" or all(c.label in told for c in classes) else UNSEEN_WEIGHT
     turns, weights, gold = [], [], []
     rough = 0.0 if split == "held" or source.key in SHORT else roughness(rng)
     queue = rng.sample(classes, len(classes)) if balanced else []
@@ -222,7 +224,7 @@ def classification(
             fill.values |= {"label": c.label, "desc": c.descs[0], "noun": noun, "answer": answer}
             values["reasoning"] = expand(because, rng, fill)
         turns.append(values)
-        weights.append({} if c.label in known else {out: UNSEEN_WEIGHT, "reasoning": 0.5})
+        weights.append({} if c.label in known else {out: guess, "reasoning": 0.5})
         known.add(c.label)
         gold.append(c.label)
     hidden = frozenset({"reasoning"}) if think and rng.random() < 0.3 else frozenset()

@@ -20,7 +20,9 @@ from torch.nn import functional
 from transformers import AutoTokenizer, ModernBertConfig, ModernBertModel
 
 from ..derive import derive
+from .classify import SHORT
 from .concepts import Source, sources, support_source
+from .jumble import jumble, roughness
 from .lexicon import Split
 
 CARD = """---
@@ -47,12 +49,15 @@ Row = tuple[str, int, Source]
 
 
 def batch(rng: random.Random, every: list[Source], offset: dict[str, int], split: Split, n: int) -> list[Row]:
-    """n labelled texts, half of them support messages."""
+    """n labelled texts, half of them support messages; rough ones too in training."""
     out: list[Row] = []
     for _ in range(n):
         source = support_source(rng.choice((0.3, 1.0))) if rng.random() < 0.5 else rng.choice(every)
         k = rng.randrange(len(source.concepts))
-        out.append((source.concepts[k].write(rng, split), offset[source.key] + k, source))
+        text = source.concepts[k].write(rng, split)
+        if split == "train" and source.key not in SHORT:
+            text = jumble(rng, text, roughness(rng))
+        out.append((text, offset[source.key] + k, source))
     return out
 
 
