@@ -141,7 +141,9 @@ def _compile(
     stopped = f"the budget of {budget} is used up" if found.stopped == BUDGET else found.stopped
     if gain is not None and gain.difference.value <= 0:
         best = Candidate.of(declared.program)
-    evidence = Evidence(dump(chosen)["name"], len(found.history.trials), found.best.number, gain, spread, stopped)
+    evidence = Evidence(
+        dump(chosen)["name"], len(found.history.trials), found.best.number, gain, spread, stopped, race.sought
+    )
     bound = models[0].on(session)
     program = best.apply(declared.program)
     made = CompiledProgram(label, view.name, program, bound, view.adapter, best, evidence, out.path)

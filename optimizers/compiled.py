@@ -11,7 +11,7 @@ import dspy
 import orjson
 
 from ..eval.compare import Comparison
-from ..eval.statistics.power import examples_needed
+from ..eval.statistics.power import detectable_effect, examples_needed
 from ..runtime.atomic import write_json
 from ..runtime.errors import BadInput, Damaged
 from ..runtime.lm import LM
@@ -21,6 +21,8 @@ from ..runtime.session import Session
 from .candidate import Candidate, short
 
 FORMAT = 1
+POWER = 0.9
+"""With which a gain is found on as many rows as a verdict names."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,22 @@ class Evidence:
     """Mean square of the paired differences behind ``gain``."""
     stopped: str | None = None
     """Why the search ended early, or ``None``."""
+    sought: float = 0.05
+    """A gain worth having, in score."""
+
+    def rows_needed(self, gain: float) -> int | None:
+        """Rows apart from selection on which a gain of this size would be significant, nine times out of ten.
+
+        Judged by how often this run's two programs differed; ``None`` where that is not known.
+        """
+        return examples_needed(self.spread, gain, level=0.975, power=POWER) if self.spread else None
+
+    @property
+    def least(self) -> float | None:
+        """The smallest gain that the rows apart from selection would show, nine times out of ten."""
+        if self.gain is None or not self.spread:
+            return None
+        return detectable_effect(self.gain.n, self.spread, level=0.975, power=POWER)
 
     @property
     def verdict(self) -> str:
@@ -62,9 +80,12 @@ class Evidence:
             return f"a gain of {points} {where}"
         if gain.verdict == "worse":
             return f"no gain but a loss of {points} {where}"
-        needed = examples_needed(self.spread or 0.0, abs(d.value), level=0.975)
-        more = f"; some {needed:,} rows would show a gain of this size" if needed and d.value > 0 else ""
-        return f"no significant gain {where}: {points}{more}"
+        text = f"no significant gain {where}: {points}"
+        needed, least = self.rows_needed(self.sought), self.least
+        if needed is None or least is None or least <= self.sought:
+            return text
+        shown = f"a gain of {100 * least:.1f} or more" if least < 1 else "no gain whatever"
+        return f"{text}; so few rows show {shown}, and one of {100 * self.sought:g} would take some {needed:,}"
 
     def dump(self) -> dict[str, Any]:
         """As JSON."""
@@ -74,7 +95,8 @@ class Evidence:
                     "losses": self.gain.losses, "verdict": self.gain.verdict}  # fmt: skip
         return {
             "optimizer": self.optimizer, "trials": self.trials, "best": self.best, "gain": gain,
-            "stopped": self.stopped, "verdict": self.verdict,
+            "stopped": self.stopped, "verdict": self.verdict, "least": self.least,
+            "rows_needed": self.rows_needed(self.sought), "sought": self.sought,
         }  # fmt: skip
 
 

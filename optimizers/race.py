@@ -42,6 +42,8 @@ class Race:
     """Probability with which the best candidate may ever be called ruled out."""
     confirm: float = 0.3
     """Share of the dev split that selection never sees; the winner's gain is measured there."""
+    sought: float = 0.05
+    """A gain worth having, in score: where none is significant, the result says how many rows would show this one."""
     demos: int = 4
     """Most demonstrations in a prompt, for each predictor."""
     pool: int = 48
@@ -55,7 +57,7 @@ class Race:
         for name in ("candidates", "width", "block", "batch", "pool", "patience"):
             if getattr(self, name) < 1:
                 raise BadInput(f"Race({name}={getattr(self, name)}): expected at least 1")
-        for name in ("worth", "sure", "confirm"):
+        for name in ("worth", "sure", "confirm", "sought"):
             if not 0 < getattr(self, name) < 1:
                 raise BadInput(f"Race({name}={getattr(self, name)}): expected a number between 0 and 1")
         for name in ("demos", "instructions"):

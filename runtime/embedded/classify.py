@@ -25,7 +25,7 @@ _ANSWERS = ("label", "category", "class", "topic", "kind", "team", "group", "typ
 MANY = 24
 SHORT = ("word", "theme_word", "thing", "vocabulary")  # sources whose texts are too short to be made rough
 UNSEEN_WEIGHT = 0.1  # of a label in the loss that nothing before it could have told
-LISTED_WEIGHT = 0.5  # of such a label if it is one of those listed: which one is luck, that it is one of them is not
+LISTED_WEIGHT = 1.0  # of such a label if it is one of those listed: which one is luck, that it is one of them is not
 
 
 @dataclass(frozen=True)

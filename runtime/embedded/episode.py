@@ -117,7 +117,7 @@ def with_reasoning(outputs: tuple[Field, ...]) -> tuple[Field, ...]:
 
 def demo_count(rng: random.Random, most: int = 8) -> int:
     """Number of demonstrations: 0 to `most`, more often many, because each of them is supervised."""
-    return 0 if rng.random() < 0.2 else rng.randint(1, most) if rng.random() < 0.6 else rng.randint(most // 2, most)
+    return 0 if rng.random() < 0.25 else rng.randint(1, most) if rng.random() < 0.6 else rng.randint(most // 2, most)
 
 
 __all__ = ["Episode", "Field", "Sig", "Split", "Values", "demo_count", "field_desc", "field_name", "with_reasoning"]

@@ -17,7 +17,10 @@ import dspy
 import fakes
 import pytest
 from dstill.eval import evaluate_on
+from dstill.eval.compare import compare_scores
+from dstill.eval.statistics.power import examples_needed
 from dstill.optimizers import Candidate, Dspy, FewShot, Race, compile, load_program, optimizer_of
+from dstill.optimizers.compiled import Evidence
 from dstill.optimizers.estimate import estimate
 from dstill.runtime import BadInput, Budget, Damaged, ScriptedEngine
 from dstill.runtime.rundir import verify
@@ -331,3 +334,17 @@ def test_a_run_shows_itself(tmp_path: Path) -> None:
     assert "demonstrations" in made._repr_html_()
     assert str(made).startswith("paint compiled (k-shot) of paint")
     assert os.fspath(made.folder or "") == str(tmp_path / "r")
+
+
+def test_a_verdict_of_no_gain_says_what_could_have_been_shown_and_what_it_would_take() -> None:
+    gain = compare_scores([1.0] * 12 + [0.0] * 8 + [1.0] * 20, [0.0] * 10 + [1.0] * 10 + [1.0] * 20)
+    assert gain.verdict not in ("better", "worse")
+    evidence = Evidence("race", 9, 3, gain, spread=0.45, sought=0.05)
+    assert evidence.least is not None and evidence.rows_needed(0.05) is not None
+    assert examples_needed(0.45, 0.05, level=0.975, power=0.9) == evidence.rows_needed(0.05)
+    assert evidence.rows_needed(evidence.least * 1.001) <= gain.n < evidence.rows_needed(evidence.least * 0.99)  # type: ignore[operator]
+    assert f"a gain of {100 * evidence.least:.1f} or more, and one of 5 would take some" in evidence.verdict
+    assert f"{evidence.rows_needed(0.05):,}" in evidence.verdict
+    assert replace(evidence, sought=0.5).verdict.endswith("]")  # these rows would have shown half of all
+    assert evidence.dump()["rows_needed"] == evidence.rows_needed(0.05)
+    assert replace(evidence, spread=0.0).rows_needed(0.05) is None
