@@ -1,6 +1,6 @@
 """Is what a compilation claims true? Tasks whose truth is known, because a script answers by chance.
 
-    python benchmarks/optimizers/honesty.py [--seeds 200] [--peers 200] [--covered 500]
+    python benchmarks/optimizers/honesty.py [--seeds 200] [--peers 200] [--power 100] [--covered 500]
 
 A call is right with the chance that its prompt has, by a draw of its own for every prompt and input: a prompt that is
 asked twice answers twice the same.
@@ -8,8 +8,8 @@ asked twice answers twice the same.
 null     every prompt is right with a chance of 0.6: the gains that are reported, and how often one is called
          significant; beside them the gains that dspy's MIPROv2 (auto light) and GEPA see on the same seeds, on the rows
          that they choose by, which is all that they report.
-power    demonstrations are worth five points. A first run on a small dev split says how many rows would show five
-         points; a second one has so many and as many calls as `estimate` says that it may take at most. How often does
+power    demonstrations are worth five points. A first run on a small dev split says how many rows would show
+         them; a second one has so many and as many calls as `estimate` says that it may take at most. How often does
          it call the gain significant?
 cover    every prompt has a chance of its own, 0.5 to 0.7: how often does the 95 % interval of the winner's gain hold
          the true one?
@@ -42,6 +42,10 @@ from dstill.runtime.fields import input_fields, render_fields
 
 Skill = Callable[[int, str], float]
 """The chance of a prompt to be right, from how many demonstrations it has and a digest of all that it says."""
+
+
+PEERS_ROWS = 150
+"""Dev rows of DSPy's optimizers there, of which they see 105, as many as they are mostly given."""
 
 
 class Ask(dspy.Signature):
@@ -108,25 +112,25 @@ def seen(folder: Path) -> float:
     return 100 * (max(whole) - trials[0]["mean"])
 
 
-def null(seeds: int, peers: int) -> dict[str, Any]:
+def null(seeds: int, peers: int, rows: int) -> dict[str, Any]:
     """Gains where there is none."""
     flat: Skill = lambda demos, prompt: 0.6  # noqa: E731
-    ours = [run(flat, seed, 150, "null")[0] for seed in range(seeds)]
+    ours = [run(flat, seed, rows, "null", 4000)[0] for seed in range(seeds)]
     found: dict[str, Any] = {"dstill": [gain(m) for m in ours], "significant": sum(map(significant, ours))}
     for name, options in (("MIPROv2", {"auto": "light"}), ("GEPA", {"max_metric_calls": 1500})):
         found[name] = [
-            seen(run(flat, seed, 150, "null", 3000, Dspy(name, options))[1]) for seed in range(peers)
+            seen(run(flat, seed, PEERS_ROWS, "null", 3000, Dspy(name, options))[1]) for seed in range(peers)
         ]  # fmt: skip
     return found
 
 
-def power(seeds: int) -> dict[str, Any]:
-    """Whether five points are found with what the tool says that it takes."""
-    better: Skill = lambda demos, prompt: 0.65 if demos else 0.6  # noqa: E731
+def power(seeds: int, points: float) -> dict[str, Any]:
+    """Whether a gain is found with what the tool says that it takes."""
+    better: Skill = lambda demos, prompt: 0.6 + points / 100 * (demos > 0)  # noqa: E731
     rows = []
     for seed in range(seeds):
         first = run(better, seed, 100, "power")[0].evidence
-        needed = first.rows_needed(0.05)
+        needed = first.rows_needed(points / 100)
         if needed is None:  # nothing did better than the declared program: how often they differ is not known
             rows.append({"rows": None, "found": False})
             continue
@@ -173,12 +177,16 @@ def said(made: CompiledProgram, number: int) -> str:
 def main() -> None:
     """All three, and a line that tells of them."""
     cli = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    cli.add_argument("--seeds", type=int, default=200, help="seeds of null and power (default: 200)")
+    cli.add_argument("--seeds", type=int, default=200, help="seeds of the null task (default: 200)")
     cli.add_argument("--peers", type=int, default=200, help="seeds of DSPy's optimizers (default: 200)")
+    rows = "dev rows of the null task: 300 of 1,000 measure the gain, so that 200 runs tell its mean to half a point"
+    cli.add_argument("--rows", type=int, default=1000, help=rows)
+    cli.add_argument("--points", type=float, default=5, help="the gain of the power (default: 5)")
+    cli.add_argument("--power", type=int, default=100, help="seeds of the power (default: 100)")
     cli.add_argument("--covered", type=int, default=500, help="runs whose intervals are looked at (default: 500)")
     a = cli.parse_args()
     logging.disable(logging.WARNING)
-    figures: dict[str, Any] = {"null": null(a.seeds, a.peers)}
+    figures: dict[str, Any] = {"null": null(a.seeds, a.peers, a.rows)}
     lines = []
     for name in ("dstill", "MIPROv2", "GEPA"):
         values = figures["null"][name]
@@ -187,11 +195,10 @@ def main() -> None:
             lines.append(f"{name} {statistics.mean(values):+.2f} ± {error:.2f} (n={len(values)})")
     claims = figures["null"]["significant"]
     lines = [f"null task, mean gain reported in points: {', '.join(lines)}; {_share(claims, a.seeds)} claimed"]
-    figures["power"] = power(a.seeds)
+    figures["power"] = power(a.power, a.points)
     runs = figures["power"]["runs"]
-    lines.append(
-        f"a gain of 5 points found with what was predicted in {_share(sum(r['found'] for r in runs), len(runs))}"
-    )
+    found = _share(sum(r["found"] for r in runs), len(runs))
+    lines.append(f"a gain of {a.points:g} points found with what was predicted in {found}")
     figures["cover"] = cover(a.covered)
     runs = figures["cover"]["runs"]
     held = sum(r["low"] <= r["true"] <= r["high"] for r in runs)

@@ -91,3 +91,13 @@ def test_halving_spends_its_budget_on_the_better_half(rivals: Any) -> None:
     assert pick == 0
     assert spent == 8 * 5 + 4 * 10 + 2 * 21  # three equal shares of a quarter of 512
     assert rivals.uniform(table, [1.0, 0.25])[1][1] == 8 * 16
+
+
+def test_honesty_in_small(tmp_path: Path) -> None:
+    command = [sys.executable, str(FOLDER / "honesty.py"), "--seeds", "1", "--peers", "1"]
+    command += ["--rows", "60", "--power", "1", "--points", "25", "--covered", "1"]
+    subprocess.run(command, check=True, env={**os.environ, "BENCHMARK_RESULTS": str(tmp_path)}, timeout=600)
+    figures = json.loads((tmp_path / "honesty.json").read_text())
+    assert [len(figures["null"][name]) for name in ("dstill", "MIPROv2", "GEPA")] == [1, 1, 1]
+    assert figures["power"]["runs"][0]["rows"] > 20
+    assert all(r["low"] <= r["value"] <= r["high"] for r in figures["cover"]["runs"])
