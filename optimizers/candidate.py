@@ -34,6 +34,8 @@ class Candidate:
     """Predictor name to what it is told, in the program's order. Equal candidates have equal digests."""
 
     predictors: Mapping[str, PredictorState]
+    origins: tuple[str, ...] = ()
+    """Digests of the candidates that it was made from, where its maker said so; no part of its identity."""
 
     @classmethod
     def of(cls, program: dspy.Module) -> Candidate:
@@ -71,6 +73,10 @@ class Candidate:
     def with_state(self, name: str, **changes: Any) -> Candidate:
         """Another candidate in which one predictor is told something else."""
         return Candidate({**self.predictors, name: replace(self.predictors[name], **changes)})
+
+    def made_from(self, *parents: Candidate) -> Candidate:
+        """The same candidate, which says what it was made from."""
+        return replace(self, origins=tuple(parent.digest for parent in parents))
 
     @cached_property
     def digest(self) -> str:

@@ -16,6 +16,7 @@ from ..runtime.wire import request_of_chat
 from .candidate import Candidate, demos_from
 from .config import Bootstrap, Dspy, FewShot, Optimizer, ZeroShot, optimizer_of
 from .loop import Selection
+from .proposers.reflected import BATCH, TRIES
 from .race import Race
 
 SAMPLE = 16
@@ -77,7 +78,9 @@ def _evaluations(view: CompileView, chosen: Optimizer, seed: int) -> tuple[int, 
         return len(rows.choose) + confirm, 30 * len(rows.choose) + confirm, False
     first = min(race.candidates, race.patience) * min(race.block, len(rows.choose))
     bootstrap = min(race.pool, len(view.train)) if race.demos else 0
-    return first, race.candidates * len(rows.choose) + 4 * bootstrap + confirm, True
+    predictors = len(view.program.predictors())
+    rewritten = TRIES * min(race.rewrites * predictors, race.candidates - 1) * min(BATCH, len(view.train))
+    return first, race.candidates * len(rows.choose) + 4 * bootstrap + rewritten + confirm, True
 
 
 def _per_example(view: CompileView, lm: LM, demos: int) -> Cost:

@@ -96,6 +96,11 @@ class History:
         """Whether a candidate was tried."""
         return any(trial.candidate == candidate for trial in self.trials)
 
+    def parents(self, candidate: Candidate, otherwise: int) -> tuple[int, ...]:
+        """Numbers of the trials that a candidate says it was made from; ``otherwise`` alone if it says nothing."""
+        named = tuple(t.number for d in candidate.origins for t in self.trials if t.candidate.digest == d)
+        return named or (otherwise,)
+
     @property
     def live(self) -> list[Trial]:
         """Trials that are still being evaluated."""

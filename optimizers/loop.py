@@ -20,7 +20,15 @@ from ..runtime.progress import Bar, Silent
 from ..runtime.session import Session
 from .candidate import Candidate
 from .history import History, Trial
-from .proposers import BootstrappedDemos, CombinedParts, Ground, LabeledDemos, Proposer, WrittenInstructions
+from .proposers import (
+    BootstrappedDemos,
+    CombinedParts,
+    Ground,
+    LabeledDemos,
+    Proposer,
+    ReflectedInstructions,
+    WrittenInstructions,
+)
 from .race import Race, decide, enter, weigh, winner, work
 
 BUDGET = "the budget"
@@ -174,9 +182,17 @@ class _Plan:
             LabeledDemos(ground, race.demos),
             BootstrappedDemos(ground, race.demos, race.pool),
             WrittenInstructions(ground),
-            CombinedParts(ground),
         ]
-        self.left = [labelled, shown, written, rest - labelled - shown - written]
+        self.left = [labelled, shown, written]
+        self.early = len(self.order)
+        """How many of them can do without scores; the others wait for the first."""
+        spare = rest - labelled - shown - written
+        for proposer, count in ((ReflectedInstructions(ground), race.rewrites * len(ground.baseline.predictors)),):
+            self.order.append(proposer)
+            self.left.append(min(count, spare))
+            spare -= self.left[-1]
+        self.order.append(CombinedParts(ground))
+        self.left.append(spare)
 
     @property
     def open(self) -> bool:
@@ -200,14 +216,14 @@ def _propose(history: History, plan: _Plan, race: Race, seed: int, number: int) 
     """Fill the field: every source in turn brings its share of the free places."""
     parent = history.leader().number
     while (room := race.width - sum(t.number != parent for t in history.live)) > 0 and plan.open:
-        active = [n for n, left in enumerate(plan.left) if left and (n < len(plan.left) - 1 or number > 0)]
+        active = [n for n, left in enumerate(plan.left) if left and (n < plan.early or number > 0)]
         if not active:
             break
         index = active[0] if len(active) == 1 else active[len(history.trials) % len(active)]
         wanted = min(max(1, room // len(active)), plan.left[index])
         proposer = plan.order[index]
         found = proposer.propose(history, derive(seed, "propose", proposer.name, len(history.trials)), wanted)
-        history = history.add([(candidate, proposer.name, (parent,)) for candidate in found], number)
+        history = history.add([(c, proposer.name, history.parents(c, parent)) for c in found], number)
         plan.spend(index, wanted, len(found))
     return history
 

@@ -1,8 +1,10 @@
 """Proposers: one file a source of candidates, each under the contract in ``base``."""
 
+from .base import Attempt as Attempt
 from .base import Ground as Ground
 from .base import Proposer as Proposer
 from .bootstrapped import BootstrappedDemos as BootstrappedDemos
 from .combined import CombinedParts as CombinedParts
 from .instructions import WrittenInstructions as WrittenInstructions
 from .labeled import LabeledDemos as LabeledDemos
+from .reflected import ReflectedInstructions as ReflectedInstructions

@@ -11,7 +11,7 @@ from typing import Protocol, runtime_checkable
 import dspy
 
 from ...eval.evaluate import check_answers
-from ...eval.rows import as_json
+from ...eval.rows import Row, as_json
 from ...eval.runner import Job, Runner
 from ...runtime.lm import LM
 from ..candidate import Candidate, Demo, PredictorState
@@ -40,11 +40,23 @@ class Proposer(Protocol):
 
 @dataclass(frozen=True)
 class Step:
-    """One predictor call in a successful run: what it was given and what it answered."""
+    """One predictor call in a run: what it was given and what it answered."""
 
     predictor: str
     demo: Demo
     """Inputs and outputs by field name."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A run on a training example."""
+
+    place: int
+    """The example's place in train."""
+    row: Row
+    """Its score, the metric's feedback, or why there is no answer."""
+    steps: tuple[Step, ...]
+    """Its predictor calls in order, as far as they brought readable answers."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +92,8 @@ class Ground:
             if all(f in e and e[f] is not None for f in needed)
         ]
 
-    def traces(self, candidate: Candidate, places: Sequence[int]) -> dict[int, list[Step]]:
-        """Run a candidate on training examples; by place, the steps of those runs that the metric accepts wholly.
+    def attempts(self, candidate: Candidate, places: Sequence[int]) -> list[Attempt]:
+        """Run a candidate on training examples, and tell in the order of ``places`` what became of each.
 
         A candidate is not shown the example it is run on: demonstrations with the same inputs are taken out.
         """
@@ -90,17 +102,24 @@ class Ground:
             jobs.append(
                 Job(without(candidate, self.train[place]).apply(self.program), self.train[place], place, "train")
             )
-        found: dict[int, list[Step]] = {}
+        found: list[Attempt] = []
         for place, job, outcome in zip(places, jobs, self.runner.run(jobs, trace=True), strict=True):
-            if outcome.row.score is None or outcome.row.score < 1.0:
-                continue
             names = {id(predictor): name for name, predictor in job.program.named_predictors()}
-            found[place] = [
+            steps = tuple(
                 Step(names[id(predictor)], {k: as_json(v) for k, v in {**inputs, **dict(prediction)}.items()})
                 for predictor, inputs, prediction in outcome.trace
                 if id(predictor) in names
-            ]
+            )
+            found.append(Attempt(place, outcome.row, steps))
         return found
+
+    def traces(self, candidate: Candidate, places: Sequence[int]) -> dict[int, list[Step]]:
+        """Run a candidate on training examples; by place, the steps of those runs that the metric accepts wholly."""
+        return {
+            attempt.place: list(attempt.steps)
+            for attempt in self.attempts(candidate, places)
+            if attempt.row.score is not None and attempt.row.score >= 1.0
+        }
 
     def check_answers(self, rows: int = 8) -> None:
         """Raises BadInput if the declared program brings no readable answer on the first training examples."""

@@ -86,6 +86,48 @@ def test_the_bytes_do_not_depend_on_concurrency_under_a_budget(tmp_path: Path, b
     assert "stopped early: the budget of" in json.loads(found[0]["report.json"])["verdict"]
 
 
+EXTRA = {"rewrites": 2}
+
+
+def inventive() -> ScriptedEngine:
+    """``fakes.painter``, which fails often enough to learn from, and rewrites an instruction otherwise each time."""
+    from dstill.runtime.derive import derive
+    from dstill.runtime.fields import input_fields, render_fields
+
+    engine = fakes.painter(lambda demos, instructions: 0.3 + 0.05 * min(demos, 4))
+    plain = engine._script
+
+    def script(request: Any) -> Any:
+        if "`mistakes`" not in str(request.system):
+            return plain(request)
+        return render_fields({"instruction": f"Rule {derive(0, str(input_fields(request))).randrange(10**6)}."})
+
+    engine._script = script
+    return engine
+
+
+@pytest.mark.parametrize("budget", [None, Budget(calls=150)])
+def test_the_bytes_do_not_depend_on_concurrency_with_every_proposer_at_work(
+    tmp_path: Path, budget: Budget | None
+) -> None:
+    race = replace(SMALL, candidates=16, **EXTRA)
+    found = []
+    for concurrency in (1, 8, 64):
+        folder = tmp_path / str(concurrency)
+        compile(fakes.task(), inventive(), race, budget, run=folder, concurrency=concurrency)
+        found.append([(folder / name).read_bytes() for name in ("trials.jsonl", "program.json", "report.json")])
+    assert found[0] == found[1] == found[2]
+    trials = [json.loads(line) for line in found[0][0].decode().splitlines()]
+    if budget is None:
+        assert {"reflected"} <= {trial["origin"] for trial in trials}
+    for trial in trials[1:]:
+        assert trial["parents"]
+        assert all(parent < trial["number"] for parent in trial["parents"])
+        if trial["origin"] == "reflected":
+            (parent,) = trial["parents"]
+            assert trial["candidate"]["self"]["demos"] == trials[parent]["candidate"]["self"]["demos"]
+
+
 def test_bootstrapping_from_a_model_that_nobody_can_read(tmp_path: Path) -> None:
     mumbling = ScriptedEngine(lambda request: "mmh", repeatable=True)
     with pytest.raises(BadInput, match="answers in no form that the adapter can read"):

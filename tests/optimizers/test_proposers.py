@@ -6,10 +6,20 @@ from random import Random
 
 import dspy
 import fakes
+import pytest
 from contracts import ProposerContract
 from dstill.eval import Runner
-from dstill.optimizers import History, Proposer
-from dstill.optimizers.proposers import BootstrappedDemos, CombinedParts, Ground, LabeledDemos, WrittenInstructions
+from dstill.optimizers import Candidate, History, PredictorState, Proposer
+from dstill.optimizers.proposers import (
+    BootstrappedDemos,
+    CombinedParts,
+    Ground,
+    LabeledDemos,
+    ReflectedInstructions,
+    WrittenInstructions,
+)
+from dstill.optimizers.proposers.front import draw_parent, front
+from dstill.programs import metrics
 from dstill.runtime import LM, Budget, BudgetExhausted, ScriptedEngine, Session
 
 
@@ -94,6 +104,134 @@ class TestWritten(ProposerContract):
         except BudgetExhausted:
             return
         raise AssertionError("the budget should have stopped it")
+
+
+class TestReflected(ProposerContract):
+    def make(self, ground: Ground) -> Proposer:
+        return ReflectedInstructions(ground)
+
+    @staticmethod
+    def critic(example: dspy.Example, prediction: dspy.Prediction) -> metrics.Score:
+        right = prediction.colour == example.colour
+        return metrics.Score(float(right), "" if right else f"{example.text} wants {example.colour.upper()}")
+
+    def watched(self, metric: object, right: bool = False) -> tuple[Ground, list[str]]:
+        """A program that always says red (or is always right), and the requests that its writer got."""
+        asked: list[str] = []
+        from dstill.runtime.fields import input_fields, render_fields
+
+        def script(request: object) -> str:
+            if "`instruction`" in str(request.system):  # type: ignore[attr-defined]
+                asked.append(input_fields(request)["mistakes"])  # type: ignore[arg-type]
+                return render_fields({"instruction": f"New number {len(asked)}."})
+            text = input_fields(request)["text"]  # type: ignore[arg-type]
+            return render_fields({"colour": fakes.truth(text) if right else "red"})
+
+        task = fakes.task(metric=metric)
+        lm = LM(ScriptedEngine(script))
+        return Ground(task.program, task.train, Runner(lm, task.metric), lm), asked
+
+    def test_the_writer_reads_failures_alone_with_the_metrics_feedback(self) -> None:
+        ground, asked = self.watched(self.critic)
+        assert self.make(ground).propose(self.history(ground), Random(0), 2)
+        for request in asked:
+            mistakes = request.split("\n\n")
+            assert len(mistakes) == 4
+            for mistake in mistakes:
+                text = mistake.partition("text: ")[2].partition("\n")[0]
+                assert "colour: red" in mistake
+                assert fakes.truth(text) != "red"
+                assert f"feedback: {text} wants {fakes.truth(text).upper()}" in mistake
+
+    def test_without_feedback_the_labels_are_told(self) -> None:
+        ground, asked = self.watched(metrics.exact("colour"))
+        self.make(ground).propose(self.history(ground), Random(0), 1)
+        text = asked[0].partition("text: ")[2].partition("\n")[0]
+        assert fakes.truth(text) in asked[0].split("\n\n")[0].partition("feedback")[2]
+
+    def test_where_nothing_fails_nobody_is_asked(self) -> None:
+        ground, asked = self.watched(self.critic, right=True)
+        assert self.make(ground).propose(self.history(ground), Random(0), 3) == []
+        assert asked == []
+
+    def test_an_answer_that_could_not_be_read_is_a_mistake_too(self) -> None:
+        ground, asked = self.watched(self.critic)
+        from dstill.runtime.fields import input_fields, render_fields
+
+        def script(request: object) -> str:
+            if "`instruction`" in str(request.system):  # type: ignore[attr-defined]
+                asked.append(input_fields(request)["mistakes"])  # type: ignore[arg-type]
+                return render_fields({"instruction": "Answer in the form asked for."})
+            return "???"
+
+        lm = LM(ScriptedEngine(script))
+        ground = Ground(ground.program, ground.train, Runner(lm, self.critic), lm)
+        assert self.make(ground).propose(self.history(ground), Random(0), 1)
+        assert "no answer: the answer could not be read: '???'" in asked[0]
+
+    def test_a_child_is_of_a_parent_that_is_best_somewhere_and_says_so(self) -> None:
+        ground, _ = self.watched(self.critic)
+        history = self.history(ground)
+        for child in self.make(ground).propose(history, Random(0), 3):
+            assert history.parents(child, 0) == (1,)  # the others win nowhere where it does not
+            assert child.predictors["self"].demos == history.trials[1].candidate.predictors["self"].demos
+
+    def test_a_budget_is_not_swallowed(self) -> None:
+        task = fakes.task()
+        lm = LM(fakes.painter(), Session(budget=Budget(calls=1)))
+        ground = Ground(task.program, task.train, Runner(lm, task.metric), lm)
+        with pytest.raises(BudgetExhausted):
+            self.make(ground).propose(self.history(ground), Random(0), 8)
+
+
+class TestFront:
+    @staticmethod
+    def history(*rows: list[float | None]) -> History:
+        base = Candidate({"self": PredictorState("0")})
+        made = [(base.with_state("self", instructions=str(n)), "x", ()) for n in range(len(rows))]
+        history = History().add(made, 0)
+        for number, row in enumerate(rows):
+            scores = {place: score for place, score in enumerate(row) if score is not None}
+            history = history.change(number, scores=scores, met=len(row))
+        return history
+
+    def test_a_trial_that_wins_nowhere_or_only_where_another_does_is_left_out(self) -> None:
+        assert front(self.history([1, 1, 0, 0], [0, 0, 1, 0.5], [1, 0, 0, 0.2], [0, 0, 0, 0])) == {0: 2, 1: 2}
+
+    def test_of_trials_that_win_on_the_same_places_one_stays(self) -> None:
+        assert front(self.history([1, 0], [1, 0], [0, 1])) == {0: 1, 2: 1}
+
+    def test_it_agrees_with_the_definition_on_random_scores(self) -> None:
+        chance = Random(3)
+        for _ in range(200):
+            rows = [[chance.choice([0.0, 0.5, 1.0, None]) for _ in range(5)] for _ in range(5)]
+            history = self.history(*rows)
+            won = [
+                {
+                    place
+                    for place in range(5)
+                    if row[place] is not None and all((o[place] or 0) <= row[place] for o in rows)  # type: ignore[operator]
+                }
+                for row in rows
+            ]
+            found = front(history)
+            for number, places in enumerate(won):
+                if number in found:
+                    assert found[number] == len(places) > 0
+                    assert not any(places < other for other in won)
+                else:  # somebody in the front is best wherever it is
+                    assert any(places <= won[n] for n in found) or not any(won)
+
+    def test_parents_are_drawn_by_how_often_they_win(self) -> None:
+        history = self.history([1, 1, 1, 0], [0, 0, 0, 1], [0, 0, 0, 0])
+        chance = Random(0)
+        drawn = [draw_parent(history, chance) for _ in range(400)]
+        count = sum(trial is not None and trial.number == 0 for trial in drawn)
+        assert {trial.number for trial in drawn if trial} == {0, 1}
+        assert 260 < count < 340  # three of four
+
+    def test_before_any_score_there_is_none(self) -> None:
+        assert draw_parent(self.history([], []), Random(0)) is None
 
 
 class TestCombined(ProposerContract):
