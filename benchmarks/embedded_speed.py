@@ -94,7 +94,7 @@ def main() -> None:
     figures: dict[str, Any] = {"concurrency": a.concurrency, "threads": a.threads}
     lines = []
     for demos in a.demos:
-        rows = beside(ours, theirs, prompts(a.calls * (a.repeats + 1), demos, 0), a)
+        rows = beside(ours, theirs, prompts(a.calls * (a.repeats + 2), demos, 0), a)
         figures[f"{demos} demonstrations"] = rows
         equal = " of ".join(str(n) for n in rows["same_answers"])
         lines.append(f"{rows['prompt_tokens']} tokens: {spread(rows['ratio'])} times, {equal} answers the same")

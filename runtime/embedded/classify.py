@@ -11,19 +11,21 @@ names, or words that mean something else, or made-up words, letters, numbers. `e
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .concepts import Concept, Source, say, sources, support_source, wordings
 from .episode import Episode, demo_count, field_desc, field_name, with_reasoning
 from .grammar import expand
-from .jumble import jumble, roughness
+from .jumble import fillers, jumble, roughness
 from .lexicon import Slots, Split, pseudo_word, words
 from .render import Field, Sig
 
 _ANSWERS = ("label", "category", "class", "topic", "kind", "team", "group", "type", "tag", "department", "queue")
 MANY = 24
 SHORT = ("word", "theme_word", "thing", "vocabulary")  # sources whose texts are too short to be made rough
+LOOSE = 0.5  # the share of training's instructions whose rules are in no known wording
 UNSEEN_WEIGHT = 0.1  # of a label in the loss that nothing before it could have told
 LISTED_WEIGHT = 1.0  # of such a label if it is one of those listed: which one is luck, that it is one of them is not
 
@@ -118,11 +120,20 @@ def _join(rng: random.Random, names: Sequence[str]) -> str:
     return (", " if style < 0.75 else " / " if style < 0.85 else "; ").join(names)
 
 
+def _loose(rng: random.Random) -> str:
+    """A rule in no wording that anybody would use: what is told stands before its label, whatever else is said."""
+    most = rng.choice((0, 1, 3))
+    before, between, behind = (" ".join(rng.choices(fillers(), k=rng.randint(0, n))) for n in (most, most, most // 2))
+    mark = rng.choice(("", "", ",", ":", " -", " =", " ->", "?", ";", " /", " is", " means"))
+    return re.sub(" +", " ", f"{before} {{desc}}{mark} {between} {{label}} {behind}").strip()
+
+
 def rules_text(
     rng: random.Random, split: Split, classes: Sequence[Class], noun: str, answer: str, lines: float = 0.5
 ) -> str:
     """The sentences that explain the classes, in one style, as lines (with that chance) or as running text."""
-    template = rng.choice(wordings("classify.txt", "rule", split))
+    loose = split == "train" and rng.random() < LOOSE
+    template = _loose(rng) if loose else rng.choice(wordings("classify.txt", "rule", split))
     out = []
     for c in rng.sample(list(classes), len(classes)):
         fill = Slots(rng, split)

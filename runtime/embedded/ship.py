@@ -43,7 +43,7 @@ everyday topics, sums, facts about people) and nothing else; text outside it get
 | context | {context} tokens |
 | weights | bfloat16, {bytes:,} bytes, sha256 `{digest}` |
 | seed | {seed} |
-| trained on | {tokens:,} tokens of generated episodes, {steps:,} steps |
+| trained on | {tokens:,} tokens of generated episodes{runs} |
 | command | {command} |
 | time | {hours} |
 
@@ -71,16 +71,26 @@ def write(run: Path, to: Path, figures: str = "", hours: str = "") -> str:
         save_tokenizer(tokenizer, folder, shape.context)
         blob = (folder / "model.safetensors").read_bytes()
         digest = hashlib.sha256(blob).hexdigest()
+        before = _before(settings)
         card = CARD.format(
             size=settings["size"], layers=shape.layers, attention=len(shape.attention), width=shape.width,
             vocab=shape.vocab, parameters=sum(p.numel() for p in network.parameters()), context=shape.context,
-            bytes=len(blob), digest=digest, seed=settings["seed"], tokens=int(at["tokens"]),
-            steps=int(at["step"]), command=_commands(settings), hours=hours, figures=figures,
+            bytes=len(blob), digest=digest, seed=settings["seed"], tokens=int(at["tokens"]) + sum(before),
+            runs=f" in {len(before) + 1} runs" if before else "", command=_commands(settings), hours=hours,
+            figures=figures,
         )  # fmt: skip
         (folder / "README.md").write_text(card, encoding="utf-8")
         shutil.rmtree(to, ignore_errors=True)
         shutil.move(folder, to)
     return digest
+
+
+def _before(settings: dict[str, Any]) -> list[int]:
+    """The tokens of the runs that this one went on from, which went to their ends."""
+    if "after" not in settings:
+        return []
+    command = settings["after"]["command"].split()
+    return [*_before(settings["after"]), int(command[command.index("--tokens") + 1])]
 
 
 def _commands(settings: dict[str, Any]) -> str:
