@@ -25,6 +25,7 @@ from .proposers import (
     CombinedParts,
     Ground,
     LabeledDemos,
+    MergedWinners,
     Proposer,
     ReflectedInstructions,
     WrittenInstructions,
@@ -187,7 +188,11 @@ class _Plan:
         self.early = len(self.order)
         """How many of them can do without scores; the others wait for the first."""
         spare = rest - labelled - shown - written
-        for proposer, count in ((ReflectedInstructions(ground), race.rewrites * len(ground.baseline.predictors)),):
+        asked: list[tuple[Proposer, int]] = [
+            (ReflectedInstructions(ground), race.rewrites * len(ground.baseline.predictors)),
+            (MergedWinners(), race.merges),
+        ]
+        for proposer, count in asked:
             self.order.append(proposer)
             self.left.append(min(count, spare))
             spare -= self.left[-1]

@@ -52,6 +52,8 @@ class Race:
     """Instructions to ask the prompt model for, for each predictor; 0 searches demonstrations alone."""
     rewrites: int = 0
     """Instructions to have rewritten from failures and the metric's feedback, for each predictor."""
+    merges: int = 0
+    """Children of two candidates that win on different examples."""
     patience: int = 12
     """Candidates in a row that do not take the lead, after which no more are proposed."""
 
@@ -62,7 +64,7 @@ class Race:
         for name in ("worth", "sure", "confirm", "sought"):
             if not 0 < getattr(self, name) < 1:
                 raise BadInput(f"Race({name}={getattr(self, name)}): expected a number between 0 and 1")
-        for name in ("demos", "instructions", "rewrites"):
+        for name in ("demos", "instructions", "rewrites", "merges"):
             if getattr(self, name) < 0:
                 raise BadInput(f"Race({name}={getattr(self, name)}): expected 0 or more")
 

@@ -7,4 +7,5 @@ from .bootstrapped import BootstrappedDemos as BootstrappedDemos
 from .combined import CombinedParts as CombinedParts
 from .instructions import WrittenInstructions as WrittenInstructions
 from .labeled import LabeledDemos as LabeledDemos
+from .merged import MergedWinners as MergedWinners
 from .reflected import ReflectedInstructions as ReflectedInstructions

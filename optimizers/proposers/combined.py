@@ -85,7 +85,7 @@ def _study(history: History, menus: Menus, seed: int) -> tuple[Any, dict[str, An
 
 def _combine(menus: Menus, params: dict[str, int], history: History) -> Candidate:
     first = history.trials[0].candidate
-    return Candidate(
+    chosen = Candidate(
         {
             name: PredictorState(
                 menus[f"{name}:instructions"][params[f"{name}:instructions"]],
@@ -94,3 +94,14 @@ def _combine(menus: Menus, params: dict[str, int], history: History) -> Candidat
             for name in first.predictors
         }
     )
+    return chosen.made_from(*_sources(chosen, history))
+
+
+def _sources(chosen: Candidate, history: History) -> list[Candidate]:
+    """The trials that first had its parts, in order; what all share with the declared program has no other source."""
+    numbers = {
+        next(t.number for t in history.trials if getattr(t.candidate.predictors[name], part) == getattr(state, part))
+        for name, state in chosen.predictors.items()
+        for part in ("instructions", "demos")
+    }
+    return [history.trials[number].candidate for number in sorted(numbers - {0} or {0})]

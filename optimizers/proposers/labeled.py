@@ -35,7 +35,7 @@ class LabeledDemos:
                     chosen = rng.sample(pool, min(self.k, len(pool)))
                     candidate = candidate.with_state(name, demos=tuple(demo for _, demo in chosen))
             if candidate not in made and not history.has(candidate):
-                made.append(candidate)
+                made.append(candidate.made_from(self.ground.baseline))
             if len(made) == n:
                 break
         return made

@@ -86,24 +86,28 @@ def test_the_bytes_do_not_depend_on_concurrency_under_a_budget(tmp_path: Path, b
     assert "stopped early: the budget of" in json.loads(found[0]["report.json"])["verdict"]
 
 
-EXTRA = {"rewrites": 2}
+EXTRA = {"rewrites": 2, "merges": 2}
 
 
 def inventive() -> ScriptedEngine:
-    """``fakes.painter``, which fails often enough to learn from, and rewrites an instruction otherwise each time."""
+    """A model that rewrites an instruction otherwise each time, and is right elsewhere under each instruction."""
     from dstill.runtime.derive import derive
     from dstill.runtime.fields import input_fields, render_fields
 
-    engine = fakes.painter(lambda demos, instructions: 0.3 + 0.05 * min(demos, 4))
-    plain = engine._script
+    plain = fakes.painter()._script
 
     def script(request: Any) -> Any:
-        if "`mistakes`" not in str(request.system):
+        system, fields = str(request.system), input_fields(request)
+        if "`mistakes`" in system:
+            return render_fields({"instruction": f"Rule {derive(0, str(fields)).randrange(10**6)}."})
+        if "`colour`" not in system:
             return plain(request)
-        return render_fields({"instruction": f"Rule {derive(0, str(input_fields(request))).randrange(10**6)}."})
+        told = system.rpartition("objective is:")[2].strip()
+        skill = 0.3 + 0.05 * min((len(request.messages) - 1) // 2, 4)
+        right = derive(0, told, fields["text"]).random() < skill
+        return render_fields({"colour": fakes.truth(fields["text"]) if right else "red"})
 
-    engine._script = script
-    return engine
+    return ScriptedEngine(script, name="inventive", repeatable=True)
 
 
 @pytest.mark.parametrize("budget", [None, Budget(calls=150)])
@@ -119,9 +123,9 @@ def test_the_bytes_do_not_depend_on_concurrency_with_every_proposer_at_work(
     assert found[0] == found[1] == found[2]
     trials = [json.loads(line) for line in found[0][0].decode().splitlines()]
     if budget is None:
-        assert {"reflected"} <= {trial["origin"] for trial in trials}
+        assert {"reflected", "merged"} <= {trial["origin"] for trial in trials}
     for trial in trials[1:]:
-        assert trial["parents"]
+        assert len(trial["parents"]) >= (2 if trial["origin"] == "merged" else 1)
         assert all(parent < trial["number"] for parent in trial["parents"])
         if trial["origin"] == "reflected":
             (parent,) = trial["parents"]

@@ -9,16 +9,18 @@ import fakes
 import pytest
 from contracts import ProposerContract
 from dstill.eval import Runner
-from dstill.optimizers import Candidate, History, PredictorState, Proposer
+from dstill.optimizers import Candidate, History, PredictorState, Proposer, Trial
 from dstill.optimizers.proposers import (
     BootstrappedDemos,
     CombinedParts,
     Ground,
     LabeledDemos,
+    MergedWinners,
     ReflectedInstructions,
     WrittenInstructions,
 )
 from dstill.optimizers.proposers.front import draw_parent, front
+from dstill.optimizers.proposers.merged import common_ancestor, complement, merge
 from dstill.programs import metrics
 from dstill.runtime import LM, Budget, BudgetExhausted, ScriptedEngine, Session
 
@@ -30,7 +32,9 @@ class TestLabeled(ProposerContract):
     def test_demos_are_labelled_training_examples(self) -> None:
         ground = self.ground()
         known = {(row.text, row.colour) for row in ground.train}
-        for candidate in self.make(ground).propose(self.history(ground), Random(0), 4):
+        history = self.history(ground)
+        for candidate in self.make(ground).propose(history, Random(0), 4):
+            assert history.parents(candidate, 1) == (0,)  # nothing of the leader is in it
             demos = candidate.predictors["self"].demos
             assert len(demos) == 3
             assert all((demo["text"], demo["colour"]) in known for demo in demos)
@@ -246,7 +250,82 @@ class TestCombined(ProposerContract):
         assert {c.predictors["self"].instructions for c in found} <= instructions
         assert len(found) == 3  # 2 instructions x 3 demonstration sets, less the 3 that were tried
 
+    def test_its_parents_are_those_whose_parts_it_has(self) -> None:
+        ground = self.ground()
+        history = self.history(ground)
+        for child in self.make(ground).propose(history, Random(0), 8):
+            state = child.predictors["self"]
+            expected = {1} if state.instructions == "Look twice." else set()
+            expected |= {n for n in (1, 2) if history.trials[n].candidate.predictors["self"].demos == state.demos}
+            assert set(history.parents(child, 0)) == expected
+
     def test_it_leaves_nothing_but_what_is_new(self) -> None:
         ground = self.ground()
         lone = History().add([(ground.baseline, "declared", ())], 0)
         assert self.make(ground).propose(lone, Random(0), 5) == []
+
+
+class TestMerged(ProposerContract):
+    fruitful = False  # in the contract's history one candidate wins wherever another does
+
+    def make(self, ground: Ground) -> Proposer:
+        return MergedWinners()
+
+    @staticmethod
+    def two(**parts: str) -> Candidate:
+        """A candidate of two predictors; each has "0" where nothing else is said."""
+        return Candidate({name: PredictorState(parts.get(name, "0")) for name in ("find", "answer")})
+
+    def grown(self, *made: tuple[Candidate, tuple[int, ...], list[float]]) -> History:
+        history = History().add([(self.two(), "declared", ())], 0).change(0, scores={0: 0.0, 1: 0.0, 2: 0.0}, met=3)
+        for candidate, parents, scores in made:
+            history = history.add([(candidate, "x", parents)], 0)
+            history = history.change(len(history.trials) - 1, scores=dict(enumerate(scores)), met=3)
+        return history
+
+    def test_the_child_has_what_each_parent_changed(self) -> None:
+        history = self.grown((self.two(find="a"), (0,), [1, 1, 0]), (self.two(answer="b"), (0,), [0, 0, 1]))
+        (child,) = MergedWinners().propose(history, Random(0), 5)
+        assert child == self.two(find="a", answer="b")
+        assert history.parents(child, 0) == (1, 2)
+        assert merge(self.two(find="a"), self.two(answer="b"), self.two()) == child  # with nothing left to chance
+
+    def test_what_one_parent_took_back_on_purpose_stays_taken_back(self) -> None:
+        """Both come from trial 1; only the second changed ``find`` since, back to what was declared."""
+        middle = self.two(find="bad", answer="m")
+        history = self.grown(
+            (middle, (0,), [0, 0, 0]),
+            (self.two(find="bad", answer="a"), (1,), [1, 1, 0]),
+            (self.two(answer="m"), (1,), [0, 0, 1]),
+        )
+        assert common_ancestor(history, history.trials[2], history.trials[3]) == 1
+        (child,) = MergedWinners().propose(history, Random(0), 5)
+        assert child == self.two(answer="a")
+
+    def test_where_both_changed_a_part_the_better_parent_has_it(self) -> None:
+        history = self.grown((self.two(find="a", answer="c"), (0,), [1, 1, 0]), (self.two(find="b"), (0,), [0, 0, 1]))
+        better, worse, declared = (history.trials[n].candidate for n in (1, 2, 0))
+        assert merge(better, worse, declared) == better
+        children = {c for seed in range(20) for c in MergedWinners().propose(history, Random(seed), 5)}
+        assert children == {self.two(find="b", answer="c")}  # that child is known, so chance decides
+
+    def test_pairs_with_most_to_gain_come_first_and_of_those_that_win_alike_there_is_no_child(self) -> None:
+        history = self.grown(
+            (self.two(find="a"), (0,), [1, 0.6, 0]),
+            (self.two(answer="b"), (0,), [0, 0.7, 0.1]),
+            (self.two(answer="c"), (0,), [0, 0, 1]),
+        )
+        first, *_ = MergedWinners().propose(history, Random(0), 5)
+        assert history.parents(first, 0) == (1, 3)
+        alike = self.grown((self.two(find="a"), (0,), [1, 1, 0]), (self.two(answer="b"), (0,), [1, 1, 0]))
+        assert MergedWinners().propose(alike, Random(0), 5) == []
+        apart = self.grown((self.two(find="a"), (0,), [1, 0, 0]), (self.two(answer="b"), (0,), [0, 0, 1]))
+        apart = apart.change(1, scores={0: 1.0}).change(2, scores={2: 1.0})  # nothing shows that one fails there
+        assert MergedWinners().propose(apart, Random(0), 5) == []
+
+    def test_what_two_gain_from_each_other_is_taken_where_both_were(self) -> None:
+        history = self.grown((self.two(find="a"), (0,), [1, 0, 1]), (self.two(answer="b"), (0,), [0, 1, 0]))
+        assert complement(history.trials[1], history.trials[2]) == pytest.approx(1 / 3)
+        history = history.change(2, scores={1: 1.0})
+        assert complement(history.trials[1], history.trials[2]) == 0.0
+        assert complement(history.trials[1], Trial(9, self.two(), "x")) == 0.0
