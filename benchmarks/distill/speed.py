@@ -4,8 +4,10 @@
     python benchmarks/distill/speed.py --trl build/trl/bin/python
 
 The model is a Llama of random weights, the rows are e-SNLI's training rows with their rationales (prompt and answer;
-the loss is on the answer alone in both). Each side runs in a process of its own, so that its peak of memory is its own;
-both report their final loss on the same rows. Tokens are those of the rows, padding does not count.
+the loss is on the answer alone in both). Both get the same batches in the same order, the same learning rate at every
+step, the same AdamW without decay of weights, and clip at the same norm, so that they end with the same weights but for
+rounding. Each side runs in a process of its own, so that its peak of memory is its own; both report their final loss on
+the same rows. Tokens are those of the rows, padding does not count.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 SIZES = {"hidden_size": 256, "intermediate_size": 704, "num_hidden_layers": 6, "num_attention_heads": 4}
+WARMUP = 0.1
 
 
 def prepare(folder: Path, data: Path, rows: int, template: str) -> None:
@@ -56,6 +59,19 @@ def prepare(folder: Path, data: Path, rows: int, template: str) -> None:
     (folder / "rows.json").write_text(json.dumps([[a, [*b, 1]] for a, b in coded]))
 
 
+def course(folder: Path, batch: int) -> None:
+    """Our loop's batches and rates, for the other side to follow."""
+    from dstill.distill.schedule import batches, rate
+
+    rows = json.loads((folder / "rows.json").read_text())
+    order = batches([len(a) + len(b) for a, b in rows], batch, 0, 0)
+    # A batch that is not full would end up in another place there, where rows are cut into batches one after another.
+    if any(len(part) != batch for part in order):
+        sys.exit(f"{len(rows)} rows make no whole batches of {batch}: give --rows a multiple of --batch")
+    rates = [rate(step, len(order), WARMUP) for step in range(len(order))]
+    (folder / "course.json").write_text(json.dumps({"order": order, "rates": rates}))
+
+
 def ours(folder: Path, batch: int, lr: float) -> dict[str, Any]:
     """One epoch with our loop."""
     import torch
@@ -71,7 +87,7 @@ def ours(folder: Path, batch: int, lr: float) -> dict[str, Any]:
         said = writer.say(model, [rows[place] for place in places])
         return torch.nn.functional.cross_entropy(said.logits, said.targets)
 
-    how = Training(epochs=1, batch=batch, lr=lr, warmup=0.1, weight_decay=0.0, clip=1.0, checkpoint=10**9)
+    how = Training(epochs=1, batch=batch, lr=lr, warmup=WARMUP, weight_decay=0.0, clip=1.0, checkpoint=10**9)
     with tempfile.TemporaryDirectory() as place:
         started = time.perf_counter()
         train(model, [row.size for row in rows], loss, how, Path(place))
@@ -80,25 +96,36 @@ def ours(folder: Path, batch: int, lr: float) -> dict[str, Any]:
 
 
 def theirs(folder: Path, batch: int, lr: float) -> dict[str, Any]:
-    """One epoch with TRL's SFTTrainer, sorted by length and on the answer alone."""
+    """One epoch with TRL's SFTTrainer on the same batches, on the answer alone."""
+    import torch
     from datasets import Dataset
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from trl import SFTConfig, SFTTrainer
 
     rows = json.loads((folder / "rows.json").read_text())
+    follow = json.loads((folder / "course.json").read_text())
+    ordered = [rows[place] for part in follow["order"] for place in part]
     data = Dataset.from_dict({
-        "input_ids": [a + b for a, b in rows], "labels": [[-100] * len(a) + b for a, b in rows],
+        "input_ids": [a + b for a, b in ordered], "labels": [[-100] * len(a) + b for a, b in ordered],
     })  # fmt: skip
+
+    class Trainer(SFTTrainer):  # type: ignore[misc]
+        """With our rates; its own are a step behind."""
+
+        def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+            rates = [*follow["rates"], 0.0]
+            self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer or self.optimizer, rates.__getitem__)
+            return self.lr_scheduler
+
     model = AutoModelForCausalLM.from_pretrained(folder)
     with tempfile.TemporaryDirectory() as place:
         config = SFTConfig(
             output_dir=place, num_train_epochs=1, per_device_train_batch_size=batch, learning_rate=lr,
-            lr_scheduler_type="linear", warmup_steps=max(1, round(0.1 * -(-len(rows) // batch))), weight_decay=0.0,
-            max_grad_norm=1.0, adam_beta2=0.98, report_to="none", save_strategy="no", logging_steps=10**6, use_cpu=True,
-            bf16=False, gradient_checkpointing=False, max_length=None, packing=False,
-            train_sampling_strategy="group_by_length", disable_tqdm=True, dataset_kwargs={"skip_prepare_dataset": True},
+            weight_decay=0.0, max_grad_norm=1.0, adam_beta2=0.98, report_to="none", save_strategy="no",
+            logging_steps=10**6, use_cpu=True, bf16=False, gradient_checkpointing=False, max_length=None, packing=False,
+            train_sampling_strategy="sequential", disable_tqdm=True, dataset_kwargs={"skip_prepare_dataset": True},
         )  # fmt: skip
-        trainer = SFTTrainer(
+        trainer = Trainer(
             model, args=config, train_dataset=data, processing_class=AutoTokenizer.from_pretrained(folder)
         )
         started = time.perf_counter()
@@ -137,7 +164,7 @@ def main() -> None:
     """Both sides in turn, several times."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trl", help="a Python in which trl is installed")
-    parser.add_argument("--rows", type=int, default=1000)
+    parser.add_argument("--rows", type=int, default=1024)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--repeats", type=int, default=5)
@@ -156,6 +183,7 @@ def main() -> None:
         folder = Path(place)
         template = "Premise: {premise}\nHypothesis: {hypothesis}\nDoes the premise entail the hypothesis?"
         prepare(folder, data_folder(given.data), given.rows, template)
+        course(folder, given.batch)
         coded = json.loads((folder / "rows.json").read_text())
         tokens = sum(len(a) + len(b) for a, b in coded)
         runs: dict[str, list[dict[str, float]]] = {"ours": [], "trl": []}

@@ -41,6 +41,11 @@ def data(folder: Path) -> Path:
     [
         ("decisions", ["--students", "4", "--resplits", "3", "--seeds", "1"], "decisions"),
         (
+            "program",
+            ["--student", "BASE", "--seeds", "1", "--train", "60", "--dev", "30", "--test", "10", "--epochs", "1"],
+            "program",
+        ),
+        (
             "step_by_step",
             ["--encoder", "BASE", "--tasks", "esnli", "--shares", "1", "--seeds", "1", "--data", "DATA"],
             "step_by_step",

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +124,64 @@ def test_only_the_good_one_of_two_predictors_ships(tmp_path: Path, bases: dict[s
     how = Training(epochs=6, batch=16, lr=3e-3)
     after = Gate().run(TrainEncoder(training=how).run(spoiled))
     assert {name: gate.shipped for name, gate in after.gates.items()} == {"kind": True, "paint": False}
+
+
+@dataclass(frozen=True)
+class Swap:
+    """A stage that spoils one predictor: its rows get the other answer."""
+
+    predictor: str
+    name: str = "swap"
+
+    def run(self, state: DistillState) -> DistillState:
+        other = {"red": "blue", "blue": "red", "loud": "calm", "calm": "loud", "big": "small", "small": "big"}
+        rows = tuple(
+            replace(row, outputs={field: other[value] for field, value in row.outputs.items()}, soft=None)
+            for row in state.pairs[self.predictor]
+        )
+        return state.with_effect(self.name, state.rows, pairs={**state.pairs, self.predictor: rows})
+
+
+def test_of_three_predictors_distilled_whole_a_spoiled_one_stays_with_the_teacher(
+    tmp_path: Path, bases: dict[str, str]
+) -> None:
+    class Three(dspy.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.kind = dspy.Predict("text -> kind: Literal['loud', 'calm']")
+            self.size = dspy.Predict("text -> size: Literal['big', 'small']")
+            self.paint = dspy.Predict("kind, size -> colour: Literal['red', 'blue']")
+
+        def forward(self, text: str) -> Any:
+            return self.paint(kind=self.kind(text=text).kind, size=self.size(text=text).size)
+
+    def script(request: Any) -> str:
+        fields = input_fields(request)
+        if "kind" in fields:
+            return render_fields({"colour": "red" if fields["kind"] == "loud" else "blue"})
+        kind, size = fields["text"].split()[:2]
+        return render_fields({"size": size} if "[[ ## size ## ]]" in request.messages[-1].text else {"kind": kind})
+
+    examples = [
+        dspy.Example(
+            text=f"{'loud' if n % 2 else 'calm'} {'big' if n % 4 < 2 else 'small'} {n}",
+            colour="red" if n % 2 else "blue",
+        ).with_inputs("text")
+        for n in range(340)
+    ]
+    metric = dstill.metrics.exact("colour")
+    task = dstill.Task("three", Three(), examples[:100], examples[100:300], examples[300:], metric)
+    engine = ScriptedEngine(script, repeatable=True)
+    made = compile(task, engine, "zero-shot", run=tmp_path / "teacher")
+    how = TrainEncoder(training=Training(epochs=6, batch=16, lr=3e-3))
+    stages = [Collect(), Swap("paint"), how, Gate()]
+    small = distill(made, task, bases["encoder"], stages, 0.05, run=tmp_path / "small")
+    assert sorted(small.students) == ["kind", "size"]
+    assert "paint: held back, inferior" in small.verdict
+    assert evaluate_on(task, small).scores == evaluate_on(task, made).scores == [1.0] * 40
+    before = engine.calls
+    assert small(text="loud small 999").colour == "red"
+    assert engine.calls == before  # of the new text no teacher was asked, and paint's question stands in the journal
 
 
 def test_a_run_that_replaces_another_does_not_go_on_from_its_training(tmp_path: Path, bases: dict[str, str]) -> None:
