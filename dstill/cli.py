@@ -17,7 +17,6 @@ from .exporting import export
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # see runtime.engines.local
 
-
 app = typer.Typer(
     cls=Commands,
     help="dstill compiles a declarative LM program, distils it into small models, and proves what was gained.",
@@ -87,6 +86,7 @@ def compile(
     name: opt.NameOpt = None,
     replace: opt.ReplaceOpt = False,
     estimate: opt.EstimateOpt = False,
+    explain: opt.ExplainOpt = None,
 ) -> None:
     """Find instructions and demonstrations that make a task's program good on a model.
 

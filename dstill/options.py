@@ -33,6 +33,23 @@ RepeatsOpt = Annotated[str, typer.Option(help="Several answers to an example: me
 EstimateOpt = Annotated[bool, typer.Option("--estimate", help="Say what it may cost, and spend nothing.")]
 
 
+def _explain(run: Path | None) -> None:
+    """Say why a finished run ended as it did, write that as a page beside it, and leave."""
+    if run is not None:
+        from .optimizers.explain import explain
+
+        found, page = explain(run), run.parent / f"{run.name}.html"
+        found.save(page)
+        print(found)
+        print(f"\npage: {page}")
+        raise typer.Exit
+
+
+ExplainOpt = Annotated[Path | None, typer.Option(
+    metavar="RUN", callback=_explain, is_eager=True, help="Explain a finished run; nothing is spent."
+)]  # fmt: skip
+
+
 def pairs(texts: list[str] | None, option: str) -> dict[str, Any]:
     """``key=value`` options; values are TOML values where they are some, else text.
 

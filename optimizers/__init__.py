@@ -13,6 +13,8 @@ from .config import FewShot as FewShot
 from .config import Optimizer as Optimizer
 from .config import ZeroShot as ZeroShot
 from .config import optimizer_of as optimizer_of
+from .explain import Explanation as Explanation
+from .explain import explain as explain
 from .history import History as History
 from .history import Trial as Trial
 from .proposers import Proposer as Proposer

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..eval.runner import Runner
+from ..eval.runner import Job, Runner
 from ..programs.task import CompileView, Task
 from ..runtime.budget import Budget, budget_of
 from ..runtime.cassette import export
@@ -24,7 +24,7 @@ from .compiled import CompiledProgram, Evidence, dump_program
 from .config import Bootstrap, Dspy, FewShot, Optimizer, ZeroShot, dump, optimizer_of
 from .dspy_optimizers import run_dspy_optimizer
 from .history import History, Trial
-from .loop import BUDGET, Found, confirm, search
+from .loop import BUDGET, Confirmed, Found, Selection, confirm, search
 from .proposers import BootstrappedDemos, Ground, LabeledDemos
 from .race import Race
 
@@ -129,7 +129,7 @@ def _compile(
         else:
             found = _single(view, chosen, Ground(view.program, view.train, runner, prompt_lm, seed), seed)
         out.write_lines("trials.jsonl", (trial.dump() for trial in found.history.trials))
-        best, gain, spread = found.best.candidate, None, None
+        best, said = found.best.candidate, Confirmed()
         if isinstance(chosen, Race | Dspy) and found.best.number != 0:
             bar.note("confirming the gain")
             # What a search that was cut off has spent depends on timing; the rest that was kept does not.
@@ -137,18 +137,28 @@ def _compile(
             last = Session(run=f"{session.run}/confirm", budget=room, parent=session)
             runner = Runner(models[0].on(last), view.metric, adapter=view.adapter, concurrency=concurrency)
             view = replace(declared, program=adopt(declared.program, last))
-            gain, spread = confirm(view, race, runner, last, best, seed=seed, bar=bar)
+            said = confirm(view, race, runner, last, best, seed=seed, bar=bar)
     stopped = f"the budget of {budget} is used up" if found.stopped == BUDGET else found.stopped
-    if gain is not None and gain.difference.value <= 0:
+    if said.gain is not None and said.gain.difference.value <= 0:
         best = Candidate.of(declared.program)
     evidence = Evidence(
-        dump(chosen)["name"], len(found.history.trials), found.best.number, gain, spread, stopped, race.sought
+        dump(chosen)["name"],
+        len(found.history.trials),
+        found.best.number,
+        said.gain,
+        said.spread,
+        stopped,
+        race.sought,
     )
+    rows: dict[str, Sequence[str]] = {"choose": [], "won": said.won, "lost": said.lost}
+    if isinstance(chosen, Race | Dspy):
+        order = Selection.of(len(view.dev), race.confirm, seed).choose
+        rows["choose"] = [Job(view.program, view.dev[row], row, "dev").id for row in order]
     bound = models[0].on(session)
     program = best.apply(declared.program)
     made = CompiledProgram(label, view.name, program, bound, view.adapter, best, evidence, out.path)
     out.write("program.json", dump_program(made))
-    out.write("report.json", {"kind": "compile", **evidence.dump(), "digest": best.digest})
+    out.write("report.json", {"kind": "compile", **evidence.dump(), "digest": best.digest, "rows": rows})
     return made
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dspy
 import orjson
@@ -19,6 +19,9 @@ from ..runtime.models import Model, lm_for
 from ..runtime.rundir import check_files
 from ..runtime.session import Session
 from .candidate import Candidate, short
+
+if TYPE_CHECKING:
+    from .explain import Explanation
 
 FORMAT = 1
 POWER = 0.9
@@ -132,6 +135,18 @@ class CompiledProgram:
     def verdict(self) -> str:
         """What may be claimed, in a sentence."""
         return self.evidence.verdict if self.evidence is not None else "loaded; see its run directory for evidence"
+
+    def explain(self) -> Explanation:
+        """The tree of candidates behind this program: what each cost, why it was dropped, what won and where.
+
+        Raises:
+            BadInput: for a program that has no run directory.
+        """
+        from .explain import explain
+
+        if self.folder is None:
+            raise BadInput(f"{self.name} has no run directory to be explained from")
+        return explain(self.folder)
 
     def save(self, path: Path | str) -> None:
         """Write ``program.json``; plain DSPy loads it too (``program.load(path)``)."""

@@ -63,6 +63,16 @@ class Trial:
             "candidate": self.candidate.dump(),
         }
 
+    @classmethod
+    def load(cls, body: Mapping[str, Any]) -> Trial:
+        """The inverse of ``dump``."""
+        cost = Cost(body["calls"], body["tokens"], round(body["usd"] * 10**12))
+        scores = dict(body["scores"])
+        return cls(
+            body["number"], Candidate.load(body["candidate"]), body["origin"], tuple(body["parents"]), body["met"],
+            scores, cost, body["born"], body["decision"], body["why"], body.get("evidence", 1.0),
+        )  # fmt: skip
+
 
 @dataclass(frozen=True)
 class History:

@@ -64,6 +64,20 @@ class Selection:
         return cls(tuple(order[kept:]), tuple(sorted(order[:kept])))
 
 
+@dataclass(frozen=True)
+class Confirmed:
+    """What the rows kept apart from selection said."""
+
+    gain: Comparison | None = None
+    """``None`` where there were no rows, or no budget."""
+    spread: float | None = None
+    """Mean square of the paired differences."""
+    won: tuple[str, ...] = ()
+    """Ids of the rows on which the candidate did better than the declared program."""
+    lost: tuple[str, ...] = ()
+    """And worse."""
+
+
 class Evaluations:
     """Runs candidates on dev rows in rounds that either count as a whole or not at all."""
 
@@ -143,11 +157,10 @@ def confirm(
     *,
     seed: int = 0,
     bar: Bar | None = None,
-) -> tuple[Comparison | None, float | None]:
-    """The gain of a candidate over the declared program on rows that had no part in choosing it, and its spread.
+) -> Confirmed:
+    """The gain of a candidate over the declared program on rows that had no part in choosing it.
 
-    The spread is the mean square of the paired differences. On fewer rows where the budget does not reach for all;
-    ``None`` if it reaches for none, or there are none.
+    On fewer rows where the budget does not reach for all; nothing if it reaches for none, or there are none.
     """
     rows = Selection.of(len(task.dev), race.confirm, seed).confirm
     declared = Candidate.of(task.program)
@@ -163,11 +176,15 @@ def confirm(
         if bar is not None:
             bar.advance(len(outcomes))
             bar.note(f"confirming the gain; {session.ledger.status}")
-    scored = [(a.score, b.score) for a, b in pairs if a.score is not None and b.score is not None]
+    scored = [(a.score, b.score, a.id) for a, b in pairs if a.score is not None and b.score is not None]
     if not scored:
-        return None, None
-    spread = sum((a - b) ** 2 for a, b in scored) / len(scored)
-    return compare_scores([a for a, _ in scored], [b for _, b in scored], seed=seed), spread
+        return Confirmed()
+    return Confirmed(
+        compare_scores([a for a, _, _ in scored], [b for _, b, _ in scored], seed=seed),
+        sum((a - b) ** 2 for a, b, _ in scored) / len(scored),
+        tuple(name for a, b, name in scored if a > b),
+        tuple(name for a, b, name in scored if a < b),
+    )
 
 
 class _Plan:

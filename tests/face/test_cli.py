@@ -56,6 +56,11 @@ def test_one_by_one(cli: Cli, paint: list[str], server: tests_support.OpenAIServ
     code, out, _ = cli("leaderboard", "runs/zero-test", "runs/again-test", "--out", "boards")
     assert code == 0
     assert "Gain over zero" in out
+    code, out, _ = cli("compile", "--explain", "runs/shots")
+    assert code == 0
+    assert "└─ 1 labeled-" in out
+    assert "page: runs/shots.html" in out
+    assert "<table>" in Path("runs/shots.html").read_text()
     code, out, _ = cli("verify", "runs/zero", "runs/shots", "runs/zero-test")
     assert code == 0
     assert out.count("as it was written") == 3
