@@ -23,6 +23,7 @@ from .history import History, Trial
 from .proposers import (
     BootstrappedDemos,
     CombinedParts,
+    DiverseDemos,
     Ground,
     LabeledDemos,
     MergedWinners,
@@ -206,6 +207,7 @@ class _Plan:
         """How many of them can do without scores; the others wait for the first."""
         spare = rest - labelled - shown - written
         asked: list[tuple[Proposer, int]] = [
+            (DiverseDemos(ground, race.demos), race.diverse if race.demos else 0),
             (ReflectedInstructions(ground), race.rewrites * len(ground.baseline.predictors)),
             (MergedWinners(), race.merges),
         ]

@@ -48,6 +48,8 @@ class Race:
     """Most demonstrations in a prompt, for each predictor."""
     pool: int = 48
     """Training examples that a teacher runs on for bootstrapped demonstrations."""
+    diverse: int = 0
+    """Sets of demonstrations that are unlike one another."""
     instructions: int = 6
     """Instructions to ask the prompt model for, for each predictor; 0 searches demonstrations alone."""
     rewrites: int = 0
@@ -64,7 +66,7 @@ class Race:
         for name in ("worth", "sure", "confirm", "sought"):
             if not 0 < getattr(self, name) < 1:
                 raise BadInput(f"Race({name}={getattr(self, name)}): expected a number between 0 and 1")
-        for name in ("demos", "instructions", "rewrites", "merges"):
+        for name in ("demos", "diverse", "instructions", "rewrites", "merges"):
             if getattr(self, name) < 0:
                 raise BadInput(f"Race({name}={getattr(self, name)}): expected 0 or more")
 

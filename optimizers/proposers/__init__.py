@@ -5,6 +5,7 @@ from .base import Ground as Ground
 from .base import Proposer as Proposer
 from .bootstrapped import BootstrappedDemos as BootstrappedDemos
 from .combined import CombinedParts as CombinedParts
+from .diverse import DiverseDemos as DiverseDemos
 from .instructions import WrittenInstructions as WrittenInstructions
 from .labeled import LabeledDemos as LabeledDemos
 from .merged import MergedWinners as MergedWinners

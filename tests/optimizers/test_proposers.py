@@ -13,12 +13,14 @@ from dstill.optimizers import Candidate, History, PredictorState, Proposer, Tria
 from dstill.optimizers.proposers import (
     BootstrappedDemos,
     CombinedParts,
+    DiverseDemos,
     Ground,
     LabeledDemos,
     MergedWinners,
     ReflectedInstructions,
     WrittenInstructions,
 )
+from dstill.optimizers.proposers.diverse import distance, points_of, spread
 from dstill.optimizers.proposers.front import draw_parent, front
 from dstill.optimizers.proposers.merged import common_ancestor, complement, merge
 from dstill.programs import metrics
@@ -87,6 +89,60 @@ class TestBootstrapped(ProposerContract):
         lm = LM(fakes.painter(lambda d, i: 0.0))
         ground = Ground(task.program, task.train, Runner(lm, task.metric), lm)
         assert self.make(ground).propose(History().add([(ground.baseline, "declared", ())], 0), Random(0), 3) == []
+
+
+class TestDiverse(ProposerContract):
+    def make(self, ground: Ground) -> Proposer:
+        return DiverseDemos(ground, 4)
+
+    ROWS = (
+        [{"text": f"cats purr softly {n % 2}", "colour": "red"} for n in range(30)]
+        + [{"text": "dogs bark loudly", "colour": "red"}, {"text": "fish swim", "colour": "blue"}]
+        + [{"text": "cats purr softly 1", "colour": "green"}]
+    )
+
+    def test_rare_kinds_and_labels_are_shown_more_often_than_by_chance(self) -> None:
+        points = points_of(self.ROWS, {"text": None})
+        diverse = [spread(points, 4, Random(seed)) for seed in range(200)]
+        blind = [Random(seed).sample(range(len(self.ROWS)), 4) for seed in range(200)]
+        for rare in (30, 31, 32):
+            assert sum(rare in chosen for chosen in diverse) > 100
+            assert sum(rare in chosen for chosen in blind) < 50
+
+    def test_equal_examples_are_not_shown_twice(self) -> None:
+        points = points_of(self.ROWS[:30], {"text": None})
+        for seed in range(20):
+            chosen = spread(points, 4, Random(seed))
+            assert len(chosen) == 2
+            assert {place % 2 for place in chosen} == {0, 1}
+        assert spread(points, 0, Random(0)) == []
+
+    def test_examples_are_drawn_by_their_squared_distance_from_the_nearest_drawn(self) -> None:
+        points = points_of([{"x": w, "y": y} for w, y in (("a", 0), ("b", 0), ("a", 1), ("b", 1))], {"x": None})
+        seconds = [drawn[1] for seed in range(4000) if (drawn := spread(points, 2, Random(seed)))[0] == 0]
+        shares = [seconds.count(place) / len(seconds) for place in range(4)]
+        assert shares == pytest.approx([0, 1 / 6, 1 / 6, 4 / 6], abs=0.04)  # distances 0, 1/2, 1/2, 1
+
+    def test_weights_of_words_are_those_of_scikit_learn(self) -> None:
+        text = pytest.importorskip("sklearn.feature_extraction.text")
+        texts = ["the cat sat on the mat", "the dog sat", "a dog and a cat", "nothing of it"]
+        vectors = text.TfidfVectorizer(token_pattern=r"\w+").fit_transform(texts).toarray()
+        points = points_of([{"x": t, "y": 0} for t in texts], {"x": None})
+        for i in range(4):
+            for j in range(4):
+                assert 1 - 2 * distance(points[i], points[j]) == pytest.approx(vectors[i] @ vectors[j], abs=1e-12)
+
+    def test_the_leaders_instructions_stay_and_the_leader_is_the_parent(self) -> None:
+        ground = self.ground()
+        history = self.history(ground)
+        known = {(row.text, row.colour) for row in ground.train}
+        for candidate in self.make(ground).propose(history, Random(0), 4):
+            assert candidate.predictors["self"].instructions == "Look twice."
+            assert history.parents(candidate, 0) == (1,)
+            demos = candidate.predictors["self"].demos
+            assert len(demos) == 4
+            assert all((demo["text"], demo["colour"]) in known for demo in demos)
+            assert len({demo["colour"] for demo in demos}) > 1
 
 
 class TestWritten(ProposerContract):
