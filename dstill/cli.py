@@ -165,20 +165,20 @@ def eval_(
     """Score a compiled or distilled program on a split.
 
     Written to a directory beside the run's, NAME-SPLIT. With --against it is a gate: exit code 0 for better or not
-    worse, 10 for worse, 11 for undecided, and with --better 12 for not worse.
+    worse, 10 for worse, 11 for undecided, and with --better 12 for not worse. A finished evaluation, ours or another
+    tool's, is judged as it stands.
 
     Example:  dstill eval runs/triage-mini --against runs/zero-shot-test --margin 1pt
     """
     from .eval.gate import gate
     from .eval.interchange import aligned, write_junit
     from .results import read_one
-    from .scoring import EXIT_CODES, NOT_BETTER, margin_of, score_run
+    from .scoring import EXIT_CODES, NOT_BETTER, margin_of, report_of
 
     allowed = margin_of(margin)
     baseline = None if against is None else read_one(str(against))
-    report, folder = score_run(run, split, lm=lm, name=name, concurrency=concurrency)
-    print("\n".join([str(report), *report.notes]))
-    print(f"rows: {folder / 'rows.jsonl'}")
+    report, said = report_of(run, split, baseline, lm=lm, name=name, concurrency=concurrency)
+    print("\n".join([str(report), *report.notes, *said]))
     if junit is not None:
         print(f"junit: {write_junit([report], junit)}")
     if baseline is not None:

@@ -67,7 +67,7 @@ def task_of(folder: Path) -> Task:
 def _read(file: Path) -> dict[str, Any]:
     try:
         body = orjson.loads(file.read_bytes())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise BadInput(f"{file.parent} holds no run: {file.name} is missing") from None
     except orjson.JSONDecodeError as error:
         raise Damaged(f"{file} cannot be read: {error}") from None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from .eval.evaluate import evaluate_on
 from .eval.report import Report
+from .results import read_one
 from .runtime.errors import BadInput
 from .runtime.home import default_journal, file_name
 from .runtime.rundir import RunDir
@@ -40,6 +41,26 @@ def score_run(
         report.save(out)
         out.finish()
     return report, target
+
+
+def report_of(
+    run: Path, split: str, baseline: Report | None, *, lm: str | None, name: str | None, concurrency: int | None
+) -> tuple[Report, list[str]]:
+    """What ``dstill eval`` reports on, and lines that say where its rows were written.
+
+    Beside a baseline it may be an evaluation that was made before, of any form that a board reads; nothing is run then,
+    and of several reports the one on the baseline's task and metric is taken.
+
+    Raises:
+        BadInput: as ``score_run``; or of such an evaluation, where there is none or several, or a model is given.
+    """
+    if baseline is None or (run / "program.json").exists():
+        report, folder = score_run(run, split, lm=lm, name=name, concurrency=concurrency)
+        return report, [f"rows: {folder / 'rows.jsonl'}"]
+    if lm is not None:
+        raise BadInput(f"--lm {lm}: {run} is a finished evaluation, of which no model is asked anything; leave it out")
+    report = read_one(str(run), baseline)
+    return report if name is None else replace(report, system=name), []
 
 
 def margin_of(text: str) -> float:

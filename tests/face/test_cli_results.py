@@ -78,6 +78,25 @@ def test_the_gate_takes_other_tools_results(cli: Cli, paint: list[str]) -> None:
     assert (code, "zero is better than base" in out) == (0, True)
 
 
+def test_the_gate_judges_finished_evaluations_without_running_anything(cli: Cli) -> None:
+    Path("low.csv").write_text("id,score\n" + "".join(f"e{i},{int(i < 20)}\n" for i in range(100)))
+    Path("high.csv").write_text("id,score\n" + "".join(f"e{i},{int(i < 80)}\n" for i in range(100)))
+    code, out, err = cli("eval", "high.csv", "--against", "low.csv", "--junit", "r.xml")
+    assert (code, "high is better than low: +60.0 points" in out, Path("r.xml").exists()) == (0, True, True), err
+    code, out, _ = cli("eval", "low.csv", "--against", "high.csv", "--name", "new")
+    assert (code, "new is worse than high" in out) == (10, True)
+    mine = ours("mine", [1.0, 0.0, 1.0])
+    assert cli("eval", mine, "--against", mine)[0] == 11
+    code, _, err = cli("eval", "low.csv", "--against", "high.csv", "--lm", "embedded")
+    assert (code, "--lm embedded: low.csv is a finished evaluation" in err) == (2, True)
+
+
+def test_without_a_baseline_a_program_is_expected(cli: Cli) -> None:
+    Path("low.csv").write_text("id,score\ne1,1\n")
+    code, _, err = cli("eval", "low.csv")
+    assert (code, "low.csv holds no run: config.json is missing" in err) == (2, True)
+
+
 @pytest.mark.parametrize(("to", "file"), [("junit", "r.xml"), ("inspect", "r.eval"), ("model-index", "README.md")])
 def test_export(cli: Cli, to: str, file: str) -> None:
     code, out, err = cli("export", f"mine={ours('ours', [1.0, 0.0, 1.0])}", "--to", to, "--out", file)
