@@ -149,6 +149,7 @@ def _compile(
         said.spread,
         stopped,
         race.sought,
+        _remarks(found.history, chosen),
     )
     rows: dict[str, Sequence[str]] = {"choose": [], "won": said.won, "lost": said.lost}
     if isinstance(chosen, Race | Dspy):
@@ -160,6 +161,18 @@ def _compile(
     out.write("program.json", dump_program(made))
     out.write("report.json", {"kind": "compile", **evidence.dump(), "digest": best.digest, "rows": rows})
     return made
+
+
+def _remarks(history: History, chosen: Optimizer) -> tuple[str, ...]:
+    """What kept a search from telling anything apart, if something did."""
+    if not isinstance(chosen, Race):
+        return ()
+    scores = [score for trial in history.trials for score in trial.scores.values()]
+    if len(history.trials) == 1 and chosen.candidates > 1:
+        return ("no proposer brought a candidate",)
+    if len(scores) > chosen.block and min(scores) == max(scores):
+        return (f"every one of {len(scores):,} scores was {scores[0]:g}, so the metric tells nothing apart",)
+    return ()
 
 
 def _single(view: CompileView, chosen: Optimizer, ground: Ground, seed: int) -> Found:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import html
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dspy
+import numpy as np
 import orjson
 
 from ..eval.compare import Comparison
+from ..eval.statistics.intervals import bonett_price_bounds
 from ..eval.statistics.power import detectable_effect, examples_needed
 from ..runtime.atomic import write_json
 from ..runtime.errors import BadInput, Damaged
@@ -45,6 +48,8 @@ class Evidence:
     """Why the search ended early, or ``None``."""
     sought: float = 0.05
     """A gain worth having, in score."""
+    remarks: tuple[str, ...] = ()
+    """What kept the search from telling anything apart."""
 
     def rows_needed(self, gain: float) -> int | None:
         """Rows apart from selection on which a gain of this size would be significant, nine times out of ten.
@@ -73,7 +78,21 @@ class Evidence:
             text = "its gain was not measured: neither budget nor dev rows were left to confirm it"
         else:
             text = self._measured(self.gain)
+        text = "; ".join([text, *self.remarks])
         return text if self.stopped is None else f"{text} (stopped early: {self.stopped})"
+
+    @property
+    def smallest(self) -> float | None:
+        """The smallest gain that would be significant on the rows apart from selection, if nothing were lost on any.
+
+        Of right-or-wrong scores; more than 1 where no gain whatever would be.
+        """
+        if self.gain is None:
+            return None
+        wins = np.arange(self.gain.n + 1)
+        low, _ = bonett_price_bounds(wins, np.zeros_like(wins), self.gain.n)
+        enough = wins[low > 0]
+        return float(enough[0]) / self.gain.n if enough.size else math.inf
 
     def _measured(self, gain: Comparison) -> str:
         d = gain.difference
@@ -85,7 +104,11 @@ class Evidence:
             return f"no gain but a loss of {points} {where}"
         text = f"no significant gain {where}: {points}"
         needed, least = self.rows_needed(self.sought), self.least
-        if needed is None or least is None or least <= self.sought:
+        if needed is None or least is None:  # they never differed, so nothing says how often they might
+            smallest = self.smallest or 0.0
+            shown = f"a gain of {100 * smallest:.1f} or more" if smallest <= 1 else "no gain whatever"
+            return text if smallest <= self.sought else f"{text}; the two never differed, and so few rows show {shown}"
+        if least <= self.sought:
             return text
         shown = f"a gain of {100 * least:.1f} or more" if least < 1 else "no gain whatever"
         return f"{text}; so few rows show {shown}, and one of {100 * self.sought:g} would take some {needed:,}"
@@ -100,6 +123,7 @@ class Evidence:
             "optimizer": self.optimizer, "trials": self.trials, "best": self.best, "gain": gain,
             "stopped": self.stopped, "verdict": self.verdict, "least": self.least,
             "rows_needed": self.rows_needed(self.sought), "sought": self.sought,
+            "remarks": list(self.remarks),
         }  # fmt: skip
 
 

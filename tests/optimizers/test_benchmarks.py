@@ -101,3 +101,11 @@ def test_honesty_in_small(tmp_path: Path) -> None:
     assert [len(figures["null"][name]) for name in ("dstill", "MIPROv2", "GEPA")] == [1, 1, 1]
     assert figures["power"]["runs"][0]["rows"] > 20
     assert all(r["low"] <= r["value"] <= r["high"] for r in figures["cover"]["runs"])
+
+
+def test_the_race_costs_in_small(tmp_path: Path) -> None:
+    command = [sys.executable, str(FOLDER / "cost.py"), "--repeats", "1"]
+    subprocess.run(command, check=True, env={**os.environ, "BENCHMARK_RESULTS": str(tmp_path)}, timeout=600)
+    figures = json.loads((tmp_path / "race_cost.json").read_text())
+    assert figures["loop"][0]["whole_ms"] > figures["loop"][0]["alone_ms"] > 0
+    assert figures["loop"][0]["evaluations"] > 400
