@@ -183,7 +183,8 @@ class Part:
         """Notes: the reader's, and what was done with what was read."""
         found = [*self._notes, *(f"left out {said}" for _, said in self._refused.values())]
         if self._keep.repeats > 1:
-            how = "each is a row" if self._reading.repeats == "each" else "a row is their mean"
+            each = "each is a row; intervals and p take them for independent, which answers to one example are not"
+            how = each if self._reading.repeats == "each" else "a row is their mean"
             found.append(f"up to {self._keep.repeats} answers to an example: {how}")
             gaps = self._gaps(metric)
             if gaps:
