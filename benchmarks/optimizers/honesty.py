@@ -38,12 +38,14 @@ from dstill.optimizers.compiled import setting
 from dstill.optimizers.estimate import estimate
 from dstill.programs import Task, make_examples, metrics
 from dstill.runtime import Budget, ScriptedEngine, Session, lm_for
-from dstill.runtime.fields import input_fields, render_fields
+from dstill.runtime.fields import answer_to, input_fields, render_fields
 
 Skill = Callable[[int, str], float]
 """The chance of a prompt to be right, from how many demonstrations it has and a digest of all that it says."""
 
 
+ASKED = ("new_instruction", "proposed_instruction", "instruction", "observations", "summary", "description")
+"""What optimizers ask a model to write."""
 PEERS_ROWS = 150
 """Dev rows of DSPy's optimizers there, of which they see 105, as many as they are mostly given."""
 
@@ -72,11 +74,10 @@ def engine(skill: Skill, seed: int, name: str) -> ScriptedEngine:
         if "question" not in fields:
             asked = str(request.messages[-1])
             word = random.Random(f"{seed}{asked}{request.config.seed}").randrange(10**6)
-            if "```" in asked:  # as GEPA asks
+            if "```" in asked and "## new_instruction ##" not in system:  # as GEPA asks outside of DSPy's adapters
                 return f"```\nAnswer by rule {word}.\n```"
-            wanted = [n for n in ("proposed_instruction", "instruction", "observations", "summary", "description")
-                      if f"`{n}`" in system or f"## {n} ##" in system]  # fmt: skip
-            return render_fields(dict.fromkeys(wanted[:1], f"Answer by rule {word}.") or {"answer": "yes"})
+            wanted = [n for n in ASKED if f"`{n}`" in system or f"## {n} ##" in system]
+            return answer_to(request, dict.fromkeys(wanted[:1], f"Answer by rule {word}.") or {"answer": "yes"})
         prompt = str([system, request.messages[:-1]])
         right = ("yes", "no")[int(fields["question"].split()[-1]) % 2]
         luck = random.Random(f"{seed}{prompt}{fields['question']}").random()
@@ -107,8 +108,8 @@ def significant(made: CompiledProgram) -> bool:
 def seen(folder: Path) -> float:
     """The best candidate's mean on the rows that chose it, above the declared program's, in points."""
     trials = [json.loads(line) for line in (folder / "trials.jsonl").read_text().splitlines()]
-    full = max(t["met"] for t in trials)
-    whole = [t["mean"] for t in trials if t["met"] == full]
+    full = max(len(t["scores"]) for t in trials)
+    whole = [t["mean"] for t in trials if len(t["scores"]) == full]
     return 100 * (max(whole) - trials[0]["mean"])
 
 
