@@ -71,7 +71,7 @@ def standing(scores: Scores, rows: int, *, worth: float, seed: int) -> Standing:
     truth = apart[:, None] + drawn * (spread / np.where(size > 0, size, 1.0))[:, None]
     truth[leader] = 0.0
     value, keep = _values(truth, leader, worth)
-    return Standing(leader, -apart, shared, value, keep)
+    return Standing(leader, 0.0 - apart, shared, value, keep)
 
 
 def _leader(filled: Scores, there: NDArray[np.bool_]) -> tuple[int, Scores, NDArray[np.intp]]:

@@ -137,6 +137,16 @@ CHANGES: tuple[Change, ...] = (
 )  # fmt: skip
 
 
+def shortened(board: Path, copy: Path) -> Path:
+    """A copy of a board whose last entry is gone, and all digests made to fit."""
+    shutil.copytree(board, copy)
+    last = orjson.loads((copy / "board.json").read_bytes())["entries"][-1]
+    shutil.rmtree(copy / "entries" / last["folder"])
+    edit(copy / "board.json", lambda body: body["entries"].pop())
+    fit(copy)
+    return copy
+
+
 def main() -> None:
     """Add, check, change, check again, record."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -175,13 +185,7 @@ def main() -> None:
             found[change.__name__] += bool(named)
             missed += [] if named else [f"{change.__name__} {number}"]
             shutil.rmtree(copy)
-        copy = Path(scratch) / "copy"
-        shutil.copytree(folder.path, copy)
-        last = orjson.loads((copy / "board.json").read_bytes())["entries"][-1]
-        shutil.rmtree(copy / "entries" / last["folder"])
-        edit(copy / "board.json", lambda body: body["entries"].pop())
-        fit(copy)
-        anew = check_board(copy, head=whole.head).problems
+        anew = check_board(shortened(folder.path, Path(scratch) / "copy"), head=whole.head).problems
         board = folder.board()
         tracks = board.history if hasattr(board, "history") else ()
     gains = [version.gain for track in tracks for version in track.versions if version.gain is not None]

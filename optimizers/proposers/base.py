@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from random import Random
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import dspy
 
 from ...eval.evaluate import check_answers
 from ...eval.rows import Row, as_json
 from ...eval.runner import Job, Runner
+from ...runtime.internals import AdapterParseError, LMError
 from ...runtime.lm import LM
 from ..candidate import Candidate, Demo, PredictorState
 from ..history import History
+
+
+def fresh(history: History, drawn: Iterable[Candidate], n: int) -> list[Candidate]:
+    """The first ``n`` of those drawn that the history has not, no two alike. No more are drawn than that takes."""
+    made: list[Candidate] = []
+    for candidate in drawn:
+        if candidate not in made and not history.has(candidate):
+            made.append(candidate)
+        if len(made) == n:
+            break
+    return made
 
 
 @runtime_checkable
@@ -112,6 +124,16 @@ class Ground:
             )
             found.append(Attempt(place, outcome.row, steps))
         return found
+
+    def write(self, signature: type[dspy.Signature], request: Mapping[str, str], rollout: int) -> str:
+        """The ``instruction`` that the prompt model gives; empty if the call fails or nobody can read its answer."""
+        writer = dspy.Predict(signature)
+        try:
+            with dspy.context(lm=self.prompt_lm, adapter=self.runner.adapter, disable_history=True, trace=None):
+                answer: Any = writer(**request, config={"temperature": 1.0, "rollout_id": rollout})
+        except (AdapterParseError, LMError):
+            return ""
+        return str(answer.instruction).strip()
 
     def traces(self, candidate: Candidate, places: Sequence[int]) -> dict[int, list[Step]]:
         """Run a candidate on training examples; by place, the steps of those runs that the metric accepts wholly."""

@@ -9,7 +9,7 @@ from random import Random
 from ...runtime.derive import derive
 from ..candidate import Candidate, Demo
 from ..history import History
-from .base import Ground
+from .base import Ground, fresh
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ class BootstrappedDemos:
         if not any(pools.values()):
             return []
         labelled = {name: self.ground.labelled(name) for name in pools}
-        made: list[Candidate] = []
-        for _ in range(4 * n):
+
+        def drawn() -> Candidate:
             candidate = teacher
             for name, pool in pools.items():
                 chosen = rng.sample(pool, min(rng.randint(1, self.k), len(pool))) if pool else []
@@ -52,8 +52,6 @@ class BootstrappedDemos:
                 filled = [demo for _, demo in chosen] + rng.sample(rest, min(self.k - len(chosen), len(rest)))
                 if filled:
                     candidate = candidate.with_state(name, demos=tuple(filled))
-            if candidate not in made and not history.has(candidate):
-                made.append(candidate)
-            if len(made) == n:
-                break
-        return made
+            return candidate
+
+        return fresh(history, (drawn() for _ in range(4 * n)), n)

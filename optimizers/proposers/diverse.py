@@ -19,7 +19,7 @@ from ...runtime.canonical import canonical
 from ...runtime.derive import derive
 from ..candidate import Candidate, Demo
 from ..history import History
-from .base import Ground
+from .base import Ground, fresh
 
 MOST = 1000
 """Labelled examples that are compared, for each predictor; of more, as many at random."""
@@ -41,19 +41,16 @@ class DiverseDemos:
         """Up to ``n`` new sets; none if the examples have not all fields of any predictor."""
         parent = history.leader().candidate if history.trials else self.ground.baseline
         pools = {name: self._pool(name) for name in parent.predictors}
-        made: list[Candidate] = []
-        for _ in range(4 * n):
+
+        def drawn() -> Candidate:
             candidate = parent
             for name, (demos, points) in pools.items():
                 if demos:
                     chosen = spread(points, self.k, rng)
                     candidate = candidate.with_state(name, demos=tuple(demos[place] for place in chosen))
-            candidate = candidate.made_from(parent)
-            if candidate not in made and not history.has(candidate):
-                made.append(candidate)
-            if len(made) == n:
-                break
-        return made
+            return candidate.made_from(parent)
+
+        return fresh(history, (drawn() for _ in range(4 * n)), n)
 
     def _pool(self, name: str) -> tuple[list[Demo], list[Point]]:
         demos = [demo for _, demo in self.ground.labelled(name)]

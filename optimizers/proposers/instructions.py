@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import cycle, islice
 from random import Random
 from typing import Any
 
 import dspy
 
-from ...runtime.internals import AdapterParseError, LMError
 from ..candidate import Candidate
 from ..history import History
-from .base import Ground
+from .base import Ground, fresh
 
 TIPS = (
     "Be precise and short.",
@@ -54,17 +54,9 @@ class WrittenInstructions:
     def propose(self, history: History, rng: Random, n: int) -> Sequence[Candidate]:
         """Up to ``n`` candidates; a request that fails yields none."""
         best = history.leader().candidate if history.trials else self.ground.baseline
-        made: list[Candidate] = []
-        names = list(best.predictors)
-        for index in range(n):
-            name = names[index % len(names)]
-            text = self._write(history, rng, name)
-            if not text:
-                continue
-            candidate = best.with_state(name, instructions=text)
-            if candidate not in made and not history.has(candidate):
-                made.append(candidate)
-        return made
+        names = islice(cycle(best.predictors), n)
+        told = ((name, self._write(history, rng, name)) for name in names)
+        return fresh(history, (best.with_state(name, instructions=text) for name, text in told if text), n)
 
     def _write(self, history: History, rng: Random, name: str) -> str:
         pool = self.ground.labelled(name)
@@ -75,16 +67,7 @@ class WrittenInstructions:
             "attempts": _attempts(history, name) or "none",
             "tip": rng.choice(TIPS),
         }
-        writer = dspy.Predict(WriteInstruction)
-        rollout = rng.randrange(1, 2**31)
-        try:
-            with dspy.context(
-                lm=self.ground.prompt_lm, adapter=self.ground.runner.adapter, disable_history=True, trace=None
-            ):
-                answer: Any = writer(**request, config={"temperature": 1.0, "rollout_id": rollout})
-        except (AdapterParseError, LMError):
-            return ""
-        return str(answer.instruction).strip()
+        return self.ground.write(WriteInstruction, request, rng.randrange(1, 2**31))
 
 
 def _lines(demo: Any) -> str:

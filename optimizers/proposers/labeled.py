@@ -9,7 +9,7 @@ from random import Random
 
 from ..candidate import Candidate
 from ..history import History
-from .base import Ground
+from .base import Ground, fresh
 
 
 @dataclass(frozen=True)
@@ -27,15 +27,13 @@ class LabeledDemos:
     def propose(self, history: History, rng: Random, n: int) -> Sequence[Candidate]:
         """Up to ``n`` new sets."""
         pools = {name: self.ground.labelled(name) for name in self.ground.baseline.predictors}
-        made: list[Candidate] = []
-        for _ in range(4 * n):
+
+        def drawn() -> Candidate:
             candidate = self.ground.baseline
             for name, pool in pools.items():
                 if pool:
                     chosen = rng.sample(pool, min(self.k, len(pool)))
                     candidate = candidate.with_state(name, demos=tuple(demo for _, demo in chosen))
-            if candidate not in made and not history.has(candidate):
-                made.append(candidate.made_from(self.ground.baseline))
-            if len(made) == n:
-                break
-        return made
+            return candidate.made_from(self.ground.baseline)
+
+        return fresh(history, (drawn() for _ in range(4 * n)), n)

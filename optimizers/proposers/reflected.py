@@ -15,10 +15,9 @@ from typing import Any
 import dspy
 
 from ...eval.rows import Row, as_json
-from ...runtime.internals import AdapterParseError, LMError
 from ..candidate import Candidate
 from ..history import History
-from .base import Attempt, Ground
+from .base import Attempt, Ground, fresh
 from .front import draw_parent
 
 BATCH = 12
@@ -58,26 +57,22 @@ class ReflectedInstructions:
 
     def propose(self, history: History, rng: Random, n: int) -> Sequence[Candidate]:
         """Up to ``n`` candidates, from at most ``TRIES`` times as many parents; from one that never failed, none."""
-        made: list[Candidate] = []
         names = list(self.ground.baseline.predictors)
         start = rng.randrange(len(names))
-        for index in range(TRIES * n):
+
+        def rewritten(name: str) -> Candidate | None:
             drawn = draw_parent(history, rng)
             parent = self.ground.baseline if drawn is None else drawn.candidate
             places = sorted(rng.sample(range(len(self.ground.train)), min(self.batch, len(self.ground.train))))
             rollout = rng.randrange(1, 2**31)
-            name = names[(start + index) % len(names)]
             failed = [a for a in self.ground.attempts(parent, places) if a.row.score is not None and a.row.score < 1.0]
             told = [text for a in sorted(failed, key=_worst) if (text := self._mistake(a, name))][: self.shown]
-            text = self._rewrite(parent.predictors[name].instructions, told, rollout) if told else ""
-            if not text:
-                continue
-            candidate = parent.with_state(name, instructions=text).made_from(parent)
-            if candidate not in made and not history.has(candidate):
-                made.append(candidate)
-            if len(made) == n:
-                break
-        return made
+            request = {"current": parent.predictors[name].instructions, "mistakes": "\n\n".join(told)}
+            text = self.ground.write(RewriteInstruction, request, rollout) if told else ""
+            return parent.with_state(name, instructions=text).made_from(parent) if text else None
+
+        tried = (rewritten(names[(start + index) % len(names)]) for index in range(TRIES * n))
+        return fresh(history, (candidate for candidate in tried if candidate is not None), n)
 
     def _mistake(self, attempt: Attempt, name: str) -> str:
         """What a predictor did in a failed run and what is said of the run; nothing if it was not reached."""
@@ -91,19 +86,6 @@ class ReflectedInstructions:
         else:
             return ""
         return f"{shown}\nfeedback: {_feedback(row, example)}"
-
-    def _rewrite(self, current: str, mistakes: Sequence[str], rollout: int) -> str:
-        request = {"current": current, "mistakes": "\n\n".join(mistakes)}
-        try:
-            with dspy.context(
-                lm=self.ground.prompt_lm, adapter=self.ground.runner.adapter, disable_history=True, trace=None
-            ):
-                answer: Any = dspy.Predict(RewriteInstruction)(
-                    **request, config={"temperature": 1.0, "rollout_id": rollout}
-                )
-        except (AdapterParseError, LMError):
-            return ""
-        return str(answer.instruction).strip()
 
 
 def _worst(attempt: Attempt) -> tuple[float, int]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from .concepts import Concept, Source, say, sources, support_source, wordings
@@ -182,6 +182,11 @@ def pick_source(rng: random.Random, split: Split, level: Level) -> Source:
     return rng.choice([s for key, s in every.items() if key not in (*SHORT, "support", "theme")])
 
 
+def _weights(gold: Sequence[str], known: set[str], luck: Mapping[str, float]) -> tuple[Mapping[str, float], ...]:
+    """Per turn, what its answer counts in the loss: less (`luck`) where nothing before it told what the label means."""
+    return tuple({} if label in known | set(gold[:i]) else luck for i, label in enumerate(gold))
+
+
 def classification(
     rng: random.Random,
     split: Split,
@@ -222,7 +227,7 @@ def classification(
     because = rng.choice(wordings("classify.txt", "because", split))
     known = {c.label for c in classes} if explain == "rules" or fits else set()
     guess = LISTED_WEIGHT if kind == "Literal" or all(c.label in told for c in classes) else UNSEEN_WEIGHT
-    turns, weights, gold = [], [], []
+    turns, gold = [], []
     rough = 0.0 if split == "held" or source.key in SHORT else roughness(rng)
     queue = rng.sample(classes, len(classes)) if balanced else []
     for i in range(count + 1):
@@ -235,15 +240,13 @@ def classification(
             fill.values |= {"label": c.label, "desc": c.descs[0], "noun": noun, "answer": answer}
             values["reasoning"] = expand(because, rng, fill)
         turns.append(values)
-        weights.append({} if c.label in known else {out: guess, "reasoning": 0.5})
-        known.add(c.label)
         gold.append(c.label)
     hidden = frozenset({"reasoning"}) if think and rng.random() < 0.3 else frozenset()
     return Episode(
         sig,
         tuple(turns),
         f"classify/{source.key}",
-        tuple(weights),
+        _weights(gold, known, {out: guess, "reasoning": 0.5}),
         hidden,
         facts={"explain": explain, "fits": fits, "answer": out, "labels": order, "gold": gold, "classes": classes},
     )

@@ -10,25 +10,26 @@ import dspy
 import fakes
 import pytest
 from dstill.eval.compare import compare_scores
-from dstill.optimizers import Candidate, Race, compile
+from dstill.optimizers import Candidate, Dspy, Race, compile, optimizer_of
 from dstill.optimizers.compiled import Evidence
+from dstill.runtime import BadInput, ScriptedEngine
 from dstill.runtime.retry import Retry
-
-SMALL = Race(candidates=10, width=4, block=8, pool=16, instructions=2)
 
 
 @pytest.mark.parametrize("score", [0.0, 1.0])
 def test_a_constant_metric(tmp_path: Path, score: float) -> None:
-    made = compile(fakes.task(metric=lambda example, prediction: score), fakes.painter(), SMALL, run=tmp_path / "r")
+    made = compile(
+        fakes.task(metric=lambda example, prediction: score), fakes.painter(), fakes.SMALL, run=tmp_path / "r"
+    )
     assert f"scores was {score:g}, so the metric tells nothing apart" in made.verdict
     assert made.candidate == Candidate.of(fakes.task().program)
-    varied = compile(fakes.task(), fakes.painter(), SMALL, run=tmp_path / "varied")
+    varied = compile(fakes.task(), fakes.painter(), fakes.SMALL, run=tmp_path / "varied")
     assert "tells nothing apart" not in varied.verdict
 
 
 @pytest.mark.parametrize("rows", [1, 2, 4])
 def test_a_dev_split_too_small_to_tell_anything(tmp_path: Path, rows: int) -> None:
-    made = compile(fakes.task(dev=rows), fakes.painter(), SMALL, run=tmp_path / "r")
+    made = compile(fakes.task(dev=rows), fakes.painter(), fakes.SMALL, run=tmp_path / "r")
     assert made.evidence is not None
     assert made.evidence.gain is None or made.evidence.gain.verdict == "no significant difference"
     assert made.evidence.best == 0 or "so few rows show no gain whatever" in made.verdict
@@ -62,7 +63,7 @@ def test_a_predictor_that_is_never_called(tmp_path: Path) -> None:
         def forward(self, text: str) -> Any:
             return self.paint(text=text)
 
-    made = compile(fakes.task(program=Two()), fakes.painter(), SMALL, run=tmp_path / "r")
+    made = compile(fakes.task(program=Two()), fakes.painter(), fakes.SMALL, run=tmp_path / "r")
     assert made.candidate.predictors["paint"].demos
     assert "a gain of" in made.verdict
 
@@ -78,8 +79,58 @@ def test_a_model_that_fails_half_of_the_time(tmp_path: Path, monkeypatch: pytest
         return plain(request)  # type: ignore[operator]
 
     engine._script = failing
-    made = compile(fakes.task(dev=120), engine, SMALL, run=tmp_path / "r")
+    made = compile(fakes.task(dev=120), engine, fakes.SMALL, run=tmp_path / "r")
     assert made.evidence is not None
     assert made.evidence.gain is not None
     assert made.evidence.gain.n < 36  # what could not be asked counts for nothing
     assert made.evidence.gain.n > 4
+
+
+def test_a_budget_that_is_none(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="expected a dstill.Budget"):
+        compile(fakes.task(), fakes.painter(), budget={"calls": 3}, run=tmp_path / "r")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"task": "triage"}, "expected a dstill.Task"),
+        ({"optimizer": "rase"}, "'rase'.*zero-shot, k-shot, bootstrap, race, dspy:NAME"),
+        ({"optimizer": "dspy:MIPRO3"}, "no optimizer of that name; it has: .*MIPROv2"),
+        ({"optimizer": 3}, "optimizer=3"),
+        ({"optimizer": Dspy("MIPROv2", {"candidats": 3})}, "takes no option candidats; it takes: .*num_candidates"),
+        ({"lm": "no-such-model"}, "'no-such-model' is not known.*embedded"),
+        ({"run": ""}, "expected a name or a path"),
+    ],
+)
+def test_bad_arguments(tmp_path: Path, arguments: dict[str, Any], words: str) -> None:
+    values = {"task": fakes.task(), "lm": fakes.painter(), "run": tmp_path / "r"} | arguments
+    with pytest.raises(BadInput, match=words):
+        compile(**values)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        ("race", {"candidate": 3}, "takes no option 'candidate'; it takes: candidates"),
+        ("race", {"candidates": "many"}, "candidates='many'"),
+        ("race", {"confirm": 1.5}, "between 0 and 1"),
+        ("race", {"width": 0}, "at least 1"),
+        ("k-shot", {"k": 0}, "at least 1"),
+    ],
+)
+def test_bad_options(name: str, options: dict[str, Any], words: str) -> None:
+    with pytest.raises(BadInput, match=words):
+        optimizer_of(name, **options)
+
+
+def test_a_model_that_is_never_readable_is_one_clear_message(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="no prediction on any of .* in no form"):
+        compile(fakes.task(), ScriptedEngine(lambda r: "???"), fakes.SMALL, run=tmp_path / "r")
+    assert not (tmp_path / "r" / "manifest.json").exists()
+
+
+def test_bootstrapping_from_a_model_that_nobody_can_read(tmp_path: Path) -> None:
+    mumbling = ScriptedEngine(lambda request: "mmh", repeatable=True)
+    with pytest.raises(BadInput, match="answers in no form that the adapter can read"):
+        compile(fakes.task(), mumbling, "bootstrap", run=tmp_path / "r")

@@ -7,18 +7,16 @@ from pathlib import Path
 
 import fakes
 import pytest
-from dstill.optimizers import Race, compile, explain
+from dstill.optimizers import compile, explain
 from dstill.optimizers.explain_view import plot, tree
 from dstill.runtime import BadInput, Budget, Damaged
 from dstill.runtime.rundir import verify
-
-SMALL = Race(candidates=10, width=4, block=8, pool=16, instructions=2)
 
 
 def test_a_run_is_explained(tmp_path: Path) -> None:
     task = fakes.task(dev=120)
     engine = fakes.painter(lambda demos, instructions: 0.3 + 0.1 * min(demos, 4) + 0.25 * ("twice" in instructions))
-    made = compile(task, engine, SMALL, seed=1, run=tmp_path / "r")
+    made = compile(task, engine, fakes.SMALL, seed=1, run=tmp_path / "r")
     found = made.explain()
     assert made.evidence is not None
     assert found.best == made.evidence.best
@@ -52,7 +50,7 @@ def test_a_run_is_explained(tmp_path: Path) -> None:
 
 
 def test_a_run_that_its_budget_ended_is_explained(tmp_path: Path) -> None:
-    made = compile(fakes.task(), fakes.painter(), SMALL, Budget(calls=120), run=tmp_path / "r")
+    made = compile(fakes.task(), fakes.painter(), fakes.SMALL, Budget(calls=120), run=tmp_path / "r")
     found = explain(tmp_path / "r")
     assert "stopped early" in str(found)
     assert found.course

@@ -7,12 +7,15 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 import dspy
+from dstill.optimizers import Race
 from dstill.programs import Task, make_examples, metrics
 from dstill.runtime import ScriptedEngine
 from dstill.runtime.fields import input_fields, render_fields
 
 Colour = Literal["red", "green", "blue", "black"]
 COLOURS = ("red", "green", "blue", "black")
+SMALL = Race(candidates=10, width=4, block=8, pool=16, instructions=2)
+"""A race that is over soon."""
 
 
 class Paint(dspy.Signature):
