@@ -10,6 +10,9 @@ from 500 examples on). Graded scores are drawn from a beta distribution with the
 every system shares its luck with the others on half of the examples; clusters are of five examples with a correlation
 of 0.3, so that 20 examples are four clusters; a judge is right on 85 % and else says right; the best is of ten equals.
 
+The largest of many simulated rates is too large by luck. Where a test's lies above its level, it is therefore simulated
+anew, ten times as often, and the second rate stands, with the first beside it.
+
 The monitor meets two systems that disagree on a fifth of the examples and differ by 5 points or not at all, and is held
 against a test of a size fixed beforehand for 90 % power, and against that test made anew every 50 examples.
 """
@@ -19,6 +22,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -170,9 +174,9 @@ TESTS_FEW: dict[str, Trial] = {
 }  # fmt: skip
 
 
-def share(trial: Trial, name: str, n: int, accuracy: float, runs: int) -> float:
-    """The share of the made-up evaluations for which the trial is true."""
-    chance = np.random.default_rng([n, round(1000 * accuracy), len(name)])
+def share(trial: Trial, name: str, n: int, accuracy: float, runs: int, again: int = 0) -> float:
+    """The share of the made-up evaluations for which the trial is true; ``again`` draws others."""
+    chance = np.random.default_rng([n, round(1000 * accuracy), len(name), again])
     return sum(trial(chance, n, accuracy, run) for run in range(runs)) / runs
 
 
@@ -194,8 +198,8 @@ def coverage(n: int, accuracy: float, runs: int) -> dict[str, float]:
     return found | {name: share(trial, name, n, accuracy, few(n, runs)) for name, trial in FEW.items()}
 
 
-def alarms(n: int, accuracy: float, runs: int) -> dict[str, float]:
-    """Of each test, the share of evaluations of equals in which it finds a difference."""
+def alarms(n: int, accuracy: float, runs: int) -> tuple[dict[str, float], dict[str, Any]]:
+    """Of each test, the share of evaluations of equals in which it finds a difference; and what was simulated anew."""
     chance = np.random.default_rng(n)
     apart = 2 * (1 - SHARED**2) * accuracy * (1 - accuracy)  # both share the luck of a quarter of the examples
     drawn = chance.multinomial(n, [apart / 2, apart / 2, 1 - apart], 50 * runs)
@@ -204,8 +208,20 @@ def alarms(n: int, accuracy: float, runs: int) -> dict[str, float]:
         "mcnemar": float((mcnemar_many(drawn[:, 0], drawn[:, 1]) <= 0.05).mean()),
         "paired_interval_leaves_zero": float(((low > 0) | (high < 0)).mean()),
     }
-    found |= {name: share(trial, name, n, accuracy, runs) for name, trial in TESTS_MANY.items()}
-    return found | {name: share(trial, name, n, accuracy, few(n, runs)) for name, trial in TESTS_FEW.items()}
+    tests = {name: (trial, runs) for name, trial in TESTS_MANY.items()}
+    tests |= {name: (trial, few(n, runs)) for name, trial in TESTS_FEW.items()}
+    anew = {}
+    for name, (trial, times) in tests.items():
+        found[name] = first = share(trial, name, n, accuracy, times)
+        if first > 0.05:
+            found[name] = share(trial, name, n, accuracy, 10 * times, again=1)
+            anew[name] = {"first": first, "first_runs": times, "runs": 10 * times, "rate": found[name]}
+    return found, anew
+
+
+def cell(n: int, accuracy: float, runs: int) -> tuple[dict[str, float], dict[str, float], dict[str, Any]]:
+    """All of one size and accuracy: coverage, false alarms, and what was simulated anew."""
+    return coverage(n, accuracy, runs), *alarms(n, accuracy, runs)
 
 
 def monitoring(runs: int, most: int) -> dict[str, Any]:
@@ -242,20 +258,23 @@ def main() -> None:
     """All methods, all sizes, all accuracies, and the monitor."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=2000)
+    parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--sizes", type=int, nargs="+", default=[20, 100, 1000])
     parser.add_argument("--accuracies", type=float, nargs="+", default=[0.02, 0.5, 0.9, 0.99])
     parser.add_argument("--most", type=int, default=10_000, help="examples after which the monitor gives up")
     given = parser.parse_args()
     intervals: dict[str, dict[str, float]] = {}
     tests: dict[str, dict[str, float]] = {}
-    for n in given.sizes:
-        for accuracy in given.accuracies:
-            for table, row in (
-                (intervals, coverage(n, accuracy, given.runs)),
-                (tests, alarms(n, accuracy, given.runs)),
-            ):
-                for name, value in row.items():
-                    table.setdefault(name, {})[f"n={n} accuracy={accuracy}"] = round(value, 4)
+    anew: dict[str, Any] = {}
+    cells = [(n, accuracy) for n in given.sizes for accuracy in given.accuracies]
+    with ProcessPoolExecutor(given.processes) as pool:
+        rows = list(pool.map(cell, *zip(*cells, strict=True), [given.runs] * len(cells)))
+    for (n, accuracy), (covered, alarmed, repeated) in zip(cells, rows, strict=True):
+        where = f"n={n} accuracy={accuracy}"
+        anew |= {f"{name} {where}": value for name, value in repeated.items()}
+        for table, row in ((intervals, covered), (tests, alarmed)):
+            for name, value in row.items():
+                table.setdefault(name, {})[where] = round(value, 4)
     monitor = monitoring(given.runs, given.most)
     apart, equal = monitor["difference_0.05"], monitor["difference_0.0"]
     least = ", ".join(f"{name} {100 * min(intervals[name].values()):.1f}" for name in intervals)
@@ -274,6 +293,7 @@ def main() -> None:
         "runs_with_a_bootstrap": bootstrap,
         "coverage": intervals,
         "false_alarms": tests,
+        "simulated_anew": anew,
     }
     record("coverage", {**figures, "monitor": monitor}, line)
 
