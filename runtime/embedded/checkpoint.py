@@ -16,7 +16,7 @@ from .model import Network
 
 
 def save_checkpoint(
-    path: Path, network: Network, optimizers: Sequence[torch.optim.Optimizer], at: Mapping[str, float]
+    path: Path, network: Network, optimizers: Sequence[torch.optim.Optimizer], at: Mapping[str, Any]
 ) -> None:
     """Write it atomically."""
     tensors = {f"network.{name}": value.contiguous() for name, value in network.state_dict().items()}
@@ -26,11 +26,11 @@ def save_checkpoint(
     write_bytes(path, save(tensors, metadata={"at": json.dumps(dict(at))}))
 
 
-def load_checkpoint(path: Path, network: Network, optimizers: Sequence[torch.optim.Optimizer] = ()) -> dict[str, float]:
+def load_checkpoint(path: Path, network: Network, optimizers: Sequence[torch.optim.Optimizer] = ()) -> dict[str, Any]:
     """Fill network and optimizers; returns the numbers. Raises on weights that are missing or of another shape."""
     with safe_open(path, "pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-        at: dict[str, float] = json.loads(file.metadata()["at"])
+        at: dict[str, Any] = json.loads(file.metadata()["at"])
     network.load_state_dict({n.removeprefix("network."): t for n, t in tensors.items() if n.startswith("network.")})
     for number, optimizer in enumerate(optimizers):
         states: dict[int, dict[str, Any]] = {}

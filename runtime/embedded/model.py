@@ -1,9 +1,10 @@
-"""The network in training: Lfm2ForCausalLM of transformers, written for packed episodes on a CPU.
+"""The network in training: Lfm2ForCausalLM of transformers, written for packed episodes.
 
 Same parameters under the same names, same function (a test holds it to that), but the tokens of a batch lie in one
-row without padding: everything that works on single tokens runs on the whole row, attention on each episode apart,
-and the short convolution does not look past an episode's first token. Matrix products run in bfloat16, which is
-four times as fast as float32 on a CPU that has it; weights, norms and the residual sum stay in float32.
+row without padding: everything that works on single tokens runs on the whole row, attention on each episode apart (on
+a GPU in one kernel), and the short convolution does not look past an episode's first token. Matrix products run in
+bfloat16, which is four times as fast as float32 on a CPU that has it; weights, norms and the residual sum stay in
+float32.
 
 Architecture: LFM2 (Liquid AI, 2025): gated short convolutions with a few layers of grouped-query attention, RMSNorm
 before each part and on queries and keys, SwiGLU, rotary positions, tied embeddings.
@@ -17,7 +18,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -68,6 +71,16 @@ class Shape:
 
 
 @dataclass(frozen=True)
+class Laid:
+    """Episodes end to end, as arrays that travel between processes."""
+
+    tokens: NDArray[np.int64]
+    weights: NDArray[np.float32]
+    """how much predicting each token counts; 0 for the first one of an episode"""
+    lengths: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Row:
     """A packed batch: `tokens` int64 [N], the lengths of its episodes, and per position what to predict."""
 
@@ -81,27 +94,26 @@ class Row:
     """float32 [S]: how much each counts"""
 
 
-def pack(episodes: Sequence[tuple[Sequence[int], Sequence[float]]], device: str = "cpu") -> Row:
+def lay(episodes: Sequence[tuple[Sequence[int], Sequence[float]]]) -> Laid:
     """Lay encoded episodes (ids, weights) end to end."""
-    tokens: list[int] = []
-    select: list[int] = []
-    targets: list[int] = []
-    weights: list[float] = []
-    at = 0
-    for ids, counts in episodes:
-        tokens.extend(ids)
-        for i in range(1, len(ids)):
-            if counts[i]:
-                select.append(at + i - 1)
-                targets.append(ids[i])
-                weights.append(counts[i])
-        at += len(ids)
-    lengths = tuple(len(ids) for ids, _ in episodes)
-    t = torch.tensor
-    return Row(
-        t(tokens, device=device), lengths, t(select, device=device), t(targets, device=device),
-        t(weights, dtype=torch.float32, device=device),
-    )  # fmt: skip
+    tokens = np.array([i for ids, _ in episodes for i in ids], dtype=np.int64)
+    weights = np.array([w for _, counts in episodes for w in (0.0, *counts[1:])], dtype=np.float32)
+    return Laid(tokens, weights, tuple(len(ids) for ids, _ in episodes))
+
+
+def row_of(laid: Laid, device: torch.device | str = "cpu") -> Row:
+    """What the network takes."""
+    counted = np.flatnonzero(laid.weights)
+    tokens, select, targets, weights = (
+        torch.from_numpy(part).to(device)
+        for part in (laid.tokens, counted - 1, laid.tokens[counted], laid.weights[counted])
+    )
+    return Row(tokens, laid.lengths, select, targets, weights)
+
+
+def pack(episodes: Sequence[tuple[Sequence[int], Sequence[float]]], device: torch.device | str = "cpu") -> Row:
+    """Encoded episodes (ids, weights) as the network takes them."""
+    return row_of(lay(episodes), device)
 
 
 class Norm(nn.Module):
@@ -147,7 +159,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     if k.shape[0] != q.shape[0]:
         k, v = (t.repeat_interleave(q.shape[0] // t.shape[0], 0) for t in (k, v))
     n = q.shape[1]
-    if q.is_cuda or n > PLAIN:
+    if n > PLAIN:
         return functional.scaled_dot_product_attention(q[None], k[None], v[None], is_causal=True)[0]
     scores = torch.baddbmm(
         _later(q.dtype)[:n, :n].expand(q.shape[0], n, n), q, k.transpose(1, 2), alpha=q.shape[-1] ** -0.5
@@ -161,6 +173,16 @@ def _later(dtype: torch.dtype) -> Tensor:
     return torch.full((PLAIN, PLAIN), float("-inf"), dtype=dtype).triu_(1)
 
 
+def _attend_at_once(q: Tensor, k: Tensor, v: Tensor, places: _Places) -> Tensor:
+    """Causal attention of every episode of a row on a GPU, by its flash kernel: [N, heads, size] each, and the same."""
+    from torch.nn.attention.varlen import varlen_attn
+
+    if k.shape[1] != q.shape[1]:
+        k, v = (t.repeat_interleave(q.shape[1] // t.shape[1], 1) for t in (k, v))
+    longest = max(places.lengths)
+    return varlen_attn(q, k, v, places.edges, places.edges, longest, longest, window_size=(-1, 0))
+
+
 class Attention(nn.Module):
     def __init__(self, s: Shape):
         super().__init__()
@@ -171,9 +193,10 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor, places: _Places) -> Tensor:
         q, k, v = (linear(x, p).unflatten(-1, (-1, self.size)) for p in (self.q_proj, self.k_proj, self.v_proj))
-        q, k = (places.rotate(t).transpose(0, 1) for t in (self.q_layernorm(q), self.k_layernorm(k)))
-        v = v.transpose(0, 1)
-        parts = zip(*(t.split(places.lengths, 1) for t in (q, k, v)), strict=True)
+        q, k = (places.rotate(t) for t in (self.q_layernorm(q), self.k_layernorm(k)))
+        if q.is_cuda:
+            return linear(_attend_at_once(q, k, v, places).flatten(1), self.out_proj)
+        parts = zip(*(t.transpose(0, 1).split(places.lengths, 1) for t in (q, k, v)), strict=True)
         out = torch.cat([attend(*part) for part in parts], 1)
         return linear(out.transpose(0, 1).flatten(1), self.out_proj)
 
@@ -208,7 +231,11 @@ class _Places:
 
     def __init__(self, lengths: tuple[int, ...], size: int, theta: float, taps: int, device: torch.device):
         self.lengths = lengths
-        position = torch.cat([torch.arange(n, device=device) for n in lengths])
+        ends = torch.tensor((0, *lengths), dtype=torch.int32).cumsum(0, dtype=torch.int32)
+        starts = ends[:-1].repeat_interleave(torch.tensor(lengths))
+        position = (torch.arange(len(starts)) - starts).to(device)
+        self.edges = ends.to(device)
+        """int32 [episodes + 1]: where each episode begins, and the end"""
         self.within = [(position >= n).to(torch.bfloat16)[:, None] for n in range(1, taps)]
         angle = position[:, None] / theta ** (torch.arange(0, size, 2, device=device) / size)
         angle = torch.cat((angle, angle), -1)[:, None]
@@ -234,6 +261,11 @@ class Network(nn.Module):
                     fan_in = shape.width if "embed" in name else p[0].numel()
                     scale = 1 / math.sqrt(2 * shape.layers) if name.endswith(("out_proj.weight", "w2.weight")) else 1.0
                     p.normal_(0, scale / math.sqrt(fan_in), generator=generator)
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+        return self.embed_tokens.weight.device
 
     def hidden(self, tokens: Tensor, lengths: tuple[int, ...]) -> Tensor:
         """float32 [N, width]: the residual sum after the last layer."""
@@ -265,4 +297,4 @@ def import_state(network: Network, state: Mapping[str, Tensor]) -> None:
     network.load_state_dict({k.removeprefix("model."): v.float() for k, v in state.items()})
 
 
-__all__ = ["Network", "Row", "Shape", "export_state", "import_state", "pack"]
+__all__ = ["Laid", "Network", "Row", "Shape", "export_state", "import_state", "lay", "pack", "row_of"]

@@ -33,7 +33,7 @@ def exact(network: Network, tokenizer: Tokenizer, episodes: Sequence[Episode], b
     def flush() -> None:
         if not batch:
             return
-        row = pack(batch)
+        row = pack(batch, network.device)
         with torch.no_grad():
             right = (network(row).argmax(-1) == row.targets).tolist()
         at = 0

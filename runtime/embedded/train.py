@@ -8,9 +8,14 @@ On several cores, each with a part of every step:
 
     torchrun --nproc-per-node 2 -m dstill.runtime.embedded.train --out runs/base --tokens 20000000
 
+On a GPU (minutes), with larger steps, which other processes make beforehand:
+
+    python -m dstill.runtime.embedded.train --out runs/large --size large --device cuda --ahead 32 \
+        --batch 65536 --row 65536 --growth 150000000 --tokens 1000000000
+
 Reads from top to bottom: tokenizer, network, optimizers, the loop. Everything is a function of the options and the
-number of processes: sequence i of process r in step n with seed s is always the same, so a resumed run ends in the
-same bits as one never interrupted.
+number of processes: sequence i of process r in step n with seed s is always the same, so on a CPU a resumed run ends
+in the same bits as one never interrupted.
 """
 
 from __future__ import annotations
@@ -20,10 +25,10 @@ import ctypes
 import json
 import os
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer
@@ -33,37 +38,15 @@ from ..atomic import write_bytes
 from ..derive import derive
 from . import probes
 from .checkpoint import load_checkpoint, save_checkpoint
-from .curriculum import episode
-from .model import Network, Shape, pack
-from .primer import pairs
-from .tokens import encode_episode, sample_texts, train_tokenizer
+from .model import Network, Shape, row_of
+from .steps import Ahead, Steps, stage
+from .tokens import sample_texts, train_tokenizer
 
 SHAPES = {
     "large": Shape(),
     "base": Shape(width=128, heads=4, kv_heads=4, ffn=384),
     "small": Shape(vocab=2048, width=64, layers=5, attention=(1, 3), heads=2, kv_heads=2, ffn=192),
 }
-PRIMER = 0.02  # up to this hardness there are only pairs of tokens, from there on fewer and fewer
-PLAN = (
-    (PRIMER, 0.25, 0.8),
-    (0.55, 0.5, 0.75),
-    (1.1, 1.0, 0.0),
-)
-"""Up to a hardness: the share of the batch in a step, and the skill below which hardness stays where it is. To look up
-what stood behind a token before is learned in one sudden step, after some four hundred of them whatever their size;
-what goes on without it comes to a halt (measured)."""
-LENIENT = 0.15  # so much less is asked of the small one in the lessons
-
-
-def primed(hardness: float) -> float:
-    """The share of primer sequences among those of a step."""
-    return 1.0 if hardness < PRIMER else max(0.0, 0.3 - (hardness - PRIMER))
-
-
-def stage(hardness: float, size: str) -> tuple[float, float]:
-    """The share of the batch in a step, and the skill that it takes to go on."""
-    share, skill = next((share, skill) for end, share, skill in PLAN if hardness < end)
-    return share, skill - (LENIENT if size == "small" and hardness >= PRIMER else 0.0)
 
 
 def main() -> None:
@@ -79,6 +62,8 @@ def main() -> None:
     cli.add_argument("--decay", type=float, default=0.3, help="share of the run in which it falls (default: 0.3)")
     cli.add_argument("--seed", type=int, default=0)
     cli.add_argument("--threads", type=int, default=1)
+    cli.add_argument("--device", default="cpu", help="where the network is: cpu (default) or cuda")
+    cli.add_argument("--ahead", type=int, default=0, help="steps that other processes make beforehand (default: 0)")
     cli.add_argument("--probe-every", type=int, default=400, help="steps between probes (default: 400)")
     cli.add_argument("--exam", type=int, default=64, help="examples of each probe (default: 64)")
     cli.add_argument("--after", type=Path, help="another run to go on from, with its tokenizer and at full hardness")
@@ -86,7 +71,8 @@ def main() -> None:
     a = cli.parse_args()
     keep_memory()
     torch.set_num_threads(a.threads)
-    torch.use_deterministic_algorithms(True)
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what makes its sums the same every time
+    torch.use_deterministic_algorithms(True, warn_only=a.device != "cpu")
     a.out.mkdir(parents=True, exist_ok=True)
     shape = SHAPES[a.size]
 
@@ -94,7 +80,8 @@ def main() -> None:
     if world > 1:
         distributed.init_process_group("gloo")
 
-    named = ("size", "tokens", "growth", "batch", "row", "lr", "decay", "seed")
+    named = ["size", "tokens", "growth", "batch", "row", "lr", "decay", "seed"]
+    named += ["device", "ahead"] if a.device != "cpu" or a.ahead else []
     starter = "python" if world == 1 else f"torchrun --nproc-per-node {world}"
     command = f"{starter} -m dstill.runtime.embedded.train " + " ".join(f"--{n} {getattr(a, n)}" for n in named)
     settings = {"size": a.size, "shape": asdict(shape), "seed": a.seed, "command": command}
@@ -116,6 +103,7 @@ def main() -> None:
     # The network, and an optimizer for each kind of parameter: Muon (Jordan 2024) for the matrices inside, AdamW for
     # embeddings, convolutions and norms.
     network = Network(shape, torch.Generator().manual_seed(derive(a.seed, "weights").getrandbits(60)))
+    network.to(a.device)
     inner = [p for n, p in network.named_parameters() if p.dim() == 2 and "embed" not in n]
     outer = [p for n, p in network.named_parameters() if p.dim() != 2 or "embed" in n]
     optimizers = [
@@ -123,42 +111,19 @@ def main() -> None:
         torch.optim.AdamW(outer, lr=a.lr, weight_decay=0.01, betas=(0.9, 0.98)),
     ]
     latest = a.out / "latest.safetensors"
-    at: dict[str, float] = {"step": 0, "tokens": 0, "hardness": 0.0, "skill": 0.0}
+    at: dict[str, Any] = {"step": 0, "tokens": 0, "hardness": 0.0, "skill": 0.0}
     if latest.exists():
         at = load_checkpoint(latest, network, optimizers)
     elif a.after:
         load_checkpoint(a.after / "latest.safetensors", network)
         at["hardness"] = 1.0
     step, done, hardness, skill = int(at["step"]), int(at["tokens"]), at["hardness"], at["skill"]
+    steps = Steps(a.out / "tokenizer.json", a.size, shape.vocab, shape.context, a.seed, a.batch, a.row, rank, world)
+    ahead = Ahead(steps, a.ahead, step, at.get("planned") or [hardness] * (a.ahead + 1))
 
     def save() -> None:
-        at = {"step": step, "tokens": done, "hardness": hardness, "skill": skill}
+        at = {"step": step, "tokens": done, "hardness": hardness, "skill": skill, "planned": list(ahead.planned)}
         save_checkpoint(latest, network, optimizers, at)
-
-    def sequence(i: int) -> tuple[list[int], list[float]]:
-        """The i-th sequence of this step: token ids and how much each counts."""
-        rng = derive(a.seed, "train", step, rank, i)
-        if rng.random() < primed(hardness):
-            return pairs(rng, shape.vocab, min(1.0, hardness / PRIMER))
-        return encode_episode(tokenizer, episode(rng, "train", max(0.0, (hardness - PRIMER) / (1 - PRIMER))))
-
-    def groups() -> Iterator[tuple[list[tuple[list[int], list[float]]], int]]:
-        """This process's sequences of this step, in groups of at most a.row tokens."""
-        share = int(a.batch * stage(hardness, a.size)[0]) // world
-        group: list[tuple[list[int], list[float]]] = []
-        total = size = i = 0
-        while total < share:
-            encoded = sequence(i)
-            i += 1
-            if len(encoded[0]) > shape.context:
-                continue
-            if size + len(encoded[0]) > a.row and group:
-                yield group, size
-                group, size = [], 0
-            group.append(encoded)
-            size += len(encoded[0])
-            total += len(encoded[0])
-        yield group, size
 
     def learning_rate() -> float:
         """Warm up, hold, fall linearly to a hundredth (warmup-stable-decay)."""
@@ -169,26 +134,28 @@ def main() -> None:
     exam = probes.suite(a.seed, a.exam)
     began, before = time.time(), done
     while done < a.tokens and (step < a.stop_after or not a.stop_after):
-        sums = torch.zeros(5, dtype=torch.float64)  # loss, weight, values right, values, tokens
-        for group, size in groups():
-            row = pack(group)
+        sums = torch.zeros(5, dtype=torch.float64, device=a.device)  # loss, weight, values right, values, tokens
+        for group in ahead.take():
+            row = row_of(group, a.device)
             loss, hit = network.loss(row)
             (loss / a.batch).backward()
             full = row.weights >= 1
-            sums += torch.tensor([loss.item(), row.weights.sum(), hit[full].sum(), full.sum(), size])
+            size = torch.tensor(len(group.tokens), device=a.device)
+            sums += torch.stack([loss.detach(), row.weights.sum(), (hit & full).sum(), full.sum(), size])
         if world > 1:
             add_up(network, sums)
-        total, weight, right, counted, tokens = sums.tolist()
         for optimizer, factor in zip(optimizers, (2.0, 1.0), strict=True):
             optimizer.param_groups[0]["lr"] = factor * learning_rate()
             optimizer.step()
             optimizer.zero_grad()
+        total, weight, right, counted, tokens = sums.tolist()
         step, done = step + 1, done + int(tokens)
 
         # It grows harder as accuracy rises: skill is the share of the values' tokens that are predicted right.
         accuracy = right / max(1.0, counted)
         skill = 0.98 * skill + 0.02 * accuracy
         hardness = min(1.0, hardness + tokens / a.growth * (skill > stage(hardness, a.size)[1]))
+        ahead.plan(hardness)
         line: dict[str, object] = {"step": step, "loss": round(total / weight, 4), "right": round(accuracy, 4)}
         if rank > 0:
             continue
@@ -203,6 +170,7 @@ def main() -> None:
             line |= {"tokens": done, "tokens_per_s": round((done - before) / (time.time() - began))}
             with (a.out / "log.jsonl").open("a", encoding="utf-8") as log:
                 print(json.dumps(line), file=log)
+    ahead.close()
     if rank == 0:
         save()
     if world > 1:

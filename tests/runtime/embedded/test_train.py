@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 import torch
-from dstill.runtime.embedded import encoder, probes, ship, train
-from dstill.runtime.embedded.model import Network, Shape, import_state, pack
+from dstill.runtime.embedded import encoder, probes, ship, steps, train
+from dstill.runtime.embedded.model import Network, Shape, import_state, lay, pack
 from dstill.runtime.embedded.tokens import END, encode_episode, token_id
 from safetensors import safe_open
 from tokenizers import Tokenizer
@@ -31,7 +31,7 @@ def _tiny(shape: Shape, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     deterministic = torch.are_deterministic_algorithms_enabled()
     monkeypatch.setattr(probes, "suite", lambda seed, n: suite(seed, 1))
     # From the primer to the full mixture in a few steps, however little was learned.
-    monkeypatch.setattr(train, "PLAN", tuple((end, 2 * share, -1.0) for end, share, _ in train.PLAN))
+    monkeypatch.setattr(steps, "PLAN", tuple((end, 2 * share, -1.0) for end, share, _ in steps.PLAN))
     monkeypatch.setitem(train.SHAPES, "small", replace(shape, layers=2))
     yield
     torch.set_num_threads(threads)
@@ -78,10 +78,10 @@ def test_a_resumed_run_ends_in_the_same_bits(run: Any, tmp_path: Path, monkeypat
     def until_the_exam(rows: Any) -> Any:
         if (tmp_path / "killed" / "latest.safetensors").exists():
             raise KeyboardInterrupt
-        return pack(rows)
+        return lay(rows)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(train, "pack", until_the_exam)
+        patch.setattr(steps, "lay", until_the_exam)
         run("killed")
     assert saved(tmp_path / "killed")["step"] == 2
     assert saved(run("killed")) == whole
@@ -113,6 +113,14 @@ def test_two_processes_share_a_step_and_resume_in_the_same_bits(tokenizer: Token
     assert start("stopped") == whole
     settings = json.loads((tmp_path / "whole" / "settings.json").read_text(encoding="utf-8"))
     assert settings["command"].startswith("torchrun --nproc-per-node 2 -m dstill.runtime.embedded.train --size small")
+
+
+def test_steps_made_beforehand_are_as_hard_as_training_was_then(run: Any) -> None:
+    whole = saved(run("whole", "--ahead", "2"))
+    assert saved(run("stopped", "--ahead", "2", "--stop-after", "3"))["step"] == 3
+    assert saved(run("stopped", "--ahead", "2")) == whole
+    assert len(whole["planned"]) == 3 and whole["planned"] == sorted(whole["planned"])
+    assert whole["tensors"] != saved(run("at once"))["tensors"]
 
 
 def test_another_seed_is_another_run(run: Any) -> None:
