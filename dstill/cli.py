@@ -13,6 +13,7 @@ import typer
 from . import options as opt
 from .boards import DEFAULT, boards
 from .ending import Commands, end, fail, say
+from .evaluating import eval_
 from .exporting import export
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # see runtime.engines.local
@@ -26,6 +27,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(boards, name="leaderboard")
+app.command(name="eval")(eval_)
 app.command()(export)
 
 
@@ -148,43 +150,6 @@ def distill(
     print(made)
     print(f"run directory: {made.folder}")
     end(made.stopped)
-
-
-@app.command(name="eval")
-def eval_(
-    run: opt.RunArg,
-    split: Annotated[str, typer.Option(help="train, dev or test.")] = "test",
-    lm: Annotated[str | None, typer.Option(help="Another model than the one it was compiled for.")] = None,
-    name: Annotated[str | None, typer.Option(help="Its name on boards; the run directory's by default.")] = None,
-    concurrency: Annotated[int | None, typer.Option(help="Calls in flight.")] = None,
-    against: Annotated[Path | None, typer.Option(help="An evaluation of the same split to be judged against.")] = None,
-    margin: Annotated[str, typer.Option(help="What may be lost against it: 1pt, or 0.01.")] = "1pt",
-    better: Annotated[bool, typer.Option("--better", help="Not to be worse is not enough.")] = False,
-    junit: Annotated[Path | None, typer.Option(help="A file for JUnit XML, a test case for each example.")] = None,
-) -> None:
-    """Score a compiled or distilled program on a split.
-
-    Written to a directory beside the run's, NAME-SPLIT. With --against it is a gate: exit code 0 for better or not
-    worse, 10 for worse, 11 for undecided, and with --better 12 for not worse. A finished evaluation, ours or another
-    tool's, is judged as it stands.
-
-    Example:  dstill eval runs/triage-mini --against runs/zero-shot-test --margin 1pt
-    """
-    from .eval.gate import gate
-    from .eval.interchange import aligned, write_junit
-    from .results import read_one
-    from .scoring import EXIT_CODES, NOT_BETTER, margin_of, report_of
-
-    allowed = margin_of(margin)
-    baseline = None if against is None else read_one(str(against))
-    report, said = report_of(run, split, baseline, lm=lm, name=name, concurrency=concurrency)
-    print("\n".join([str(report), *report.notes, *said]))
-    if junit is not None:
-        print(f"junit: {write_junit([report], junit)}")
-    if baseline is not None:
-        found = gate(report, aligned(baseline, report), margin=allowed)
-        print(found)
-        raise typer.Exit(NOT_BETTER if better and found.decision == "not worse" else EXIT_CODES[found.decision])
 
 
 @boards.command(name=DEFAULT)
