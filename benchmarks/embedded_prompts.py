@@ -36,7 +36,7 @@ from dstill.runtime.derive import derive
 
 def score(task: Task, program: dspy.Module, lm: LM) -> float:
     """Mean score on test, in points."""
-    return 100 * evaluate_on(task, program, lm=lm, must_answer=False).score.value
+    return 100 * evaluate_on(task, program, lm=lm).score.value
 
 
 def with_demos(task: Task, demos: Sequence[dspy.Example]) -> dspy.Module:
@@ -81,7 +81,7 @@ def chosen(kind: str, seeds: int, sets: int, model: str) -> list[dict[str, Any]]
             rng = derive(seed, "chosen", n)
             eight = [e for some in by_label.values() for e in rng.sample(some, 8 // len(by_label))]
             made = with_demos(task, rng.sample(eight, len(eight)))
-            value = evaluate_on(task, made, split="dev", lm=lm, must_answer=False).score.value
+            value = evaluate_on(task, made, split="dev", lm=lm).score.value
             if value > best:
                 best, program = value, made
         rows.append({"kind": kind, "seed": seed, "dev": 100 * best, "test": score(task, program, lm)})
@@ -128,7 +128,7 @@ def students(kind: str, seeds: int, model: str, student: str, epochs: int) -> li
                 compiled, task, student, recipe_of("sft", **options), 0.05, seed=seed, run=Where(Path(folder) / "d")
             )
             teacher = 100 * evaluate_on(task, compiled).score.value
-            small = 100 * evaluate_on(task, made, must_answer=False).score.value
+            small = 100 * evaluate_on(task, made).score.value
             base = score(task, task.program, lm_for(model, Session()))
         rows.append({"kind": kind, "seed": seed, "declared": base, "teacher": teacher, "student": small})
         print(rows[-1], made.verdict, flush=True)

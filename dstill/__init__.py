@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .eval.evaluate import evaluate as evaluate
     from .eval.interchange import read_results as read_results
     from .eval.report import Report as Report
+    from .eval.samples import Samples as Samples
     from .optimizers.compile import compile as compile
     from .optimizers.compiled import CompiledProgram as CompiledProgram
     from .optimizers.config import Bootstrap as Bootstrap
@@ -54,8 +55,9 @@ _HOMES = {
     "Budget": "runtime.budget", "BudgetExhausted": "runtime.errors", "CompiledProgram": "optimizers.compiled",
     "DistilledProgram": "distill.distilled", "Dspy": "optimizers.config", "DstillError": "runtime.errors",
     "FewShot": "optimizers.config", "Journal": "runtime.journal", "LM": "runtime.lm", "Race": "optimizers.race",
-    "Recipe": "distill.recipes", "Report": "eval.report", "Score": "programs.metrics", "Session": "runtime.session",
-    "Stop": "runtime.errors", "Task": "programs.task", "ZeroShot": "optimizers.config",
+    "Recipe": "distill.recipes", "Report": "eval.report", "Samples": "eval.samples", "Score": "programs.metrics",
+    "Session": "runtime.session", "Stop": "runtime.errors", "Task": "programs.task",
+    "ZeroShot": "optimizers.config",
     "compare": "eval.compare", "compile": "optimizers.compile", "estimate": "optimizers.estimate",
     "evaluate": "eval.evaluate", "leaderboard": "board", "lm": "runtime.models:lm_for", "load": "saved",
     "read_examples": "programs.data", "read_hub": "programs.data", "read_results": "eval.interchange",
@@ -79,6 +81,7 @@ __all__ = [
     "Race",
     "Recipe",
     "Report",
+    "Samples",
     "Score",
     "Session",
     "Stop",

@@ -11,7 +11,7 @@ import dspy
 from .distill.distilled import DistilledProgram
 from .eval.board import Board
 from .eval.board import leaderboard as board_of
-from .eval.evaluate import Artifact, System, evaluate_on
+from .eval.evaluate import Artifact, System, check_answers, evaluate_on
 from .eval.report import Report
 from .programs.task import Task
 from .runtime.home import JOURNAL, runs_folder
@@ -67,10 +67,9 @@ def leaderboard(
         if isinstance(program, DistilledProgram):
             notes = program.held
             program = System(program.name, program.trained or program.program, program.lm, program.adapter)
-        report = evaluate_on(
-            task, program, split, lm=chosen, name=label, session=session, concurrency=concurrency,
-            must_answer=not student,
-        )  # fmt: skip
-        reports.append(replace(report, notes=notes))
+        report = evaluate_on(task, program, split, lm=chosen, name=label, session=session, concurrency=concurrency)
+        if not student:
+            check_answers(report.system, report.rows)
+        reports.append(replace(report, notes=(*report.notes, *notes)))
     here = all((report.task, report.split) == (task.name, split) for report in reports)  # some may have been there
     return board_of(reports, baseline=baseline, examples=task.split(split) if here else None)

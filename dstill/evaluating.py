@@ -19,25 +19,30 @@ def eval_(
     against: Annotated[Path | None, typer.Option(help="An evaluation of the same split to be judged against.")] = None,
     margin: Annotated[str, typer.Option(help="What may be lost against it: 1pt, or 0.01.")] = "1pt",
     better: Annotated[bool, typer.Option("--better", help="Not to be worse is not enough.")] = False,
+    samples: Annotated[int, typer.Option(help="Answers to each example, for pass@k and pass^k.")] = 1,
+    temperature: Annotated[float | None, typer.Option(help="Of the answers; the program's own by default.")] = None,
     junit: Annotated[Path | None, typer.Option(help="A file for JUnit XML, a test case for each example.")] = None,
 ) -> None:
     """Score a compiled or distilled program on a split.
 
     Written to a directory beside the run's, NAME-SPLIT. With --against it is a gate: exit code 0 for better or not
     worse, 10 for worse, 11 for undecided, and with --better 12 for not worse. A finished evaluation, ours or another
-    tool's, is judged as it stands.
+    tool's, is judged as it stands. With --samples a row is the mean of several answers to its example.
+
+    Example:  dstill eval runs/triage-mini --samples 8 --temperature 0.7
 
     Example:  dstill eval runs/triage-mini --against runs/zero-shot-test --margin 1pt
     """
     from .eval.gate import gate
     from .eval.interchange import aligned, write_junit
+    from .eval.samples import Samples
     from .results import read_one
-    from .scoring import EXIT_CODES, NOT_BETTER, margin_of, report_of
+    from .scoring import EXIT_CODES, NOT_BETTER, Asked, margin_of, reliability_lines, report_of
 
     allowed = margin_of(margin)
     baseline = None if against is None else read_one(str(against))
-    report, said = report_of(run, split, baseline, lm=lm, name=name, concurrency=concurrency)
-    print("\n".join([str(report), *report.notes, *said]))
+    report, said = report_of(run, baseline, Asked(split, lm, name, concurrency, Samples(samples, temperature)))
+    print("\n".join([str(report), *reliability_lines(report), *report.notes, *said]))
     if junit is not None:
         print(f"junit: {write_junit([report], junit)}")
     if baseline is not None:

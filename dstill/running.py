@@ -172,12 +172,12 @@ class _Run:
                 try:
                     report = evaluate_on(
                         self.task, system, self.recipe.eval.split, session=self.session,
-                        concurrency=self.recipe.concurrency, run=out, must_answer=False,
+                        concurrency=self.recipe.concurrency, run=out,
                     )  # fmt: skip
                 except BudgetExhausted as stop:
                     self._stop(str(stop))
                     break
-                report = replace(report, notes=notes)
+                report = replace(report, notes=(*report.notes, *notes))
                 report.save(out)
                 out.finish()
                 reports.append(report)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from .eval.evaluate import evaluate_on
+from .eval.evaluate import check_answers, evaluate_on
 from .eval.report import Report
+from .eval.samples import ONE, Samples
 from .results import read_one
+from .runtime.canonical import JSON
 from .runtime.errors import BadInput
 from .runtime.home import default_journal, file_name
 from .runtime.rundir import RunDir
@@ -19,9 +21,18 @@ EXIT_CODES = {"better": 0, "not worse": 0, "worse": 10, "undecided": 11}
 NOT_BETTER = 12
 
 
-def score_run(
-    run: Path, split: str, *, lm: str | None = None, name: str | None = None, concurrency: int | None = None
-) -> tuple[Report, Path]:
+@dataclass(frozen=True)
+class Asked:
+    """How a program is scored; the options of ``dstill eval``."""
+
+    split: str
+    lm: str | None = None
+    name: str | None = None
+    concurrency: int | None = None
+    samples: Samples = ONE
+
+
+def score_run(run: Path, asked: Asked) -> tuple[Report, Path]:
     """Score a compiled or distilled program; the report, and its directory ``NAME-SPLIT``.
 
     Raises:
@@ -31,36 +42,54 @@ def score_run(
         run = run.resolve()
     task = task_of(run)
     session = Session(default_journal(run))
-    program = load(run, task.program, lm=lm, session=session)
-    system = name or run.name
-    target = run.parent / f"{file_name(system)}-{split}"
-    config = {"run": run.name, "split": split, "lm": lm, "name": system}
+    program = load(run, task.program, lm=asked.lm, session=session)
+    system = asked.name or run.name
+    target = run.parent / f"{file_name(system)}-{asked.split}"
+    config: dict[str, JSON] = {"run": run.name, "split": asked.split, "lm": asked.lm, "name": system}
+    if asked.samples != ONE:
+        config |= {"samples": asked.samples.count, "temperature": asked.samples.temperature}
     with RunDir(target, kind="eval", config=config, replace=True) as out:
-        report = evaluate_on(task, program, split, name=system, session=session, concurrency=concurrency, run=out)
-        report = replace(report, notes=tuple(f"{note} (the teacher answers)" for note in getattr(program, "held", ())))
+        report = evaluate_on(
+            task, program, asked.split, name=system, session=session, concurrency=asked.concurrency,
+            samples=asked.samples, run=out,
+        )  # fmt: skip
+        check_answers(report.system, report.rows)
+        held = (f"{note} (the teacher answers)" for note in getattr(program, "held", ()))
+        report = replace(report, notes=(*report.notes, *held))
         report.save(out)
         out.finish()
     return report, target
 
 
-def report_of(
-    run: Path, split: str, baseline: Report | None, *, lm: str | None, name: str | None, concurrency: int | None
-) -> tuple[Report, list[str]]:
+def report_of(run: Path, baseline: Report | None, asked: Asked) -> tuple[Report, list[str]]:
     """What ``dstill eval`` reports on, and lines that say where its rows were written.
 
     Beside a baseline it may be an evaluation that was made before, of any form that a board reads; nothing is run then,
     and of several reports the one on the baseline's task and metric is taken.
 
     Raises:
-        BadInput: as ``score_run``; or of such an evaluation, where there is none or several, or a model is given.
+        BadInput: as ``score_run``; or of such an evaluation, where there is none or several, or something is given
+            that only a program can be asked with.
     """
     if baseline is None or (run / "program.json").exists():
-        report, folder = score_run(run, split, lm=lm, name=name, concurrency=concurrency)
+        report, folder = score_run(run, asked)
         return report, [f"rows: {folder / 'rows.jsonl'}"]
-    if lm is not None:
-        raise BadInput(f"--lm {lm}: {run} is a finished evaluation, of which no model is asked anything; leave it out")
+    given = {"lm": asked.lm, "samples": None if asked.samples.count == 1 else asked.samples.count,
+             "temperature": asked.samples.temperature}  # fmt: skip
+    for option, value in given.items():
+        if value is not None:
+            raise BadInput(
+                f"--{option} {value}: {run} is a finished evaluation, of which no model is asked anything; leave it out"
+            )
     report = read_one(str(run), baseline)
-    return report if name is None else replace(report, system=name), []
+    return report if asked.name is None else replace(report, system=asked.name), []
+
+
+def reliability_lines(report: Report) -> list[str]:
+    """What several answers to an example say: a line for each k; nothing of one answer."""
+    if report.samples > 1 and not report.reliabilities:
+        return ["pass@k needs right or wrong: from Python, report.reliability(k, passing=SCORE)"]
+    return [str(one) for one in report.reliabilities]
 
 
 def margin_of(text: str) -> float:

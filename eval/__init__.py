@@ -10,6 +10,7 @@ from .compare import compare as compare
 from .compare import non_inferior as non_inferior
 from .evaluate import Artifact as Artifact
 from .evaluate import System as System
+from .evaluate import check_answers as check_answers
 from .evaluate import evaluate as evaluate
 from .evaluate import evaluate_on as evaluate_on
 from .evaluate import system_of as system_of
@@ -25,4 +26,5 @@ from .rows import Row as Row
 from .runner import Job as Job
 from .runner import Outcome as Outcome
 from .runner import Runner as Runner
+from .samples import Samples as Samples
 from .statistics.intervals import Interval as Interval

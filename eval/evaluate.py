@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import IO, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import dspy
 
 from ..programs.metrics import Metric, name_of
 from ..programs.task import Task
-from ..runtime.canonical import canonical
 from ..runtime.errors import BadInput
 from ..runtime.lm import LM
 from ..runtime.models import Model, adopt, lm_for
-from ..runtime.progress import progress
 from ..runtime.rundir import RunDir
 from ..runtime.session import Session
+from .measuring import Measuring, Split
+from .measuring import System as System
 from .report import Report
 from .rows import Row, fields_of
-from .runner import Runner, jobs_for
+from .samples import ONE, Samples, gaps, samples_of
 
 
 @runtime_checkable
@@ -31,17 +30,6 @@ class Artifact(Protocol):
     name: str
     program: dspy.Module
     lm: LM
-    adapter: str
-
-
-@dataclass(frozen=True)
-class System:
-    """A program, ready to run."""
-
-    name: str
-    program: dspy.Module
-    lm: LM | None
-    """The model of predictors that have none of their own."""
     adapter: str
 
 
@@ -81,9 +69,9 @@ def evaluate(
     lm: Model | None = None,
     *,
     name: str | None = None,
-    split: str = "examples",
     session: Session | None = None,
     concurrency: int | None = None,
+    samples: int | Samples = 1,
     rows: Path | str | None = None,
 ) -> Report:
     """Score a program on examples; the report is the same at any concurrency.
@@ -94,17 +82,20 @@ def evaluate(
         metric: a number in [0, 1] or a ``Score`` for an example and a prediction.
         lm: the model of predictors without one of their own; DSPy's configured one by default.
         name: what to call the system.
-        split: what to call the examples.
         session: the run on whose behalf calls are made (its journal and budget).
         concurrency: engine calls in flight.
+        samples: answers to each example, or ``Samples(count, temperature)``. A row's score is the mean of its answers,
+            so rows stay independent; ``Report.reliability`` says whether one or all of k answers are right.
         rows: a file to which a line is added for every example as it completes.
 
     Raises:
-        BadInput: for no examples, no program, no model, or if not one example brought a readable answer.
+        BadInput: for no examples, no program, no model, several samples of a program that leaves nothing to chance,
+            or if not one example brought a readable answer.
         Stop: if a budget, the journal, the model or the metric ended the run.
     """
     system = system_of(program, lm, name=name, session=session)
-    report = _measure(system, examples, metric, split, concurrency, rows)
+    split = Split("examples", examples, metric)
+    report = measure(system, split, samples_of(samples), concurrency, None if rows is None else Path(rows))
     check_answers(report.system, report.rows)
     return report
 
@@ -118,67 +109,46 @@ def evaluate_on(
     name: str | None = None,
     session: Session | None = None,
     concurrency: int | None = None,
+    samples: int | Samples = 1,
     run: RunDir | None = None,
-    must_answer: bool = True,
 ) -> Report:
     """``evaluate`` on a split of a task; with a run directory, the report and its rows are written there.
 
-    While it lasts, ``rows.jsonl.part`` holds a line for every example that has completed. With ``must_answer`` false,
-    a system that brought no readable answer at all gets its score of 0 (a student may be that weak) and no error.
+    While it lasts, ``rows.jsonl.part`` holds a line for every example that has completed. A system that brought no
+    readable answer at all gets its score of 0 (a student may be that weak); ``check_answers`` makes that an error.
     """
     part = None if run is None else run.file("rows.jsonl.part")
     if part is not None:
         part.unlink(missing_ok=True)
-    system = system_of(program, lm, name=name, adapter=None if _is_made(program) else task.adapter, session=session)
-    report = replace(_measure(system, task.split(split), task.metric, split, concurrency, part), task=task.name)
-    if must_answer:
-        check_answers(report.system, report.rows)
+    system = system_on(task, program, lm, name, session)
+    on = Split(split, task.split(split), task.metric)
+    report = replace(measure(system, on, samples_of(samples), concurrency, part), task=task.name)
     if run is not None and part is not None:
         report.save(run)
         part.unlink(missing_ok=True)
     return report
 
 
-def _measure(
-    system: System,
-    examples: Sequence[dspy.Example],
-    metric: Metric,
-    split: str,
-    concurrency: int | None,
-    rows: Path | str | None,
-) -> Report:
-    if not examples:
-        raise BadInput("no examples to evaluate on: expected at least one")
-    runner = Runner(system.lm, metric, adapter=system.adapter, concurrency=concurrency)
-    with ExitStack() as stack:
-        sink = None if rows is None else stack.enter_context(_sink(Path(rows)))
-        bar = stack.enter_context(progress(f"evaluate {system.name}", len(examples)))
-        total, count = 0.0, 0
-        ledger = None if system.lm is None else system.lm.door.session.ledger
-
-        def on_row(row: Row) -> None:
-            nonlocal total, count
-            if sink is not None:
-                sink.write(canonical(row.dump()) + b"\n")
-            total, count = total + (row.score or 0.0), count + (row.score is not None)
-            bar.advance()
-            bar.note(f"score {100 * total / max(1, count):.1f}{'' if ledger is None else f'; {ledger.status}'}")
-
-        outcomes = runner.run(jobs_for(system.program, examples, split), on_row=on_row)
-    found = tuple(outcome.row for outcome in outcomes)
-    asked = tuple(fields_of(example) for example in examples)
-    return Report(system.name, "", split, name_of(metric), found, parameters_of(system), examples=asked)
+def system_on(
+    task: Task, program: dspy.Module | Artifact | System, lm: Model | None, name: str | None, session: Session | None
+) -> System:
+    """``system_of`` a program; a bare module gets the task's adapter."""
+    adapter = task.adapter if isinstance(program, dspy.Module) else None
+    return system_of(program, lm, name=name, adapter=adapter, session=session)
 
 
-def _sink(path: Path) -> IO[bytes]:
-    try:
-        return path.open("ab", buffering=0)
-    except OSError as error:
-        raise BadInput(f"cannot write rows to {path}: {error.strerror}") from None
+def measure(system: System, split: Split, samples: Samples, concurrency: int | None, rows: Path | None) -> Report:
+    """A system on all examples of a split; ``rows`` is a file for a line per example as it completes."""
+    with Measuring(system, split, samples, concurrency).watched(rows) as measuring:
+        return report_of_rows(system, split, samples, measuring.rows(range(len(split.examples))))
 
 
-def _is_made(program: object) -> bool:
-    return not isinstance(program, dspy.Module)
+def report_of_rows(system: System, split: Split, samples: Samples, rows: Sequence[Row]) -> Report:
+    """The report of rows whose index is their example's place in the split."""
+    asked = tuple(fields_of(split.examples[row.index]) for row in rows)
+    notes = (samples.note, *gaps(rows)) if samples != ONE else ()
+    metric, parameters = name_of(split.metric), parameters_of(system)
+    return Report(system.name, "", split.name, metric, tuple(rows), parameters, notes, asked)
 
 
 def check_answers(name: str, rows: Sequence[Row]) -> None:

@@ -17,7 +17,10 @@ from ..runtime.canonical import canonical
 from ..runtime.errors import BadInput, Damaged
 from ..runtime.rundir import RunDir, check_files
 from .rows import Row
+from .samples import is_mean, tries
 from .statistics.intervals import Interval, mean_interval
+from .statistics.reliability import Reliability, reliability
+from .statistics.values import is_binary
 
 
 @dataclass(frozen=True)
@@ -48,11 +51,52 @@ class Report:
         """The mean score with a 95 % interval; ``None`` if nothing was scored."""
         return mean_interval(self.scores) if self.scores else None
 
+    @cached_property
+    def samples(self) -> int:
+        """The most answers that an example has."""
+        return max((len(row.samples) or 1 for row in self.rows), default=0)
+
+    def reliability(self, k: int, *, passing: float | None = None, level: float = 0.95) -> Reliability:
+        """Whether one of k answers to an example is right (pass@k), and whether all of k are (pass^k), without bias.
+
+        Args:
+            k: from 1 to the answers of an example; examples with fewer scored ones are left out, and counted.
+            passing: the score from which on an answer is right; may be left out where all are 0 or 1.
+            level: of the intervals, which are over examples.
+
+        Raises:
+            BadInput: for graded scores without ``passing``, or a k above the scored answers of every example.
+        """
+        table = tries(self.rows)
+        if passing is not None:
+            table = np.where(np.isnan(table), np.nan, (table >= passing).astype(np.float64))
+        elif not is_binary(table[~np.isnan(table)]):
+            raise BadInput(
+                f"the scores of {self.system} by {self.metric} are graded: say from which on an answer is right, e.g. "
+                "reliability(k, passing=1)"
+            )
+        found = reliability(table, k, level)
+        there = sum((row.samples or (row.score,)).count(None) for row in self.rows)  # what fills a row up is none
+        return replace(found, unscored=there)
+
+    @cached_property
+    def reliabilities(self) -> tuple[Reliability, ...]:
+        """``reliability`` for k = 1, 2, 4, ... and the number of answers; none for one answer, or graded scores."""
+        if self.samples < 2:
+            return ()
+        there = ~np.isnan(table := tries(self.rows))
+        most = int(there.sum(axis=1).max())
+        if most < 2 or not is_binary(table[there]):
+            return ()
+        ks = [1 << power for power in range((most - 1).bit_length())]
+        return tuple(self.reliability(k) for k in (*ks, most))
+
     def check(self) -> None:
         """Refuse rows of which no figure could be made.
 
         Raises:
-            BadInput: for no rows, two of one id, a score outside [0, 1], or a row that is unscored and has a score.
+            BadInput: for no rows, two of one id, a score outside [0, 1], a row that is unscored and has a score, or one
+                whose score is not the mean of its answers.
         """
         if not self.rows:
             raise BadInput(f"{self.system} has no rows: expected at least one example")
@@ -69,6 +113,11 @@ class Report:
                 raise BadInput(
                     f"{self.system} has the score {row.score!r} on the example {row.id!r}, which is called "
                     f"{row.status}: expected no score if and only if it is unscored"
+                )
+            if not is_mean(row):
+                raise BadInput(
+                    f"{self.system} scores {row.score!r} on the example {row.id!r}, whose answers score "
+                    f"{row.samples}: expected their mean, and each a number from 0 to 1 or None"
                 )
 
     @property
@@ -123,6 +172,11 @@ class Report:
             "usd_per_1000": round(self.usd_per_1000, 9),
             "parameters": self.parameters,
             "notes": list(self.notes),
+            **(
+                {"samples": self.samples, "reliability": [one.dump() for one in self.reliabilities]}
+                if self.samples > 1
+                else {}
+            ),
         }
 
     def save(self, run: RunDir) -> None:

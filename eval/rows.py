@@ -45,10 +45,15 @@ class Row:
     usd: float
     seconds: float
     """Time in engines, as it was when the calls were paid for."""
+    samples: tuple[float | None, ...] = ()
+    """The score of each of several answers, whose mean the score is; ``None`` where one could not be scored. Calls,
+    tokens, dollars and seconds are then the mean of one answer, and outputs hold a list for each field."""
 
     def dump(self) -> dict[str, Any]:
         """As JSON."""
         body: dict[str, Any] = {name: getattr(self, name) for name in Row.__slots__}
+        if not self.samples:  # rows of one answer have no word of it
+            del body["samples"]
         if self.failure is not None:
             body["failure"] = {name: getattr(self.failure, name) for name in Failure.__slots__}
         return body
@@ -57,7 +62,8 @@ class Row:
     def load(cls, body: dict[str, Any]) -> Row:
         """The inverse of ``dump``."""
         failure = body["failure"]
-        return cls(**{**body, "failure": None if failure is None else Failure(**failure)})
+        samples = {"samples": tuple(body["samples"])} if "samples" in body else {}
+        return cls(**{**body, "failure": None if failure is None else Failure(**failure), **samples})
 
 
 def failure_of(error: Exception) -> Failure:

@@ -30,6 +30,8 @@ class Job:
     index: int
     """The example's place in its split."""
     split: str
+    sample: int = 0
+    """Which of several answers to the example."""
 
     @property
     def id(self) -> str:
@@ -77,14 +79,14 @@ class Runner:
         self._retries = retries
 
     def run(
-        self, jobs: Sequence[Job], *, trace: bool = False, on_row: Callable[[Row], None] | None = None
+        self, jobs: Sequence[Job], *, trace: bool = False, on_row: Callable[[Job, Row], None] | None = None
     ) -> list[Outcome]:
         """Do all jobs.
 
         Args:
             jobs: what to do; equal jobs cost once.
             trace: whether to keep DSPy's trace of each.
-            on_row: told of every row as it completes, in order of completion, from one thread at a time.
+            on_row: told of every job's row as it completes, in order of completion, from one thread at a time.
 
         Raises:
             Stop: what ended the run (a budget, the journal, a model, the metric). Calls already paid for are kept.
@@ -99,7 +101,7 @@ class Runner:
         return outcomes
 
     def _pass(
-        self, jobs: Sequence[Job], places: Sequence[int], trace: bool, on_row: Callable[[Row], None] | None
+        self, jobs: Sequence[Job], places: Sequence[int], trace: bool, on_row: Callable[[Job, Row], None] | None
     ) -> list[Outcome]:
         found: dict[int, Outcome] = {}
         stops: list[tuple[int, BaseException]] = []
@@ -124,7 +126,7 @@ class Runner:
                             found[place] = outcome = self._do(jobs[place], trace)
                             if on_row is not None:
                                 with report:
-                                    on_row(outcome.row)
+                                    on_row(jobs[place], outcome.row)
                         except BaseException as stop:
                             stops.append((place, stop))
             finally:
@@ -151,7 +153,7 @@ class Runner:
         steps: list[Any] = []  # kept in any case: BestOfN and Refine write to it
         prediction: Any = None
         failure: Failure | None = None
-        with dspy.context(dstill_meter=meter, trace=steps):
+        with dspy.context(dstill_meter=meter, dstill_sample=job.sample, trace=steps):
             try:
                 prediction = job.program(**job.example.inputs())
             except Exception as error:

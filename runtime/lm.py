@@ -23,6 +23,9 @@ from .wire import Request, Response, Wire, request_of_chat, seeded, settings_of,
 
 _sample: ContextVar[int] = ContextVar("dstill_sample", default=0)
 
+MOST_SAMPLES = 10_000
+"""Samples of a whole program's run; see ``LM``."""
+
 _SHORT = frozenset({"temperature", "max_tokens", "top_p", "stop", "seed", "rollout_id"})
 """Settings that the short path knows; any other one takes the long path."""
 
@@ -38,7 +41,9 @@ class LM(dspy.LM):
         temperature, max_tokens: defaults of every call, as in DSPy; the engine's own where they are left out.
         settings: further generation settings, as ``dspy.LM`` takes them.
 
-    A call's ``rollout_id`` is the index of its sample: equal requests of different index are different calls.
+    A call's ``rollout_id`` is the index of its sample: equal requests of different index are different calls. Within
+    ``dspy.context(dstill_sample=N)`` all of them are those of a whole program's N-th run, whatever rollouts it asks for
+    itself; DSPy hands the setting on to the threads it makes.
     """
 
     def __init__(
@@ -153,7 +158,8 @@ class LM(dspy.LM):
         return {**state, "cache": False, "num_retries": 0, **settings}
 
     def _rollout(self, kwargs: dict[str, Any]) -> int:
-        return int(kwargs.get("rollout_id") or self.kwargs.get("rollout_id") or 0)
+        own = int(kwargs.get("rollout_id") or self.kwargs.get("rollout_id") or 0)
+        return own + (int(dspy.settings.get("dstill_sample") or 0) << 48)  # above what take_sample counts with
 
     def _config(self, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         key = (*kwargs.items(), *self.kwargs.items())

@@ -39,8 +39,8 @@ def once(given: argparse.Namespace, kind: str, seed: int, work: Path) -> dict[st
     made = distill(teacher, task, given.lm, recipe, 0.02, seed=seed, run=place / "student")
     assert made.trained is not None
     reports = [
-        evaluate_on(task, teacher, must_answer=False),
-        evaluate_on(task, made.trained, lm=made.lm, must_answer=False),
+        evaluate_on(task, teacher),
+        evaluate_on(task, made.trained, lm=made.lm),
     ]
     return {
         "kind": kind, "seed": seed, "verdict": made.verdict,

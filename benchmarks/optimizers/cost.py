@@ -52,7 +52,7 @@ def loop(seed: int) -> dict[str, float]:
     gain = made.evidence.gain
     evaluations = sum(trial["met"] for trial in trials) + (2 * gain.n if gain else 0)
     asked, lm = task(ROWS), lm_for(engine(chance, seed, "alone"), Session())
-    alone, _ = cpu(lambda: evaluate_on(asked, asked.program, "dev", lm=lm, must_answer=False))
+    alone, _ = cpu(lambda: evaluate_on(asked, asked.program, "dev", lm=lm))
     return {"whole_ms": 1000 * whole / evaluations, "alone_ms": 1000 * alone / ROWS, "evaluations": evaluations}
 
 

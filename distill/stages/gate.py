@@ -142,7 +142,7 @@ class Trials:
         program = bind(state, {name: self._lms[name] for name in names})
         runner = Runner(state.teacher.lm.on(state.session), state.task.metric, adapter=state.teacher.adapter)
         with progress(f"gate {', '.join(names) or 'teacher'}", len(state.task.dev)) as bar:
-            return runner.run(jobs_for(program, state.task.dev, "dev"), trace=True, on_row=lambda row: bar.advance())
+            return runner.run(jobs_for(program, state.task.dev, "dev"), trace=True, on_row=lambda *_: bar.advance())
 
 
 def student_lms(students: Mapping[str, Path], state: DistillState) -> dict[str, LM]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ...runtime.errors import BadInput
 from ..report import Report
 from ..rows import Failure, Row, Status
+from ..samples import gaps, merged
 from .keep import Keep, Twice
 from .sample import Mark, NoScore, Reading, Sample, score_of
 
@@ -165,7 +165,7 @@ class Part:
         asked = [samples[0].asked for _, samples in answers] + [{} for _ in missing]
         source = self.source
         return Report(
-            source.system, source.task, source.split, metric, tuple(rows), None, self._said(metric),
+            source.system, source.task, source.split, metric, tuple(rows), None, self._said(metric, rows),
             tuple(asked) if any(asked) else None,
         )  # fmt: skip
 
@@ -179,18 +179,14 @@ class Part:
             else:
                 yield samples[0].id, samples
 
-    def _said(self, metric: str) -> tuple[str, ...]:
+    def _said(self, metric: str, rows: Sequence[Row]) -> tuple[str, ...]:
         """Notes: the reader's, and what was done with what was read."""
         found = [*self._notes, *(f"left out {said}" for _, said in self._refused.values())]
         if self._keep.repeats > 1:
             each = "each is a row; intervals and p take them for independent, which answers to one example are not"
             how = each if self._reading.repeats == "each" else "a row is their mean"
             found.append(f"up to {self._keep.repeats} answers to an example: {how}")
-            gaps = self._gaps(metric)
-            if gaps:
-                found.append(
-                    f"{gaps} answers have no score and do not count, where others to the same example have one"
-                )
+            found += gaps(rows)
         if self._keep.untexted:
             found.append(f"the texts of {self._keep.untexted:,} samples were left out, to save memory")
         if self._keep.dropped:
@@ -202,55 +198,23 @@ class Part:
             )
         return tuple(found)
 
-    def _gaps(self, metric: str) -> int:
-        """Answers without a score to examples that have one."""
-        values = [
-            [sample.marks[metric].value if metric in sample.marks else None for sample in samples]
-            for samples in self._keep
-        ]
-        return sum(found.count(None) for found in values if found.count(None) < len(found))
-
 
 MISSING = Failure("error", "Missing", "the example was to be answered, and there is no sample of it")
 
 
 def row_of(index: int, id: str, samples: Sequence[Sample], metric: str) -> Row:
-    """The row of an example; of several answers, the mean of those that are scored, and means of costs and times."""
-    marks = [sample.marks.get(metric) for sample in samples]
-    values: list[float] = [mark.value for mark in marks if mark is not None and mark.value is not None]
-    failures = [
-        sample.failure if mark is None else mark.failure or (None if mark.value else sample.failure)
-        for sample, mark in zip(samples, marks, strict=True)
-    ]
-    failure = next((failure for failure in failures if failure is not None), None)
-    score = sum(values) / len(values) if values else None
-    status: Status = "unscored" if score is None else "scored"
-    if score == 0 and all(failures):
-        status = "failed"
-    elif score is None and failure is None:
+    """The row of an example, of all its answers."""
+    return merged([_row(index, id, sample, sample.marks.get(metric)) for sample in samples])
+
+
+def _row(index: int, id: str, sample: Sample, mark: Mark | None) -> Row:
+    score: float | None = None if mark is None else mark.value
+    failure = sample.failure if mark is None else mark.failure or (None if mark.value else sample.failure)
+    status: Status = "unscored" if score is None else "failed" if score == 0 and failure else "scored"
+    if score is None and failure is None:
         failure = Failure("abstained", "", "there is no score")
     return Row(
-        index,
-        id,
-        status,
-        score,
-        next((mark.feedback for mark in marks if mark and mark.feedback), ""),
-        _outputs(samples),
-        None if status == "scored" else failure,
-        round(_mean([sample.calls for sample in samples])),
-        round(_mean([sample.tokens_in for sample in samples])),
-        round(_mean([sample.tokens_out for sample in samples])),
-        _mean([sample.usd for sample in samples]),
-        _mean([sample.seconds for sample in samples]),
-    )
-
-
-def _outputs(samples: Sequence[Sample]) -> dict[str, Any]:
-    if len(samples) == 1:
-        return samples[0].outputs
-    names = dict.fromkeys(name for sample in samples for name in sample.outputs)
-    return {name: [sample.outputs.get(name) for sample in samples] for name in names}
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
+        index, id, status, score, mark.feedback if mark else "", sample.outputs,
+        None if status == "scored" else failure, sample.calls, sample.tokens_in, sample.tokens_out, sample.usd,
+        sample.seconds,
+    )  # fmt: skip

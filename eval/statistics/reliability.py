@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -30,6 +31,20 @@ class Reliability:
     """Tasks left out because they have fewer."""
     unscored: int
     """Samples that were not scored, over all tasks."""
+
+    def dump(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "k": self.k, "pass_at_k": self.any_of_k.dump(), "pass_hat_k": self.all_of_k.dump(), "tasks": self.tasks,
+            "too_few": self.too_few, "unscored": self.unscored,
+        }  # fmt: skip
+
+    def __str__(self) -> str:
+        few = f"; {self.too_few} with fewer than {self.k} scored answers left out" if self.too_few else ""
+        return (
+            f"k={self.k}: one of {self.k} is right (pass@{self.k}) {self.any_of_k}, all of {self.k} are right "
+            f"(pass^{self.k}) {self.all_of_k} (n={self.tasks}{few})"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,3 +152,29 @@ def test_eval_inside_a_run_writes_beside_it(cli: Cli, paint: list[str], monkeypa
     assert Path("runs/a-dev/report.json").is_file()
     assert cli("verify", "runs/a", "runs/a-dev")[0] == 0
     assert not Path("runs/a/journal.sqlite").exists()
+
+
+def test_eval_with_several_answers(cli: Cli, paint: list[str], server: tests_support.OpenAIServer) -> None:
+    assert cli("compile", *paint, "--optimizer", "zero-shot", "--run", "zero")[0] == 0
+    assert cli("eval", "runs/zero")[0] == 0
+    before = Path("runs/zero-test/rows.jsonl").read_text()
+    paid = len(server.requests)
+    code, out, err = cli("eval", "runs/zero", "--samples", 3, "--name", "thrice")
+    assert code == 0, err
+    assert len(server.requests) == paid + 2 * 40  # the first answer of each is there already
+    assert "thrice on paint test: 75.0" in out
+    assert [line for line in out.splitlines() if line.startswith("k=")] == [
+        f"k={k}: one of {k} is right (pass@{k}) 75.0 [59.8, 85.8], all of {k} are right (pass^{k}) 75.0 [59.8, 85.8] "
+        "(n=40)"
+        for k in (1, 2, 3)
+    ]
+    assert "3 answers to each example" in out
+    assert json.loads(Path("runs/thrice-test/rows.jsonl").read_text().splitlines()[0])["samples"] == [1, 1, 1]
+    assert [k["k"] for k in json.loads(Path("runs/thrice-test/report.json").read_text())["reliability"]] == [1, 2, 3]
+    assert cli("leaderboard", "runs/zero-test", "runs/thrice-test")[0] == 0
+    code, _, err = cli("eval", "runs/zero", "--samples", 3, "--temperature", 0)
+    assert (code, "samples=3: zero answers at temperature 0" in err) == (2, True)
+    assert cli("eval", "runs/zero")[0] == 0
+    assert Path("runs/zero-test/rows.jsonl").read_text() == before
+    code, _, err = cli("eval", "runs/zero-test", "--against", "runs/zero-test", "--samples", 3)
+    assert (code, "--samples 3: runs/zero-test is a finished evaluation" in err) == (2, True)

@@ -250,6 +250,23 @@ def test_a_meter_adds_up_calls_made_anywhere_on_behalf_of_an_example() -> None:
     assert meter.pico == lm.door.session.ledger.spent.pico > 0
 
 
+def test_a_whole_programs_run_has_samples_of_its_own_by_every_path() -> None:
+    lm = LM(ScriptedEngine(lambda r: REPLY, repeatable=True), temperature=1.0)
+    samples = []
+    for run in (0, 1, 2):
+        with dspy.context(dstill_sample=run, disable_history=True):
+            lm("x")  # the short path
+            lm("x", rollout_id=1)
+        with dspy.context(dstill_sample=run):
+            lm("x", n=2)  # the long path, whose answers beyond the first are further samples
+            asyncio.run(lm.acall("y"))
+        with dspy.context(lm=lm, dstill_sample=run):
+            asked = [(dspy.Predict("message -> team"), dspy.Example(message="z").with_inputs("message"))]
+            dspy.Parallel(num_threads=2, disable_progress_bar=True)(asked)  # a thread of DSPy's
+        samples.append(len(lm.door.session.journal))
+    assert samples == [5, 10, 15]
+
+
 def test_retries_wait_with_jitter_honour_the_provider_and_end(monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
     monkeypatch.setattr(time, "sleep", waits.append)

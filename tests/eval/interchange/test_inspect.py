@@ -93,6 +93,11 @@ class TestInspect:
         assert report.score is not None and report.score.value == 0.65  # what inspect's own accuracy says
         assert any("1 answers have no score and do not count" in note for note in report.notes)
         assert report.rows[1].outputs == {"completion": ["Kyoto", "Tokyo"]}
+        assert [row.samples for row in report.rows[:2]] == [(1.0, 1.0), (0.0, 1.0)]
+        with pytest.raises(BadInput, match="are graded"):  # inspect's P is a half
+            report.reliability(2)
+        found = report.reliability(2, passing=1)
+        assert (found.tasks, found.too_few, found.unscored) == (4, 1, 1)
         each = read_results(DATA / "inspect" / "epochs.eval", metric="graded", repeats="each")[0]
         assert [row.id for row in each.rows][:3] == ["capital-fr#1", "capital-fr#2", "capital-jp#1"]
         assert (each.unscored, each.failures["error"]) == (1, 1)
