@@ -21,6 +21,10 @@ def eval_(
     better: Annotated[bool, typer.Option("--better", help="Not to be worse is not enough.")] = False,
     samples: Annotated[int, typer.Option(help="Answers to each example, for pass@k and pass^k.")] = 1,
     temperature: Annotated[float | None, typer.Option(help="Of the answers; the program's own by default.")] = None,
+    stop: Annotated[
+        bool, typer.Option("--stop-when-decided", help="Ask no more examples than it takes; against a baseline.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="The order of the examples, with --stop-when-decided.")] = 0,
     junit: Annotated[Path | None, typer.Option(help="A file for JUnit XML, a test case for each example.")] = None,
 ) -> None:
     """Score a compiled or distilled program on a split.
@@ -29,23 +33,36 @@ def eval_(
     worse, 10 for worse, 11 for undecided, and with --better 12 for not worse. A finished evaluation, ours or another
     tool's, is judged as it stands. With --samples a row is the mean of several answers to its example.
 
-    Example:  dstill eval runs/triage-mini --samples 8 --temperature 0.7
+    With --stop-when-decided examples are met in random order, and it ends as soon as it is decided, by intervals that
+    allow for looking; what was met is written to NAME-SPLIT-decided.
 
-    Example:  dstill eval runs/triage-mini --against runs/zero-shot-test --margin 1pt
+    Example:  dstill eval runs/triage-mini --against runs/zero-shot-test --margin 1pt --stop-when-decided
+
+    Example:  dstill eval runs/triage-mini --samples 8 --temperature 0.7
     """
     from .eval.gate import gate
     from .eval.interchange import aligned, write_junit
     from .eval.samples import Samples
+    from .eval.until import Until
     from .results import read_one
-    from .scoring import EXIT_CODES, NOT_BETTER, Asked, margin_of, reliability_lines, report_of
+    from .scoring import EXIT_CODES, NOT_BETTER, Asked, margin_of, reliability_lines, report_of, report_until
 
     allowed = margin_of(margin)
     baseline = None if against is None else read_one(str(against))
-    report, said = report_of(run, baseline, Asked(split, lm, name, concurrency, Samples(samples, temperature)))
+    asked = Asked(split, lm, name, concurrency, Samples(samples, temperature))
+    verdict: tuple[str, str] | None = None
+    if stop:
+        until = None if baseline is None else Until(baseline, allowed, better, seed)
+        report, stopped, said = report_until(run, until, asked)
+        verdict = stopped.decision, str(stopped)
+    else:
+        report, said = report_of(run, baseline, asked)
+        if baseline is not None:
+            judged = gate(report, aligned(baseline, report), margin=allowed)
+            verdict = judged.decision, str(judged)
     print("\n".join([str(report), *reliability_lines(report), *report.notes, *said]))
     if junit is not None:
         print(f"junit: {write_junit([report], junit)}")
-    if baseline is not None:
-        found = gate(report, aligned(baseline, report), margin=allowed)
-        print(found)
-        raise typer.Exit(NOT_BETTER if better and found.decision == "not worse" else EXIT_CODES[found.decision])
+    if verdict is not None:
+        print(verdict[1])
+        raise typer.Exit(NOT_BETTER if better and verdict[0] == "not worse" else EXIT_CODES[verdict[0]])

@@ -8,8 +8,9 @@ from pathlib import Path
 from .eval.evaluate import check_answers, evaluate_on
 from .eval.report import Report
 from .eval.samples import ONE, Samples
+from .eval.until import Stopped, Until, evaluate_until
 from .results import read_one
-from .runtime.canonical import JSON
+from .runtime.canonical import JSON, digest
 from .runtime.errors import BadInput
 from .runtime.home import default_journal, file_name
 from .runtime.rundir import RunDir
@@ -32,8 +33,10 @@ class Asked:
     samples: Samples = ONE
 
 
-def score_run(run: Path, asked: Asked) -> tuple[Report, Path]:
+def score_run(run: Path, asked: Asked, until: Until | None = None) -> tuple[Report, Stopped | None, Path]:
     """Score a compiled or distilled program; the report, and its directory ``NAME-SPLIT``.
+
+    With ``until`` it ends when decided, and the directory is ``NAME-SPLIT-decided``: it is never taken for a whole one.
 
     Raises:
         BadInput: for a directory that holds no program, or a split that is none.
@@ -44,21 +47,38 @@ def score_run(run: Path, asked: Asked) -> tuple[Report, Path]:
     session = Session(default_journal(run))
     program = load(run, task.program, lm=asked.lm, session=session)
     system = asked.name or run.name
-    target = run.parent / f"{file_name(system)}-{asked.split}"
+    target = run.parent / f"{file_name(system)}-{asked.split}{'' if until is None else '-decided'}"
     config: dict[str, JSON] = {"run": run.name, "split": asked.split, "lm": asked.lm, "name": system}
     if asked.samples != ONE:
         config |= {"samples": asked.samples.count, "temperature": asked.samples.temperature}
+    if until is not None:
+        config |= _config(until)
     with RunDir(target, kind="eval", config=config, replace=True) as out:
-        report = evaluate_on(
-            task, program, asked.split, name=system, session=session, concurrency=asked.concurrency,
-            samples=asked.samples, run=out,
-        )  # fmt: skip
-        check_answers(report.system, report.rows)
+        found: Stopped | None = None
+        if until is None:
+            report = evaluate_on(
+                task, program, asked.split, name=system, session=session, concurrency=asked.concurrency,
+                samples=asked.samples, run=out,
+            )  # fmt: skip
+            check_answers(report.system, report.rows)
+        else:
+            report, found = evaluate_until(
+                task, program, until, asked.split, name=system, session=session, concurrency=asked.concurrency,
+                samples=asked.samples,
+            )  # fmt: skip
         held = (f"{note} (the teacher answers)" for note in getattr(program, "held", ()))
         report = replace(report, notes=(*report.notes, *held))
         report.save(out)
         out.finish()
-    return report, target
+    return report, found, target
+
+
+def _config(until: Until) -> dict[str, JSON]:
+    scores: list[JSON] = [[row.id, row.score] for row in until.baseline.rows]
+    return {
+        "against": until.baseline.system, "baseline": digest(scores), "margin": until.margin, "better": until.better,
+        "seed": until.seed,
+    }  # fmt: skip
 
 
 def report_of(run: Path, baseline: Report | None, asked: Asked) -> tuple[Report, list[str]]:
@@ -71,8 +91,8 @@ def report_of(run: Path, baseline: Report | None, asked: Asked) -> tuple[Report,
         BadInput: as ``score_run``; or of such an evaluation, where there is none or several, or something is given
             that only a program can be asked with.
     """
-    if baseline is None or (run / "program.json").exists():
-        report, folder = score_run(run, asked)
+    if baseline is None or is_program(run):
+        report, _, folder = score_run(run, asked)
         return report, [f"rows: {folder / 'rows.jsonl'}"]
     given = {"lm": asked.lm, "samples": None if asked.samples.count == 1 else asked.samples.count,
              "temperature": asked.samples.temperature}  # fmt: skip
@@ -83,6 +103,29 @@ def report_of(run: Path, baseline: Report | None, asked: Asked) -> tuple[Report,
             )
     report = read_one(str(run), baseline)
     return report if asked.name is None else replace(report, system=asked.name), []
+
+
+def report_until(run: Path, until: Until | None, asked: Asked) -> tuple[Report, Stopped, list[str]]:
+    """The same of an evaluation that ends when decided.
+
+    Raises:
+        BadInput: as ``score_run``, without a baseline, or for an evaluation that has ended.
+    """
+    if until is None:
+        raise BadInput("--stop-when-decided: there is nothing to be decided; add --against EVALUATION")
+    if not is_program(run):
+        raise BadInput(
+            f"--stop-when-decided: {run} holds no program, so there is no call to be saved; expected the directory of "
+            "a compile or distill run"
+        )
+    report, found, folder = score_run(run, asked, until)
+    assert found is not None
+    return report, found, [f"rows: {folder / 'rows.jsonl'}"]
+
+
+def is_program(run: Path) -> bool:
+    """Whether a directory holds a program to be run, and not a finished evaluation."""
+    return (run / "program.json").exists()
 
 
 def reliability_lines(report: Report) -> list[str]:

@@ -28,3 +28,6 @@ from .runner import Outcome as Outcome
 from .runner import Runner as Runner
 from .samples import Samples as Samples
 from .statistics.intervals import Interval as Interval
+from .until import Stopped as Stopped
+from .until import Until as Until
+from .until import evaluate_until as evaluate_until

@@ -93,17 +93,21 @@ def paired_scores(a: Report, b: Report) -> tuple[list[float], list[float]]:
         report.check()
     mine, theirs = [row.id for row in a.rows], [row.id for row in b.rows]
     if mine != theirs:
-        shared = len(set(mine) & set(theirs))
-        raise BadInput(
-            f"{a.system} and {b.system} were run on different examples: {len(mine)} and {len(theirs)}, of which they "
-            f"share {shared}; evaluate both on the same split"
-        )
+        raise BadInput(f"{on_others((a.system, mine), (b.system, theirs))}; evaluate both on the same split")
     pairs = [
         (x.score, y.score) for x, y in zip(a.rows, b.rows, strict=True) if x.score is not None and y.score is not None
     ]
     if not pairs:
         raise BadInput(f"{a.system} and {b.system} share no example that both were scored on")
     return [x for x, _ in pairs], [y for _, y in pairs]
+
+
+def on_others(a: tuple[str, Sequence[str]], b: tuple[str, Sequence[str]]) -> str:
+    """That two systems, each with the ids of its examples, were run on different ones, and how many they share."""
+    shared = len(set(a[1]) & set(b[1]))
+    return (
+        f"{a[0]} and {b[0]} were run on different examples: {len(a[1])} and {len(b[1])}, of which they share {shared}"
+    )
 
 
 def non_inferior(

@@ -8,6 +8,7 @@ from typing import Literal
 from ..runtime.errors import BadInput
 from .compare import Comparison, compare_scores, non_inferior, paired_scores
 from .report import Report
+from .statistics.intervals import Interval
 
 Decision = Literal["better", "not worse", "worse", "undecided"]
 
@@ -29,14 +30,18 @@ class Gate:
     """The system and the baseline."""
 
     def __str__(self) -> str:
-        d, margin = self.comparison.difference, f"margin {100 * self.margin:g} points"
-        gain = f"{100 * d.value:+.1f} points [{100 * d.low:+.1f}, {100 * d.high:+.1f}] on {self.comparison.n} examples"
         more = ""
         if self.decision == "undecided":
             more = f"; some {self.needed:,} examples would decide" if self.needed else "; more examples would decide"
-        word = {"better": "better than", "not worse": "not worse than", "worse": "worse than"}.get(self.decision)
-        said = "undecided against" if word is None else word
-        return f"{self.names[0]} is {said} {self.names[1]}: {gain}, {margin}{more}"
+        found = self.comparison
+        return f"{in_words(self.decision, self.names, found.difference, found.n, self.margin)}{more}"
+
+
+def in_words(decision: Decision, names: tuple[str, str], gain: Interval, n: int, margin: float) -> str:
+    """A decision about a system and a baseline, with the gain on ``n`` examples, in points."""
+    said = "undecided against" if decision == "undecided" else f"{decision} than"
+    points = f"{100 * gain.value:+.1f} points [{100 * gain.low:+.1f}, {100 * gain.high:+.1f}]"
+    return f"{names[0]} is {said} {names[1]}: {points} on {n} examples, margin {100 * margin:g} points"
 
 
 def gate(report: Report, baseline: Report, *, margin: float = 0.01) -> Gate:

@@ -19,6 +19,7 @@ from ..runtime.rundir import RunDir, check_files
 from .rows import Row
 from .samples import is_mean, tries
 from .statistics.intervals import Interval, mean_interval
+from .statistics.monitor import anytime_mean
 from .statistics.reliability import Reliability, reliability
 from .statistics.values import is_binary
 
@@ -40,6 +41,8 @@ class Report:
     """What a reader should know, e.g. that a budget ended the run."""
     examples: tuple[dict[str, Any], ...] | None = None
     """What was asked, the fields of the example of each row as JSON, where they were kept."""
+    planned: int | None = None
+    """Examples of the split, where the rows are only some of them: it was stopped when a comparison was decided."""
 
     @cached_property
     def scores(self) -> list[float]:
@@ -48,8 +51,10 @@ class Report:
 
     @cached_property
     def score(self) -> Interval | None:
-        """The mean score with a 95 % interval; ``None`` if nothing was scored."""
-        return mean_interval(self.scores) if self.scores else None
+        """The mean score with a 95 % interval, which allows for a stop when decided; ``None`` if nothing was scored."""
+        if not self.scores:
+            return None
+        return mean_interval(self.scores) if self.planned is None else anytime_mean(self.scores)
 
     @cached_property
     def samples(self) -> int:
@@ -162,6 +167,7 @@ class Report:
             "split": self.split,
             "metric": self.metric,
             "n": len(self.rows),
+            **({} if self.planned is None else {"planned": self.planned}),
             "score": None if self.score is None else self.score.dump(),
             "failed": self.failed,
             "unscored": self.unscored,
@@ -208,7 +214,7 @@ class Report:
                 rows = tuple(Row.load(orjson.loads(line)) for line in lines)
             return cls(
                 head["system"], head["task"], head["split"], head["metric"], rows, head["parameters"],
-                tuple(head["notes"]), _asked(folder / "examples.jsonl", len(rows)),
+                tuple(head["notes"]), _asked(folder / "examples.jsonl", len(rows)), head.get("planned"),
             )  # fmt: skip
         except FileNotFoundError as error:
             made = f" (make one: dstill eval {folder})" if (folder / "program.json").is_file() else ""
@@ -221,7 +227,8 @@ class Report:
         bad = "".join(
             f", {count} {name}" for name, count in (("failed", self.failed), ("unscored", self.unscored)) if count
         )
-        return f"{self.system} on {self.task} {self.split}: {score} (n={len(self.rows)}{bad})"
+        part = "" if self.planned is None else f" of {self.planned}"
+        return f"{self.system} on {self.task} {self.split}: {score} (n={len(self.rows)}{part}{bad})"
 
     def _repr_html_(self) -> str:
         worst = [row for row in self.rows if row.score is not None and row.score < 1][:10]

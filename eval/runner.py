@@ -36,8 +36,13 @@ class Job:
     @property
     def id(self) -> str:
         """What to call the example."""
-        mark = self.example.get("id")
-        return f"{self.split}[{self.index}]" if mark is None else str(mark)
+        return id_of(self.example, self.split, self.index)
+
+
+def id_of(example: dspy.Example, split: str, index: int) -> str:
+    """What to call an example: its own id, or its place in the split."""
+    mark = example.get("id")
+    return f"{split}[{index}]" if mark is None else str(mark)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import numpy as np
 from ...runtime.atomic import write_bytes
 from ...runtime.canonical import pretty
 from ...runtime.errors import BadInput
-from ..compare import Comparison, comparison
+from ..compare import Comparison, comparison, on_others
 from ..report import Report, aligned
 from ..statistics.intervals import Interval
 from .asked import Asked, Example, asked_of
@@ -213,9 +213,8 @@ def _check_same(report: Report, base: Report) -> None:
     mine, theirs = [row.id for row in report.rows], [row.id for row in base.rows]
     if mine != theirs:
         raise BadInput(
-            f"{report.system} and {base.system} were run on different examples: {len(mine)} and {len(theirs)}, of "
-            f"which they share {len(set(mine) & set(theirs))}; evaluate both on the same split, or take the shared "
-            "ones: leaderboard(..., shared=True), on the command line --shared"
+            f"{on_others((report.system, mine), (base.system, theirs))}; evaluate both on the same split, or take the "
+            "shared ones: leaderboard(..., shared=True), on the command line --shared"
         )
 
 

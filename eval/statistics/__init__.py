@@ -33,6 +33,8 @@ from .judge import Judged as Judged
 from .judge import judged_mean as judged_mean
 from .monitor import Monitored as Monitored
 from .monitor import anytime_interval as anytime_interval
+from .monitor import anytime_mean as anytime_mean
+from .monitor import decisions as decisions
 from .monitor import log_capital as log_capital
 from .monitor import monitor as monitor
 from .monitor import stopping as stopping

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from ...runtime.errors import BadInput
 from .intervals import Interval
-from .values import Holed, Scores, as_scores
+from .values import Holed, Scores, as_scores, scored
 
 Side = Literal["at most", "at least"]
 BETS = np.geomspace(0.01, 0.95, 12)
@@ -100,6 +100,32 @@ def stopping(
     return verdict, np.minimum(np.minimum(first[0], first[1]) + 1, n)
 
 
+def decisions(differences: Scores, *, margin: float = 0.01, level: float = 0.95) -> NDArray[np.intp]:
+    """What a look after each example decides: better, not worse, worse, or nothing yet.
+
+    ``better`` rejects "a is not above b" and ``worse`` "a is not below b", each with half of the error; ``not worse``
+    rejects "a loses the margin or more" with all of it, and is only said where it is not better. However one looks,
+    and whatever the truth, a wrong decision has a chance of ``1 - level`` at most: where a loses the margin, whoever
+    is better is not worse, so that both are wrong together; where it loses less, only better is wrong; where the two
+    are equal, better and worse share the error; where a gains, only worse is wrong. ``better`` and ``worse`` say that
+    ``anytime_interval`` of the level leaves zero on one side.
+
+    Args:
+        differences: ``(..., n)`` of a - b in [-1, 1], in the order in which the examples are met; none unscored.
+        margin: what may be lost, above 0.
+
+    Returns:
+        ``(..., n)``: 2 better, 1 not worse, -1 worse, 0 undecided.
+    """
+    if not 0 < margin < 1 or not 0 < level < 1:
+        raise BadInput(f"margin={margin}, level={level}: expected both between 0 and 1")
+    half, whole = -math.log((1 - level) / 2), -math.log(1 - level)
+    found = np.where(log_capital(differences, 0.0, "at least") >= half, -1, 0)
+    found[log_capital(differences, -margin, "at most") >= whole] = 1
+    found[log_capital(differences, 0.0, "at most") >= half] = 2
+    return found
+
+
 def log_capital(differences: Scores, mean: float, side: Side, bets: Scores = BETS) -> Scores:
     """The log of the mean capital after each outcome, against "the true mean is ``side`` ``mean``".
 
@@ -147,3 +173,11 @@ def anytime_interval(differences: Scores, level: float = 0.95) -> Interval:
         return out
 
     return Interval(value, end(-1.0, "at most"), end(1.0, "at least"), level)
+
+
+def anytime_mean(scores: Holed, level: float = 0.95) -> Interval:
+    """The mean of scores in [0, 1] with an interval that holds at all times together, so that an evaluation may be
+    stopped for what it has shown; [0, 1] without a score. Unscored examples are left out."""
+    found, _ = scored(scores)
+    wide = anytime_interval(2 * found - 1, level)
+    return Interval((wide.value + 1) / 2, (wide.low + 1) / 2, (wide.high + 1) / 2, level)

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+import tests_support
 from commands import Cli
 from dstill.runtime import RunDir
 from outcomes import report
@@ -117,3 +118,52 @@ def test_eval_writes_junit(cli: Cli, paint: list[str]) -> None:
     code, out, _ = cli("eval", "runs/zero", "--junit", "out/junit.xml")
     assert (code, "junit: out/junit.xml" in out) == (0, True)
     assert 'tests="40" failures="10"' in Path("out/junit.xml").read_text()
+
+
+def test_an_evaluation_that_stops_when_decided(cli: Cli, paint: list[str], server: tests_support.OpenAIServer) -> None:
+    """Right on three of four: better than one of four, not worse than itself, worse than all; calls are counted."""
+    words = ["--optimizer", "zero-shot", "--run", "zero", "--task-arg", "test=300"]
+    assert cli("compile", *paint, *words)[0] == 0
+    ids = [f"r{n}" for n in range(100, 400)]
+    for name, right in (("low", 1), ("same", 3), ("high", 4)):
+        # those that the model knows are 0, 1 and 2 of every four
+        body = "".join(f"{id},{int(int(id[1:]) % 4 < right)}\n" for id in ids)
+        Path(f"{name}.csv").write_text("id,score\n" + body)
+    gate = ["eval", "runs/zero", "--stop-when-decided", "--against"]
+    before = paid = len(server.requests)
+    found: dict[str, str] = {}
+    for name, margin, code in (("low", "1pt", 0), ("same", "20pt", 0), ("high", "1pt", 10)):
+        ended, out, err = cli(*gate, f"{name}.csv", "--margin", margin, "--seed", len(found))
+        assert ended == code, err
+        found[name] = out.splitlines()[-1]
+        met = int(found[name].split("after ")[1].split()[0])
+        rows = Path("runs/zero-test-decided/rows.jsonl").read_bytes()
+        assert (rows.count(b"\n"), f"(n={met} of 300" in out) == (met, True)
+        assert len(server.requests) - paid <= met < 150
+        paid = len(server.requests)
+        report = Path("runs/zero-test-decided/report.json").read_bytes()
+        assert cli(*gate, f"{name}.csv", "--margin", margin, "--seed", len(found) - 1)[0] == code
+        assert (Path("runs/zero-test-decided/rows.jsonl").read_bytes(), len(server.requests)) == (rows, paid)
+        assert Path("runs/zero-test-decided/report.json").read_bytes() == report
+    assert "zero is better than low: +" in found["low"]
+    assert "zero is not worse than same: +0.0" in found["same"]
+    assert "zero is worse than high: -" in found["high"]
+    assert not Path("runs/zero-test").exists()
+    assert cli("verify", "runs/zero-test-decided")[0] == 0
+    assert cli("eval", "runs/zero")[0] == 0
+    assert len(server.requests) == before + 300  # what was met before is not asked again
+    code, _, err = cli("leaderboard", "runs/zero-test", "other=runs/zero-test-decided")
+    assert (code, "and 300, of which they share" in err, "--shared" in err) == (2, True, True)
+    code, out, _ = cli("leaderboard", "runs/zero-test", "other=runs/zero-test-decided", "--shared")
+    assert (code, "other: zero is worse than high" in out) == (0, True)
+    assert cli(*gate, "same.csv", "--margin", "20pt", "--better")[0] == 12
+    code, out, _ = cli(*gate, "same.csv", "--margin", "0.1pt")
+    assert (code, "all 300 examples were met" in out.splitlines()[-1]) == (11, True)
+
+
+def test_what_cannot_be_stopped(cli: Cli, paint: list[str]) -> None:
+    mine = ours("mine", [1.0, 0.0, 1.0])
+    code, _, err = cli("eval", mine, "--stop-when-decided", "--against", mine)
+    assert (code, "runs/mine-test holds no program, so there is no call to be saved" in err) == (2, True)
+    code, _, err = cli("eval", mine, "--stop-when-decided")
+    assert (code, "add --against EVALUATION" in err) == (2, True)

@@ -20,6 +20,7 @@ FOLDER = Path(__file__).parents[3] / "benchmarks" / "eval"
         ("graded", ["--runs", "8", "--sizes", "10"]),
         ("large", ["--rows", "400", "--graded"]),
         ("page", ["--systems", "3", "--examples", "40", "--repeats", "1"]),
+        ("until", ["--runs", "5", "--examples", "100"]),
         ("pairs", ["--systems", "4", "--examples", "30", "--resamples", "50", "--cases", "graded_missing"]),
     ],
 )
