@@ -60,7 +60,8 @@ def eval_(
         if baseline is not None:
             judged = gate(report, aligned(baseline, report), margin=allowed)
             verdict = judged.decision, str(judged)
-    print("\n".join([str(report), *reliability_lines(report), *report.notes, *said]))
+    notes = [note for note in report.notes if verdict is None or not note.startswith(verdict[1])]  # it is the last line
+    print("\n".join([str(report), *reliability_lines(report), *notes, *said]))
     if junit is not None:
         print(f"junit: {write_junit([report], junit)}")
     if verdict is not None:
