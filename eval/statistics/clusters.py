@@ -8,7 +8,8 @@ models: Miller, "Adding error bars to evals", arXiv 2411.00640).
 Right-or-wrong scores near 0 or 1 show too little spread, or none. A mean of them gets Wilson's interval for as many
 independent examples as the clusters are worth (Korn and Graubard, Survey Methodology 24, 1998; Franco, Little, Louis
 and Slud, J. Survey Statistics and Methodology 7, 2019), and a difference of them two disagreements more (Bonett and
-Price, J. Educ. Behav. Stat. 37, 2012). With few clusters, or very unequal ones, all of these are still too short.
+Price, J. Educ. Behav. Stat. 37, 2012). Where a few clusters hold most of the wrong answers, or most of the examples,
+all of these are still too short.
 """
 
 from __future__ import annotations

@@ -19,8 +19,8 @@ from .values import is_binary as is_binary
 END_OF_SCORES, END_OF_DIFFERENCES = 0.5, 0.25
 """Examples that ``bounded_mean`` adds at each end: of scores in [0, 1], and of their differences in [-1, 1].
 
-Half an example keeps 95 % intervals at 94 % or more for graded scores of many shapes, from 10 examples on; a quarter
-does so for differences, whose range is twice as wide (``benchmarks/eval/graded.py``)."""
+Half an example keeps 95 % intervals at some 94 % or more for graded scores of many shapes, from 10 examples on; a
+quarter does so for differences, whose range is twice as wide (``benchmarks/eval/graded.py``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,12 @@ def t_quantile(p: float, freedom: float) -> float:
 
 
 def wilson(successes: float, n: int, level: float = 0.95) -> Interval:
-    """Wilson's score interval for a proportion (Wilson, JASA 22, 1927)."""
+    """Wilson's score interval for a proportion (Wilson, JASA 22, 1927).
+
+    It has its level on average over proportions, not at each: it swings around it, most where few successes or few
+    failures are to be expected (Brown, Cai and DasGupta, "Interval estimation for a binomial proportion", Statistical
+    Science 16, 2001). ``clopper_pearson`` never has less than its level.
+    """
     low, high = wilson_bounds(successes, n, normal_quantile(0.5 + level / 2))
     return Interval(successes / n, float(low), float(high), level)
 
