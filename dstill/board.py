@@ -13,6 +13,7 @@ from .eval.board import Board
 from .eval.board import leaderboard as board_of
 from .eval.evaluate import Artifact, System, check_answers, evaluate_on
 from .eval.report import Report
+from .eval.samples import Samples
 from .programs.task import Task
 from .runtime.home import JOURNAL, runs_folder
 from .runtime.journal import Journal
@@ -29,8 +30,10 @@ def leaderboard(
     lm: Model | None = None,
     split: str = "test",
     baseline: str | None = None,
+    cluster: str | None = None,
     session: Session | None = None,
     concurrency: int | None = None,
+    samples: int | Samples = 1,
 ) -> Board:
     """Score programs on a split of a task and put them on a board.
 
@@ -42,8 +45,11 @@ def leaderboard(
         lm: the model of bare modules; that of the first compiled program by default.
         split: the split to score on.
         baseline: the system that gains are measured against; the first by default.
+        cluster: a field of the examples by whose values they stand together, e.g. a document with several questions;
+            intervals, tests and ranks allow for it.
         session: the run on whose behalf calls are made; one on the default journal by default.
         concurrency: engine calls in flight.
+        samples: answers to each example, or ``Samples(count, temperature)``, as for ``evaluate``.
 
     Returns:
         a board that displays itself.
@@ -67,9 +73,12 @@ def leaderboard(
         if isinstance(program, DistilledProgram):
             notes = program.held
             program = System(program.name, program.trained or program.program, program.lm, program.adapter)
-        report = evaluate_on(task, program, split, lm=chosen, name=label, session=session, concurrency=concurrency)
+        report = evaluate_on(
+            task, program, split, lm=chosen, name=label, session=session, concurrency=concurrency, samples=samples
+        )
         if not student:
             check_answers(report.system, report.rows)
         reports.append(replace(report, notes=(*report.notes, *notes)))
     here = all((report.task, report.split) == (task.name, split) for report in reports)  # some may have been there
-    return board_of(reports, baseline=baseline, examples=task.split(split) if here else None)
+    asked = task.split(split) if here else None
+    return board_of(reports, baseline=baseline, examples=asked, cluster=cluster)

@@ -49,6 +49,7 @@ def add(
     version: Annotated[str, typer.Option(help="What to call this version, e.g. v2; its number by default.")] = "",
     note: Annotated[str, typer.Option(help="A line for readers of board.json.")] = "",
     baseline: Annotated[str, typer.Option(help="From now on, the system to measure gains against.")] = "",
+    cluster: opt.ClusterOpt = None,
     shared: Annotated[bool, typer.Option("--shared", help="Of different examples, take those all have.")] = False,
     form: opt.FormOpt = None,
     task: opt.TasksOpt = None,
@@ -66,6 +67,7 @@ def add(
 
     Example:  dstill leaderboard add runs/triage-mini-test --board boards/triage --version v2
     """
+    from .eval.clusters import clustered
     from .eval.interchange import named
     from .eval.publish import BoardFolder, Label
     from .results import How, read_all
@@ -74,6 +76,8 @@ def add(
     folder = BoardFolder(board)
     there = folder.entries() if folder.exists() else ()
     reports = named(found, [entry.key for entry in there])
+    if cluster is not None:
+        reports = [clustered(report, cluster) for report in reports]
     entries = folder.add(reports, Label(version, note, shared, baseline), git=revision(results[0]))
     for entry, report in zip(entries, reports, strict=True):
         print(f"{entry.version if entry.number > len(there) else f'{entry.version} was there already'}: {report}")

@@ -156,6 +156,7 @@ def distill(
 def leaderboard(
     results: opt.ResultsArg,
     baseline: Annotated[str | None, typer.Option(help="The system to measure gains against.")] = None,
+    cluster: opt.ClusterOpt = None,
     shared: Annotated[bool, typer.Option("--shared", help="Of different examples, take those all have.")] = False,
     out: Annotated[Path, typer.Option(help="Where to write leaderboard.{html,md,json,csv}.")] = Path(),
     form: opt.FormOpt = None,
@@ -181,7 +182,7 @@ def leaderboard(
         print(f"{BoardFolder(Path(results[0])).board()}\n\nleaderboard: {Path(results[0]) / 'leaderboard.html'}")
         return
     how = How(form, task or (), metric or (), rename or (), id, scale, repeats)
-    board = together(read_all(results, how), baseline=baseline, shared=shared)
+    board = together(read_all(results, how), baseline=baseline, cluster=cluster, shared=shared)
     print(f"{board}\n\nleaderboard: {board.save(out)['html']}")
 
 

@@ -19,6 +19,7 @@ def eval_(
     against: Annotated[Path | None, typer.Option(help="An evaluation of the same split to be judged against.")] = None,
     margin: Annotated[str, typer.Option(help="What may be lost against it: 1pt, or 0.01.")] = "1pt",
     better: Annotated[bool, typer.Option("--better", help="Not to be worse is not enough.")] = False,
+    cluster: opt.ClusterOpt = None,
     samples: Annotated[int, typer.Option(help="Answers to each example, for pass@k and pass^k.")] = 1,
     temperature: Annotated[float | None, typer.Option(help="Of the answers; the program's own by default.")] = None,
     stop: Annotated[
@@ -40,6 +41,7 @@ def eval_(
 
     Example:  dstill eval runs/triage-mini --samples 8 --temperature 0.7
     """
+    from .eval.clusters import clustered
     from .eval.gate import gate
     from .eval.interchange import aligned, write_junit
     from .eval.samples import Samples
@@ -49,7 +51,7 @@ def eval_(
 
     allowed = margin_of(margin)
     baseline = None if against is None else read_one(str(against))
-    asked = Asked(split, lm, name, concurrency, Samples(samples, temperature))
+    asked = Asked(split, lm, name, concurrency, Samples(samples, temperature), cluster)
     verdict: tuple[str, str] | None = None
     if stop:
         until = None if baseline is None else Until(baseline, allowed, better, seed)
@@ -58,7 +60,10 @@ def eval_(
     else:
         report, said = report_of(run, baseline, asked)
         if baseline is not None:
-            judged = gate(report, aligned(baseline, report), margin=allowed)
+            base = aligned(baseline, report)
+            if cluster is not None and len(base.rows) == len(report.rows):
+                base = clustered(base, cluster, report.examples)
+            judged = gate(report, base, margin=allowed)
             verdict = judged.decision, str(judged)
     notes = [note for note in report.notes if verdict is None or not note.startswith(verdict[1])]  # it is the last line
     print("\n".join([str(report), *reliability_lines(report), *notes, *said]))

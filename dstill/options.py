@@ -30,6 +30,9 @@ RenameOpt = Annotated[list[str] | None, typer.Option(help="OLD=NEW: a task, spli
 IdOpt = Annotated[str | None, typer.Option(help="The examples' field that is their id.")]
 ScaleOpt = Annotated[str | None, typer.Option(help="WORST:BEST of the metric, e.g. 0:100.")]
 RepeatsOpt = Annotated[str, typer.Option(help="Several answers to an example: mean, or each a row.")]
+ClusterOpt = Annotated[str | None, typer.Option(
+    help="A field of the examples, e.g. document: those that share a value stand together, and intervals allow for it."
+)]  # fmt: skip
 EstimateOpt = Annotated[bool, typer.Option("--estimate", help="Say what it may cost, and spend nothing.")]
 
 

@@ -72,10 +72,17 @@ class DistillTable(_Table):
 
 
 class EvalTable(_Table):
-    """``[eval]``: the split that the board shows, and the system that gains are measured against."""
+    """``[eval]``: the split that the board shows, and how it is scored."""
 
     split: str = "test"
     baseline: str | None = None
+    """The system that gains are measured against; the first by default."""
+    samples: int = 1
+    """Answers to each example."""
+    temperature: float | None = None
+    """Of the answers; the programs' own by default."""
+    cluster: str | None = None
+    """A field of the examples by whose values they stand together."""
 
 
 class RunRecipe(_Table):
@@ -116,6 +123,7 @@ def check_recipe(tables: dict[str, Any], source: str = "recipe") -> RunRecipe:
     """A recipe from tables; see ``read_recipe``."""
     from .distill.recipes import recipe_from_tables, recipe_of
     from .distill.stages.common import base_folder
+    from .eval.samples import Samples
     from .optimizers.config import optimizer_of
     from .programs.task import SPLITS
     from .runtime.budget import Budget
@@ -131,8 +139,10 @@ def check_recipe(tables: dict[str, Any], source: str = "recipe") -> RunRecipe:
         raise BadInput(f"{source}: eval.split = {made.eval.split!r}; expected one of: {', '.join(SPLITS)}")
     if made.eval.baseline is not None and made.eval.baseline not in names:
         raise BadInput(f"{source}: eval.baseline = {made.eval.baseline!r}; expected one of: {', '.join(names)}")
-    place = f"{source}: budget"
+    place = f"{source}: eval"
     try:
+        Samples(made.eval.samples, made.eval.temperature)
+        place = f"{source}: budget"
         Budget(**made.budget.model_dump())
         for index, step in enumerate(made.compile):
             place = f"{source}: compile[{index}] ({step.name})"

@@ -11,8 +11,10 @@ from .distill.distill import distill
 from .distill.distilled import DistilledProgram
 from .distill.recipes import recipe_from_tables, recipe_of
 from .eval.board import Board, leaderboard
+from .eval.clusters import clustered
 from .eval.evaluate import System, check_answers, evaluate_on
 from .eval.report import Report
+from .eval.samples import Samples
 from .optimizers.compile import Where, compile
 from .optimizers.compiled import CompiledProgram
 from .optimizers.config import optimizer_of
@@ -165,19 +167,21 @@ class _Run:
 
     def _score(self, systems: list[tuple[System, tuple[str, ...]]]) -> Board | None:
         reports: list[Report] = []
+        asked = self.recipe.eval
         for system, notes in systems:
-            self.say(f"score {system.name} on {self.recipe.eval.split}")
-            config = {"system": system.name, "split": self.recipe.eval.split, "run": self.out.id}
+            self.say(f"score {system.name} on {asked.split}")
+            config = {"system": system.name, "split": asked.split, "run": self.out.id}
             with RunDir(self._folder(f"eval-{system.name}"), kind="eval", config=config, replace=True) as out:
                 try:
                     report = evaluate_on(
-                        self.task, system, self.recipe.eval.split, session=self.session,
-                        concurrency=self.recipe.concurrency, run=out,
+                        self.task, system, asked.split, session=self.session, concurrency=self.recipe.concurrency,
+                        samples=Samples(asked.samples, asked.temperature), run=out,
                     )  # fmt: skip
                 except BudgetExhausted as stop:
                     self._stop(str(stop))
                     break
                 report = replace(report, notes=(*report.notes, *notes))
+                report = report if asked.cluster is None else clustered(report, asked.cluster)
                 report.save(out)
                 out.finish()
                 reports.append(report)
@@ -185,7 +189,7 @@ class _Run:
             return None
         check_answers("the run", [row for report in reports for row in report.rows])
         names = [report.system for report in reports]
-        baseline = self.recipe.eval.baseline if self.recipe.eval.baseline in names else None
+        baseline = asked.baseline if asked.baseline in names else None
         board = leaderboard(reports, baseline=baseline)
         board.save(self.out.path)
         return board

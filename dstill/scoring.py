@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from .eval.clusters import clustered
 from .eval.evaluate import check_answers, evaluate_on
 from .eval.report import Report
 from .eval.samples import ONE, Samples
@@ -31,6 +32,8 @@ class Asked:
     name: str | None = None
     concurrency: int | None = None
     samples: Samples = ONE
+    cluster: str | None = None
+    """A field of the examples by which they stand together."""
 
 
 def score_run(run: Path, asked: Asked, until: Until | None = None) -> tuple[Report, Stopped | None, Path]:
@@ -51,6 +54,8 @@ def score_run(run: Path, asked: Asked, until: Until | None = None) -> tuple[Repo
     config: dict[str, JSON] = {"run": run.name, "split": asked.split, "lm": asked.lm, "name": system}
     if asked.samples != ONE:
         config |= {"samples": asked.samples.count, "temperature": asked.samples.temperature}
+    if asked.cluster is not None:
+        config["cluster"] = asked.cluster
     if until is not None:
         config |= _config(until)
     with RunDir(target, kind="eval", config=config, replace=True) as out:
@@ -68,6 +73,8 @@ def score_run(run: Path, asked: Asked, until: Until | None = None) -> tuple[Repo
             )  # fmt: skip
         held = (f"{note} (the teacher answers)" for note in getattr(program, "held", ()))
         report = replace(report, notes=(*report.notes, *held))
+        if asked.cluster is not None:
+            report = clustered(report, asked.cluster)
         report.save(out)
         out.finish()
     return report, found, target
@@ -102,6 +109,8 @@ def report_of(run: Path, baseline: Report | None, asked: Asked) -> tuple[Report,
                 f"--{option} {value}: {run} is a finished evaluation, of which no model is asked anything; leave it out"
             )
     report = read_one(str(run), baseline)
+    if asked.cluster is not None:
+        report = clustered(report, asked.cluster)
     return report if asked.name is None else replace(report, system=asked.name), []
 
 
@@ -113,6 +122,11 @@ def report_until(run: Path, until: Until | None, asked: Asked) -> tuple[Report, 
     """
     if until is None:
         raise BadInput("--stop-when-decided: there is nothing to be decided; add --against EVALUATION")
+    if asked.cluster is not None:
+        raise BadInput(
+            f"--cluster {asked.cluster} with --stop-when-decided: its intervals take examples for independent; leave "
+            "out one of them"
+        )
     if not is_program(run):
         raise BadInput(
             f"--stop-when-decided: {run} holds no program, so there is no call to be saved; expected the directory of "

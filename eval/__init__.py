@@ -4,6 +4,7 @@ from .board import Board as Board
 from .board import Boards as Boards
 from .board import boards as boards
 from .board import leaderboard as leaderboard
+from .clusters import clustered as clustered
 from .compare import Comparison as Comparison
 from .compare import NonInferiority as NonInferiority
 from .compare import compare as compare

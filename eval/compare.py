@@ -10,9 +10,11 @@ import numpy as np
 
 from ..runtime.errors import BadInput
 from .report import Report
+from .statistics.clusters import cluster_difference
 from .statistics.intervals import Interval, pair, paired_interval
 from .statistics.paired import Paired, paired
 from .statistics.power import examples_needed
+from .statistics.values import Labels
 
 Verdict = Literal["better", "worse", "no significant difference"]
 
@@ -24,7 +26,7 @@ class Comparison:
     difference: Interval
     """Mean of a - b."""
     p: float
-    """Two-sided: exact McNemar for right-or-wrong scores, else a sign-flip permutation test."""
+    """Two-sided: exact McNemar for right-or-wrong scores, else, and for clusters, a sign-flip permutation test."""
     n: int
     """Examples scored by both."""
     wins: int
@@ -64,10 +66,27 @@ class NonInferiority:
         return f"not shown to be non-inferior: {bound} on {self.n} examples, margin {100 * self.margin:.1f}{more}"
 
 
-def compare_scores(a: Sequence[float], b: Sequence[float], *, level: float = 0.95, seed: int = 0) -> Comparison:
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What two systems scored on the examples that both were scored on, in order."""
+
+    a: tuple[float, ...]
+    b: tuple[float, ...]
+    clusters: Labels | None
+    """What each of these examples shares with others."""
+
+
+def compare_scores(
+    a: Sequence[float],
+    b: Sequence[float],
+    *,
+    clusters: Labels | None = None,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Comparison:
     """Paired scores: the difference with its interval, and the test."""
     left, right = pair(a, b)
-    return comparison(paired([left, right], level, seed=seed), 0, 1, level)
+    return comparison(paired([left, right], level, clusters=clusters, seed=seed), 0, 1, level)
 
 
 def comparison(pairs: Paired, a: int, b: int, level: float = 0.95) -> Comparison:
@@ -81,25 +100,40 @@ def compare(a: Report, b: Report, *, level: float = 0.95) -> Comparison:
     """Two reports on the same examples; rows unscored in either are left out.
 
     Raises:
-        BadInput: if they are not on the same examples (how many they share is said), share no scored one, or have rows
-            that ``Report.check`` refuses.
+        BadInput: if they are not on the same examples (how many they share is said) in the same clusters, share no
+            scored one, or have rows that ``Report.check`` refuses.
     """
-    return compare_scores(*paired_scores(a, b), level=level)
+    both = shared_scores(a, b)
+    return compare_scores(both.a, both.b, clusters=both.clusters, level=level)
 
 
-def paired_scores(a: Report, b: Report) -> tuple[list[float], list[float]]:
-    """The scores of the examples that both systems were scored on, in order."""
+def shared_scores(a: Report, b: Report) -> Shared:
+    """The scores of the examples that both systems were scored on."""
     for report in (a, b):
         report.check()
     mine, theirs = [row.id for row in a.rows], [row.id for row in b.rows]
     if mine != theirs:
         raise BadInput(f"{on_others((a.system, mine), (b.system, theirs))}; evaluate both on the same split")
+    check_clusters(a, b)
     pairs = [
-        (x.score, y.score) for x, y in zip(a.rows, b.rows, strict=True) if x.score is not None and y.score is not None
+        (x.score, y.score, place)
+        for place, (x, y) in enumerate(zip(a.rows, b.rows, strict=True))
+        if x.score is not None and y.score is not None
     ]
     if not pairs:
         raise BadInput(f"{a.system} and {b.system} share no example that both were scored on")
-    return [x for x, _ in pairs], [y for _, y in pairs]
+    clusters = None if a.clusters is None else [a.clusters[place] for _, _, place in pairs]
+    return Shared(tuple(x for x, _, _ in pairs), tuple(y for _, y, _ in pairs), clusters)
+
+
+def check_clusters(a: Report, b: Report) -> None:
+    """Raises BadInput unless two reports on the same examples, in one order, take the same ones together."""
+    if a.clusters != b.clusters:
+        said = [f"{one.system} has {'none' if one.clusters is None else len(set(one.clusters))}" for one in (a, b)]
+        raise BadInput(
+            f"the two stand in different clusters ({', '.join(said)}): expected the same, by one field of the "
+            "examples: clustered(report, FIELD), on the command line --cluster FIELD"
+        )
 
 
 def on_others(a: tuple[str, Sequence[str]], b: tuple[str, Sequence[str]]) -> str:
@@ -111,14 +145,26 @@ def on_others(a: tuple[str, Sequence[str]], b: tuple[str, Sequence[str]]) -> str
 
 
 def non_inferior(
-    a: Sequence[float], b: Sequence[float], *, margin: float = 0.01, level: float = 0.95
+    a: Sequence[float],
+    b: Sequence[float],
+    *,
+    margin: float = 0.01,
+    level: float = 0.95,
+    clusters: Labels | None = None,
 ) -> NonInferiority:
     """Whether ``a`` is worse than ``b`` by less than ``margin``, at a one-sided level.
 
     Accepted if the one-sided lower bound of the paired difference lies above ``-margin`` (CONSORT's extension to
     non-inferiority trials, Piaggio et al., JAMA 308, 2012).
     """
-    difference = paired_interval(a, b, 2 * level - 1)
     values = np.asarray(a, dtype=np.float64) - np.asarray(b, dtype=np.float64)
-    needed = examples_needed(float(np.mean(values**2)), margin, level=level)
+    effect = 1.0
+    if clusters is None:
+        difference = paired_interval(a, b, 2 * level - 1)
+    else:
+        inner = 2 * level - 1
+        difference = comparison(paired([a, b], inner, clusters=clusters, tests=False), 0, 1, inner).difference
+        if len(set(clusters)) > 1 and np.ptp(values) > 0:
+            effect = max(1.0, cluster_difference(a, b, clusters).design_effect)
+    needed = examples_needed(effect * float(np.mean(values**2)), margin, level=level)
     return NonInferiority(difference.low > -margin, difference, margin, values.size, needed)

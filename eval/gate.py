@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..runtime.errors import BadInput
-from .compare import Comparison, compare_scores, non_inferior, paired_scores
+from .compare import Comparison, compare_scores, non_inferior, shared_scores
 from .report import Report
 from .statistics.intervals import Interval
 
@@ -51,12 +51,13 @@ def gate(report: Report, baseline: Report, *, margin: float = 0.01) -> Gate:
         margin: what may be lost, in score: 0.01 is a point.
 
     Raises:
-        BadInput: for a margin outside (0, 1), other examples, or none that both were scored on.
+        BadInput: for a margin outside (0, 1), other examples or clusters, or none that both were scored on.
     """
     if not 0 < margin < 1:
         raise BadInput(f"margin={margin!r}: expected a share of the score between 0 and 1, e.g. 0.01 for one point")
-    ours, theirs = paired_scores(report, baseline)
-    found, shown = compare_scores(ours, theirs), non_inferior(ours, theirs, margin=margin)
+    both = shared_scores(report, baseline)
+    found = compare_scores(both.a, both.b, clusters=both.clusters)
+    shown = non_inferior(both.a, both.b, margin=margin, clusters=both.clusters)
     decision: Decision = "undecided"
     if found.verdict == "better":
         decision = "better"

@@ -18,6 +18,7 @@ from ..runtime.errors import BadInput, Damaged
 from ..runtime.rundir import RunDir, check_files
 from .rows import Row
 from .samples import is_mean, tries
+from .statistics.clusters import cluster_score
 from .statistics.intervals import Interval, mean_interval
 from .statistics.monitor import anytime_mean
 from .statistics.reliability import Reliability, reliability
@@ -51,10 +52,20 @@ class Report:
 
     @cached_property
     def score(self) -> Interval | None:
-        """The mean score with a 95 % interval, which allows for a stop when decided; ``None`` if nothing was scored."""
+        """The mean score with a 95 % interval, which allows for clusters and for a stop when decided; ``None`` if
+        nothing was scored."""
         if not self.scores:
             return None
+        if self.clusters is not None:
+            return cluster_score([row.score for row in self.rows], self.clusters)
         return mean_interval(self.scores) if self.planned is None else anytime_mean(self.scores)
+
+    @cached_property
+    def clusters(self) -> tuple[tuple[str, str], ...] | None:
+        """For every row what it shares with others, or its own id; ``None`` if all stand alone."""
+        if all(row.cluster is None for row in self.rows):
+            return None
+        return tuple(("row", row.id) if row.cluster is None else ("cluster", row.cluster) for row in self.rows)
 
     @cached_property
     def samples(self) -> int:
@@ -168,6 +179,7 @@ class Report:
             "metric": self.metric,
             "n": len(self.rows),
             **({} if self.planned is None else {"planned": self.planned}),
+            **({} if self.clusters is None else {"clusters": len(set(self.clusters))}),
             "score": None if self.score is None else self.score.dump(),
             "failed": self.failed,
             "unscored": self.unscored,
@@ -228,6 +240,7 @@ class Report:
             f", {count} {name}" for name, count in (("failed", self.failed), ("unscored", self.unscored)) if count
         )
         part = "" if self.planned is None else f" of {self.planned}"
+        part += "" if self.clusters is None else f" in {len(set(self.clusters))} clusters"
         return f"{self.system} on {self.task} {self.split}: {score} (n={len(self.rows)}{part}{bad})"
 
     def _repr_html_(self) -> str:

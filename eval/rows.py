@@ -48,12 +48,17 @@ class Row:
     samples: tuple[float | None, ...] = ()
     """The score of each of several answers, whose mean the score is; ``None`` where one could not be scored. Calls,
     tokens, dollars and seconds are then the mean of one answer, and outputs hold a list for each field."""
+    cluster: str | None = None
+    """What the example shares with others, e.g. the document that several questions are about; ``None`` for one that
+    stands alone."""
 
     def dump(self) -> dict[str, Any]:
         """As JSON."""
         body: dict[str, Any] = {name: getattr(self, name) for name in Row.__slots__}
         if not self.samples:  # rows of one answer have no word of it
             del body["samples"]
+        if self.cluster is None:
+            del body["cluster"]
         if self.failure is not None:
             body["failure"] = {name: getattr(self.failure, name) for name in Failure.__slots__}
         return body

@@ -13,7 +13,8 @@ import numpy as np
 from ...runtime.atomic import write_bytes
 from ...runtime.canonical import pretty
 from ...runtime.errors import BadInput
-from ..compare import Comparison, comparison, on_others
+from ..clusters import clustered
+from ..compare import Comparison, check_clusters, comparison, on_others
 from ..report import Report, aligned
 from ..statistics.intervals import Interval
 from .asked import Asked, Example, asked_of
@@ -84,9 +85,15 @@ class Board:
     @property
     def title(self) -> str:
         """What the board shows, in a line."""
-        n = len(self.entries[0].report.rows)
+        n, clusters = len(self.entries[0].report.rows), self.clusters
         name = " ".join(part for part in (self.task, self.split) if part)
-        return f"{name}, {n:,} examples, {self.metric}; points with 95 % intervals"
+        within = f" in {clusters:,} clusters" if clusters else ""
+        return f"{name}, {n:,} examples{within}, {self.metric}; points with 95 % intervals"
+
+    @property
+    def clusters(self) -> int:
+        """Clusters that the examples stand in; 0 where each stands alone."""
+        return len(set(self.entries[0].report.clusters or ()))
 
     @property
     def notes(self) -> list[str]:
@@ -142,6 +149,7 @@ def leaderboard(
     baseline: str | None = None,
     examples: Sequence[Example] | None = None,
     slices: Sequence[str] | None = None,
+    cluster: str | None = None,
     shared: bool = False,
 ) -> Board:
     """A board of reports on the same examples; those in another order are put into the baseline's.
@@ -152,12 +160,14 @@ def leaderboard(
         examples: what was asked, in the order of the baseline's rows; the page shows it beside the outputs and slices
             by it. What the reports have kept themselves by default.
         slices: fields of the examples to slice by; those with few values by default.
+        cluster: a field of the examples by whose values they stand together, e.g. a document with several questions;
+            every interval, test, rank and slice allows for it (``clustered``). What the rows say by default.
         shared: of reports on different examples, take those that all of them have; how many were left out is noted.
 
     Raises:
         BadInput: for no reports, two of one name, an unknown baseline, reports on different examples (how many they
-            share is said), of several tasks or metrics, rows that ``Report.check`` refuses, or examples that are not
-            those of the rows.
+            share is said) or in different clusters, of several tasks or metrics, rows that ``Report.check`` refuses,
+            or examples that are not those of the rows.
     """
     if not reports:
         raise BadInput("an empty board: expected at least one report")
@@ -178,15 +188,20 @@ def leaderboard(
         base = reports[names.index(base.system)]
     for report in reports:
         _check_same(report, base)
+    if cluster is not None:
+        reports = [clustered(report, cluster, asked) for report in reports]
+        base = reports[names.index(base.system)]
+    for report in reports:
+        check_clusters(report, base)
     order = sorted(reports, key=lambda report: -report.score.value if report.score else 1.0)
     scores = np.array([[np.nan if row.score is None else row.score for row in report.rows] for report in order])
-    found = standing(scores)
+    found = standing(scores, base.clusters)
     place = next(i for i, report in enumerate(order) if report is base)
     gains = [
         comparison(found.alone, i, place) if i != place and found.alone.n[i, place] else None for i in range(len(order))
     ]
     entries = tuple(map(Entry, order, gains, found.ranks, found.groups, found.letters))
-    cuts = () if asked is None else slicings(scores, asked, slices)
+    cuts = () if asked is None else slicings(scores, asked, slices, base.clusters)
     return Board(base.task, base.split, base.metric, base.system, entries, found, asked, cuts, left_out)
 
 

@@ -87,11 +87,13 @@ def _gain(new: Report, old: Report) -> Comparison | None:
     """The paired difference on the examples that both have under one id, asked alike, and were scored on."""
     asked = {row.id: example for row, example in zip(old.rows, old.examples or (), strict=old.examples is not None)}
     scores = {row.id: row.score for row in old.rows}
-    ours, theirs = [], []
+    ours, theirs, places = [], [], []
     for place, row in enumerate(new.rows):
         theirs_ = scores.get(row.id)
         alike = new.examples is None or asked.get(row.id, new.examples[place]) == new.examples[place]
         if row.score is not None and theirs_ is not None and alike:
             ours.append(row.score)
             theirs.append(theirs_)
-    return compare_scores(ours, theirs) if ours else None
+            places.append(place)
+    clusters = None if new.clusters is None else [new.clusters[place] for place in places]
+    return compare_scores(ours, theirs, clusters=clusters) if ours else None

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..statistics.intervals import Interval
 from ..statistics.resample import resampled_means
+from ..statistics.values import places_of
 from .figures import Board
 from .standing import LEVEL
 from .text import NONE, points
@@ -76,8 +77,8 @@ class Overall:
         return [
             "mean rank: over the tasks, among the systems that are on all of them, ties sharing a rank; average: of "
             f"the scores, each task counting alike. 95 % intervals from {RESAMPLES:,} bootstrap samples of the "
-            "examples of each task, the same for all systems. They hold for more examples of these tasks, not for "
-            "other tasks.",
+            "examples of each task, or of its clusters, the same for all systems. They hold for more examples of these "
+            "tasks, not for other tasks.",
         ]
 
     def dump(self) -> list[dict[str, Any]]:
@@ -114,7 +115,8 @@ def _places(boards: Sequence[Board], names: Sequence[str], seed: int) -> list[Pl
     for number, board in enumerate(boards):
         reports = {entry.report.system: entry.report for entry in board.entries}
         scores = np.array([[np.nan if r.score is None else r.score for r in reports[name].rows] for name in names])
-        drawn.append(resampled_means(scores, RESAMPLES, seed=seed, stream=f"overall {number}").T)
+        clusters = places_of(reports[names[0]].clusters, scores.shape[1])
+        drawn.append(resampled_means(scores, RESAMPLES, seed=seed, stream=f"overall {number}", clusters=clusters).T)
         seen.append(np.nanmean(scores, axis=1)[:, None])
     ranks, means = _ranks(seen)[:, 0], np.mean(seen, axis=0)[:, 0]
     rank_draws, mean_draws = _ranks(drawn), np.mean(drawn, axis=0)

@@ -28,7 +28,11 @@ COLUMNS = {
     "system": ("name", "system", ""),
     "score": ("score", "score", "Mean over the examples in points of 100, with a 95 % interval"),
     "gain": ("gain", "gain", "Difference from the baseline, example by example, with a 95 % interval"),
-    "p": ("p", "p", "Exact McNemar or sign-flip test of the gain"),
+    "p": (
+        "p",
+        "p",
+        "Exact McNemar or sign-flip test of the gain; of whole clusters, where examples stand in some",
+    ),
     "$/1000": ("usd", "$/1000", "Price of a thousand examples"),
     "p50 ms": ("p50", "p50 ms", "Half of the examples took at most this time in models"),
     "p95 ms": ("p95", "p95 ms", "95 % of the examples took at most this time in models"),

@@ -11,7 +11,7 @@ from ...runtime.errors import BadInput
 from ..statistics.intervals import Interval
 from ..statistics.paired import Paired, paired
 from ..statistics.slices import by_slice
-from ..statistics.values import Scores
+from ..statistics.values import Labels, Scores
 
 MOST = 20
 """Values of a field that may be sliced by; a field with more is no grouping but a text."""
@@ -45,7 +45,10 @@ class Slicing:
 
 
 def slicings(
-    scores: Scores, examples: Sequence[Mapping[str, Any]], fields: Sequence[str] | None
+    scores: Scores,
+    examples: Sequence[Mapping[str, Any]],
+    fields: Sequence[str] | None,
+    clusters: Labels | None = None,
 ) -> tuple[Slicing, ...]:
     """Every system's score, and every pair's difference, by the values of fields.
 
@@ -56,6 +59,7 @@ def slicings(
         examples: one for each row.
         fields: what to slice by; by default every field with 2 to 20 different values that holds at least five
             examples a value on average.
+        clusters: what each example shares with others.
 
     Raises:
         BadInput: for a field that no example has, or one with more values than can be read.
@@ -68,7 +72,7 @@ def slicings(
         if count > MOST:
             raise BadInput(f"the field {name!r} has {count} different values; expected at most {MOST} to slice by")
     chosen = [name for name in known if _groups(name, examples)] if fields is None else list(fields)
-    return tuple(_slicing(name, scores, examples) for name in chosen)
+    return tuple(_slicing(name, scores, examples, clusters) for name in chosen)
 
 
 def _groups(name: str, examples: Sequence[Mapping[str, Any]]) -> bool:
@@ -79,24 +83,19 @@ def _groups(name: str, examples: Sequence[Mapping[str, Any]]) -> bool:
     return 2 <= count <= MOST and len(examples) >= 5 * count
 
 
-def _slicing(name: str, scores: Scores, examples: Sequence[Mapping[str, Any]]) -> Slicing:
+def _slicing(name: str, scores: Scores, examples: Sequence[Mapping[str, Any]], clusters: Labels | None) -> Slicing:
     labels = [_label(example.get(name)) for example in examples]
-    found = [by_slice(row, labels) for row in scores]
+    found = [by_slice(row, labels, clusters=clusters) for row in scores]
     counts = Counter(labels)
     first = list(counts)  # in the order of their first appearance, as ``by_slice`` has them
     order = sorted(counts, key=lambda value: (-counts[value], value))
-    return Slicing(
-        name,
-        tuple(
-            Slice(
-                value,
-                counts[value],
-                tuple(parts[first.index(value)].interval for parts in found),
-                paired(scores[:, [label == value for label in labels]], tests=False),
-            )
-            for value in order
-        ),
-    )
+    slices = []
+    for value in order:
+        here = [place for place, label in enumerate(labels) if label == value]
+        own = None if clusters is None else [clusters[place] for place in here]
+        means = tuple(parts[first.index(value)].interval for parts in found)
+        slices.append(Slice(value, counts[value], means, paired(scores[:, here], clusters=own, tests=False)))
+    return Slicing(name, tuple(slices))
 
 
 def _label(value: Any) -> str:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ..statistics.paired import Paired, paired
 from ..statistics.pairs import all_pairs
 from ..statistics.ranks import compact_letters
+from ..statistics.values import Labels
 
 Matrix = NDArray[np.float64]
 LEVEL = 0.95
@@ -55,7 +56,7 @@ class Standing:
         return self.pairs - int(self.better.sum())
 
 
-def standing(scores: Matrix) -> Standing:
+def standing(scores: Matrix, clusters: Labels | None = None) -> Standing:
     """Every pair of systems.
 
     A pair's interval and test are those of ``compare``, whichever of the two is the baseline. What is established
@@ -64,13 +65,14 @@ def standing(scores: Matrix) -> Standing:
 
     Args:
         scores: ``(S, n)`` in the board's order, nan where unscored.
+        clusters: what each example shares with others.
     """
     alive: NDArray[np.bool_] = np.asarray(np.isfinite(scores).any(axis=1))
     size = len(scores)
-    alone = paired(scores, LEVEL)
+    alone = paired(scores, LEVEL, clusters=clusters)
     better: NDArray[np.bool_] = np.zeros((size, size), dtype=np.bool_)
     if size > 1:
-        better = all_pairs(scores, LEVEL).better(LEVEL)
+        better = all_pairs(scores, LEVEL, clusters=clusters).better(LEVEL)
     total = int(alive.sum())
     ranks = tuple(
         Rank(1 + int(better[:, i].sum()), total - int(better[i].sum())) if alive[i] else None for i in range(size)

@@ -102,6 +102,7 @@ def boards(
     baseline: str | None = None,
     examples: Mapping[str, Sequence[Example]] | None = None,
     slices: Sequence[str] | None = None,
+    cluster: str | None = None,
     shared: bool = False,
 ) -> Boards:
     """Boards of reports on several tasks, splits or metrics: one for each, in the order in which they appear.
@@ -112,6 +113,7 @@ def boards(
         baseline: the system that gains are measured against; on a board without it, that board's first.
         examples: what was asked, by the task's name.
         slices: fields of the examples to slice by, where a task's examples have them.
+        cluster: as ``leaderboard``; every task's examples must have the field.
         shared: as ``leaderboard``.
 
     Raises:
@@ -142,6 +144,7 @@ def boards(
                 baseline=baseline if any(report.system == baseline for report in group) else None,
                 examples=asked,
                 slices=None if slices is None else [name for name in slices if name in known],
+                cluster=cluster,
                 shared=shared,
             )
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...runtime.errors import BadInput
@@ -153,9 +153,16 @@ class Part:
             self._names[given] = name if self._reading.wants(name) else None
         return self._names[given]
 
+    @property
+    def _each(self) -> bool:
+        """Whether each of several answers to an example is a row."""
+        return self._reading.repeats == "each" and self._keep.repeats > 1
+
     def _report(self, metric: str) -> Report:
         answers = list(self._answers())
         rows = [row_of(index, id, samples, metric) for index, (id, samples) in enumerate(answers)]
+        if self._each:
+            rows = [replace(row, cluster=samples[0].id) for row, (_, samples) in zip(rows, answers, strict=True)]
         there = {samples[0].id for _, samples in answers} if self.planned else set()
         missing = [id for id in self.planned if id not in there]
         rows += [
@@ -171,10 +178,9 @@ class Part:
 
     def _answers(self) -> Iterator[tuple[str, list[Sample]]]:
         """What becomes a row, with its id: the examples in the planned order, or else in the file's."""
-        each = self._reading.repeats == "each" and self._keep.repeats > 1
         order = {id: place for place, id in enumerate(self.planned)}
         for samples in sorted(self._keep, key=lambda samples: order.get(samples[0].id, len(order))):
-            if each:
+            if self._each:
                 yield from ((f"{sample.id}#{sample.repeat}", [sample]) for sample in samples)
             else:
                 yield samples[0].id, samples
@@ -183,8 +189,8 @@ class Part:
         """Notes: the reader's, and what was done with what was read."""
         found = [*self._notes, *(f"left out {said}" for _, said in self._refused.values())]
         if self._keep.repeats > 1:
-            each = "each is a row; intervals and p take them for independent, which answers to one example are not"
-            how = each if self._reading.repeats == "each" else "a row is their mean"
+            each = "each is a row, and those to one example are a cluster"
+            how = each if self._each else "a row is their mean"
             found.append(f"up to {self._keep.repeats} answers to an example: {how}")
             found += gaps(rows)
         if self._keep.untexted:

@@ -17,6 +17,7 @@ def together(
     results: Sequence[Results],
     *,
     baseline: str | None = None,
+    cluster: str | None = None,
     shared: bool = False,
     title: str = "Leaderboard",
 ) -> Board | Boards:
@@ -28,6 +29,7 @@ def together(
     Args:
         results: what ``read_results`` read.
         baseline: the system that gains are measured against; on a board without it, that board's first.
+        cluster: a field of the examples by whose values they stand together, on every board.
         shared: of different examples, take those that all systems of a board were run on.
         title: of several boards.
 
@@ -49,7 +51,7 @@ def together(
     boards = []
     for group in groups.values():
         base = next((report for report in group if report.system == baseline), group[0])
-        boards.append(leaderboard(group, baseline=base.system, shared=shared))
+        boards.append(leaderboard(group, baseline=base.system, cluster=cluster, shared=shared))
     return boards[0] if len(boards) == 1 else Boards(title, tuple(boards))
 
 

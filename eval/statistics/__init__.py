@@ -14,6 +14,7 @@ from .calibration import calibration as calibration
 from .clusters import ClusterMean as ClusterMean
 from .clusters import cluster_difference as cluster_difference
 from .clusters import cluster_mean as cluster_mean
+from .clusters import cluster_score as cluster_score
 from .hypothesis import mcnemar as mcnemar
 from .hypothesis import mcnemar_many as mcnemar_many
 from .hypothesis import sign_flip as sign_flip

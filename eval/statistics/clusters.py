@@ -15,16 +15,17 @@ all of these are still too short.
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...runtime.errors import BadInput
 from .intervals import Interval, t_quantile, wilson_bounds
-from .values import Scores, as_scores, check_level, groups_of, is_binary
+from .resample import Units
+from .values import Holed, Labels, Scores, as_scores, check_level, groups_of, is_binary
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +45,7 @@ class ClusterMean:
     """How many times the variance of independent examples; nan where all scores are equal."""
 
 
-def cluster_mean(
-    scores: Sequence[float | None] | Scores, clusters: Sequence[Hashable] | NDArray[Any], level: float = 0.95
-) -> ClusterMean:
+def cluster_mean(scores: Sequence[float | None] | Scores, clusters: Labels, level: float = 0.95) -> ClusterMean:
     """The mean score, every example counting alike, with its cluster-robust interval.
 
     Args:
@@ -63,7 +62,7 @@ def cluster_mean(
 def cluster_difference(
     a: Sequence[float | None] | Scores,
     b: Sequence[float | None] | Scores,
-    clusters: Sequence[Hashable] | NDArray[Any],
+    clusters: Labels,
     level: float = 0.95,
 ) -> ClusterMean:
     """The mean of ``a - b`` over the same examples with its cluster-robust interval; see ``cluster_mean``."""
@@ -76,9 +75,53 @@ def cluster_difference(
     return _cluster(apart, clusters, level, "difference" if binary else "mean")
 
 
+def cluster_score(scores: Holed, clusters: Labels, level: float = 0.95) -> Interval | None:
+    """``cluster_mean``'s interval for scores in [0, 1], within that range.
+
+    Of examples that all stand in one cluster nothing is known beyond them: then it is the whole range. ``None`` if
+    nothing was scored.
+    """
+    values = as_scores(scores)
+    there = ~np.isnan(values)
+    _, index = groups_of(clusters, values.size, what="clusters")
+    if not there.any():
+        return None
+    if len(np.unique(index[there])) < 2:
+        return Interval(float(values[there].mean()), 0.0, 1.0, level)
+    found = cluster_mean(values, clusters, level).interval
+    return Interval(found.value, max(0.0, found.low), min(1.0, found.high), level)
+
+
+def difference_bounds(
+    apart: Scores, both: NDArray[np.bool_], clusters: Units, binary: NDArray[np.bool_], level: float
+) -> Scores:
+    """The ends of ``cluster_difference``'s interval for many pairs of systems at once, within [-1, 1].
+
+    Args:
+        apart: ``(P, n)``, the differences of the pairs, 0 where they do not share an example.
+        both: ``(P, n)``, whether they do.
+        clusters: the clusters as units.
+        binary: ``(P,)``, whether both are scored right or wrong.
+
+    Returns:
+        ``(2, P)``; the whole range where the shared examples stand in one cluster, nan where none is shared.
+    """
+    from scipy.special import stdtrit
+
+    n, sizes = both.sum(axis=1), clusters.sums(both.astype(np.float64))
+    value = np.divide(apart.sum(axis=1), n, out=np.full(len(n), np.nan), where=n > 0)
+    squares = ((clusters.sums(apart) - np.where(n > 0, value, 0.0)[:, None] * sizes) ** 2).sum(axis=1)
+    groups = np.count_nonzero(sizes, axis=1)
+    freedom = np.maximum(groups - 1, 1)
+    error = np.sqrt((squares + 2 * binary) * groups / freedom) / np.maximum(n, 1)
+    half = np.where(groups > 1, stdtrit(freedom, 0.5 + level / 2) * error, 2.0)
+    ends: Scores = np.array([np.maximum(value - half, -1.0), np.minimum(value + half, 1.0)])
+    return ends
+
+
 def _cluster(
     holed: Scores,
-    clusters: Sequence[Hashable] | NDArray[Any],
+    clusters: Labels,
     level: float,
     kind: Literal["mean", "proportion", "difference"],
 ) -> ClusterMean:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .clusters import difference_bounds
 from .hypothesis import MOST_SIGNS, flips_without_chance, mcnemar_many, sign_blocks, sign_flips
 from .intervals import END_OF_DIFFERENCES, bonett_price_bounds, bounded_bounds
 from .pairs import pair_blocks
-from .resample import RESAMPLES
-from .values import Holed, Scores, as_scores, check_level
+from .resample import RESAMPLES, clusters_as_units
+from .values import Holed, Labels, Scores, as_scores, check_level, places_of
 
 Counts = NDArray[np.intp]
 
@@ -25,24 +26,35 @@ class Paired:
     """The mean of row - column."""
     low: Scores
     high: Scores
-    """As ``paired_interval``."""
+    """As ``paired_interval``, or ``cluster_difference`` where there are clusters, within [-1, 1]."""
     p: Scores
-    """Two-sided: exact McNemar for right-or-wrong scores, else the sign-flip test."""
+    """Two-sided: exact McNemar for right-or-wrong scores, else the sign-flip test; always that where there are
+    clusters, whose signs are flipped as a whole."""
     n: Counts
     """Examples that both were scored on."""
     wins: Counts
     """Examples on which the row scores higher; its transpose are the losses."""
 
 
-def paired(scores: Holed | Sequence[Holed], level: float = 0.95, *, tests: bool = True, seed: int = 0) -> Paired:
+def paired(
+    scores: Holed | Sequence[Holed],
+    level: float = 0.95,
+    *,
+    clusters: Labels | None = None,
+    tests: bool = True,
+    seed: int = 0,
+) -> Paired:
     """All pairs at once, each as it would be alone; for all of them together see ``all_pairs``.
 
     Args:
         scores: ``(S, n)`` in [0, 1], the examples in one order for all systems; ``None`` or nan where unscored.
+        clusters: for every example what it shares with others; each stands alone by default.
         tests: whether to make the tests; else ``p`` is nan throughout.
     """
     check_level(level)
     table = as_scores(scores, dims=2)
+    places = places_of(clusters, table.shape[1])
+    units = clusters_as_units(places, table.shape[1])
     there = ~np.isnan(table)
     filled, graded = np.where(there, table, 0.0), there & (table != 0) & (table != 1)
     size = len(table)
@@ -60,16 +72,20 @@ def paired(scores: Holed | Sequence[Holed], level: float = 0.95, *, tests: bool 
         total, ends, test = apart.sum(axis=1), np.empty((2, i.size)), np.full(i.size, np.nan)
         right = ~by_parts
         total[right] = won[right] - lost[right]
-        ends[:, right] = bonett_price_bounds(won[right], lost[right], np.maximum(count[right], 1), level)
-        graded_apart = apart[by_parts]
-        squares = graded_apart**2
-        ends[:, by_parts] = bounded_bounds(
-            total[by_parts], squares.sum(axis=1), count[by_parts], level, low=-1.0, ends=END_OF_DIFFERENCES,
-            cubes=(squares * graded_apart).sum(axis=1),
-        )  # fmt: skip
-        if tests:
-            test[right] = mcnemar_many(won[right], lost[right])
-            test[by_parts] = _flips(filled, there, i[by_parts], j[by_parts], graded_apart, seed)
+        if places is not None:
+            ends = difference_bounds(apart, both, units, right, level)
+            test = sign_flips(units.sums(apart), seed=seed) if tests else test
+        else:
+            ends[:, right] = bonett_price_bounds(won[right], lost[right], np.maximum(count[right], 1), level)
+            graded_apart = apart[by_parts]
+            squares = graded_apart**2
+            ends[:, by_parts] = bounded_bounds(
+                total[by_parts], squares.sum(axis=1), count[by_parts], level, low=-1.0, ends=END_OF_DIFFERENCES,
+                cubes=(squares * graded_apart).sum(axis=1),
+            )  # fmt: skip
+            if tests:
+                test[right] = mcnemar_many(won[right], lost[right])
+                test[by_parts] = _flips(filled, there, i[by_parts], j[by_parts], graded_apart, seed)
         i, j, total, ends, test, count = i[some], j[some], total[some], ends[:, some], test[some], count[some]
         value[i, j], value[j, i] = total / count, -total / count
         (low[i, j], high[i, j]), (high[j, i], low[j, i]) = ends, -ends

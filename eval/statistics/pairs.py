@@ -6,6 +6,9 @@ percentile interval would leave out zero (Efron and Tibshirani, An Introduction 
 The p-values adjusted for the number of pairs come from the largest standardised deviation over all pairs (the
 single-step max-t of Westfall and Young, Resampling-Based Multiple Testing, 1993; Romano and Wolf, JASA 100, 2005):
 they know how the pairs depend on each other, and 10,000 resamples are enough for any number of them.
+
+Where examples stand in clusters, whole clusters are drawn (Davison and Hinkley, Bootstrap Methods and their
+Application, 1997, section 3.8), and standard errors are those of ``clusters.cluster_difference``.
 """
 
 from __future__ import annotations
@@ -19,8 +22,8 @@ from numpy.typing import NDArray
 
 from ...runtime.errors import BadInput
 from .intervals import Interval
-from .resample import Units, units_of, weight_blocks
-from .values import Holed, Scores, as_scores, check_level, is_binary
+from .resample import Units, clusters_as_units, units_of, weight_blocks
+from .values import Holed, Labels, Scores, as_scores, check_level, is_binary, places_of
 
 MEMORY = 100_000_000
 """Bytes for the largest array of a block of pairs; the whole takes about four times as many."""
@@ -29,7 +32,7 @@ MEMORY = 100_000_000
 @dataclass(frozen=True, slots=True)
 class AllPairs:
     """The P = S (S - 1) / 2 pairs of S systems in the order (0, 1), (0, 2), ... (1, 2), ...; nan where two systems
-    share fewer than two examples."""
+    share fewer than two examples, or clusters."""
 
     first: NDArray[np.intp]
     second: NDArray[np.intp]
@@ -83,6 +86,7 @@ def all_pairs(
     scores: Holed | Sequence[Holed],
     level: float = 0.95,
     *,
+    clusters: Labels | None = None,
     resamples: int = 10_000,
     seed: int = 0,
 ) -> AllPairs:
@@ -90,25 +94,28 @@ def all_pairs(
 
     Args:
         scores: ``(S, n)``, the examples in one order for all systems; ``None`` or nan where unscored.
+        clusters: for every example what it shares with others; each stands alone by default.
 
     Raises:
-        BadInput: for fewer than two systems.
+        BadInput: for fewer than two systems, or clusters of another number of examples.
     """
     check_level(level)
     table = as_scores(scores, dims=2)
     if len(table) < 2 or table.shape[1] < 1:
         raise BadInput(f"scores of shape {table.shape}: expected at least 2 systems (rows) and an example (columns)")
+    places = places_of(clusters, table.shape[1])
     there = ~np.isnan(table)
     # Sums of drawn zeros and ones are whole numbers, which single precision holds exactly.
     exact = is_binary(table[there]) and table.shape[1] < 1 << 24
-    units = units_of(table.shape[1], seed=seed, stream="pairs")
+    alone = clusters_as_units(places, table.shape[1])
+    units = units_of(table.shape[1], seed=seed, stream="pairs", clusters=places)
     sampler = _Sampler(np.where(there, table, 0.0), there, resamples, seed, np.float32 if exact else np.float64, units)
     first, second = np.triu_indices(len(table), 1)
     columns: list[NDArray[Any]] = []
     largest = np.zeros(resamples)
     for block in pair_blocks(first.size, max(resamples, table.shape[1])):
         i, j = first[block], second[block]
-        n, value, error, changed = _observed(sampler.filled, there, i, j)
+        n, value, error, changed, apart = _observed(sampler.filled, there, i, j, alone)
         drawn = sampler.differences(i, j, value)
         tie = 0.0 if exact else 1e-12
         below, above = (drawn <= tie).sum(axis=1), (drawn >= -tie).sum(axis=1)
@@ -116,15 +123,15 @@ def all_pairs(
         # No test of the signs of m differences that are not zero can go below this, and the bootstrap of few does.
         floor = 2.0 ** (1 - np.minimum(changed, 1000))
         ends = np.quantile(drawn, (0.5 - level / 2, 0.5 + level / 2), axis=1)
-        columns.append(np.array([n, value, *ends, error, np.maximum(p, floor), floor]))
-        spread = (error > 0) & (n > 1)
+        columns.append(np.array([n, value, *ends, error, np.maximum(p, floor), floor, apart]))
+        spread = (error > 0) & (apart > 1)
         drawn -= value[:, None]
         np.abs(drawn, out=drawn)
         drawn /= np.where(spread, error, np.inf)[:, None]
         np.maximum(largest, drawn.max(axis=0), out=largest)
-    n, value, low, high, error, p, floor = np.concatenate(columns, axis=1)
-    adjusted = np.maximum(_adjusted(value, error, n, largest), np.maximum(p, floor))
-    few = n < 2
+    n, value, low, high, error, p, floor, apart = np.concatenate(columns, axis=1)
+    adjusted = np.maximum(_adjusted(value, error, apart, largest), np.maximum(p, floor))
+    few = apart < 2
     for column in (low, high, error, p, adjusted):
         column[few] = np.nan
     value[few] = np.nan
@@ -142,19 +149,21 @@ def pair_blocks(pairs: int, width: int) -> Iterator[slice]:
 
 
 def _observed(
-    filled: Scores, there: NDArray[np.bool_], i: NDArray[np.intp], j: NDArray[np.intp]
-) -> tuple[NDArray[np.intp], Scores, Scores, NDArray[np.intp]]:
-    """Shared examples, mean difference, its standard error, and examples with a difference, of each pair."""
+    filled: Scores, there: NDArray[np.bool_], i: NDArray[np.intp], j: NDArray[np.intp], alone: Units
+) -> tuple[NDArray[np.intp], Scores, Scores, NDArray[np.intp], NDArray[np.intp]]:
+    """Shared examples, mean difference, its standard error, units with a difference, and shared units, of each pair."""
     both = there[i] & there[j]
     n = both.sum(axis=1)
     apart = np.where(both, filled[i] - filled[j], 0.0)
     value = apart.sum(axis=1) / np.maximum(n, 1)
-    changed = np.count_nonzero(apart, axis=1)
+    changed = np.count_nonzero(alone.sums(apart), axis=1)
     apart -= value[:, None]
     apart *= both
-    error = np.sqrt((apart**2).sum(axis=1) / np.maximum(n - 1, 1) / np.maximum(n, 1))
+    groups = np.count_nonzero(alone.sums(both.astype(np.intp)), axis=1)
+    factor = groups / np.maximum(groups - 1, 1) / np.maximum(n, 1) ** 2
+    error = np.sqrt((alone.sums(apart) ** 2).sum(axis=1) * factor)
     error[error < 1e-12] = 0.0  # a constant difference, but for rounding
-    return n, value, error, changed
+    return n, value, error, changed, groups
 
 
 def _adjusted(value: Scores, error: Scores, n: Scores, largest: Scores) -> Scores:
@@ -162,7 +171,7 @@ def _adjusted(value: Scores, error: Scores, n: Scores, largest: Scores) -> Score
 
     A mean in its own standard errors strays like Student's t, but a resampled mean in the errors of the data like a
     normal variable, and by ``(n - 1) / n`` less in variance. What was observed is put on the resamples' scale: for few
-    examples this is most of the difference between the stated level and the true one.
+    examples, or clusters of them, this is most of the difference between the stated level and the true one.
     """
     from scipy.special import ndtri, stdtr
 

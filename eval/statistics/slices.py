@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...runtime.errors import BadInput
+from .clusters import cluster_score
 from .intervals import Interval, mean_interval, t_quantile, wilson
-from .values import Holed, Scores, as_scores, check_level, groups_of, is_binary
+from .values import Holed, Labels, Scores, as_scores, check_level, groups_of, is_binary, places_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,29 +39,37 @@ class Stratified:
     unscored: int
 
 
-def by_slice(scores: Holed, labels: Sequence[Hashable] | NDArray[Any], level: float = 0.95) -> tuple[Slice, ...]:
+def by_slice(
+    scores: Holed, labels: Labels, level: float = 0.95, *, clusters: Labels | None = None
+) -> tuple[Slice, ...]:
     """The mean score of each slice, in the order in which the labels first appear.
 
-    Each interval is that of its slice alone (``mean_interval``): of twenty slices one is expected to lie outside.
+    Each interval is that of its slice alone (``mean_interval``; ``cluster_score`` where there are clusters): of twenty
+    slices one is expected to lie outside.
 
     Args:
         labels: for every example the field's value.
+        clusters: for every example what it shares with others; each stands alone by default.
     """
     check_level(level)
     values = as_scores(scores)
     names, index = groups_of(labels, values.size, what="labels")
+    places = places_of(clusters, values.size)
     found = []
     for place, name in enumerate(names):
         own = values[index == place]
         kept = own[~np.isnan(own)]
-        interval = mean_interval(kept, level) if kept.size else None
+        if places is not None:
+            interval = cluster_score(own, places[index == place], level)
+        else:
+            interval = mean_interval(kept, level) if kept.size else None
         found.append(Slice(name, interval, kept.size, own.size - kept.size))
     return tuple(found)
 
 
 def stratified_mean(
     scores: Holed,
-    strata: Sequence[Hashable] | NDArray[Any],
+    strata: Labels,
     weights: Mapping[Any, float],
     level: float = 0.95,
 ) -> Stratified:

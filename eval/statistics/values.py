@@ -16,6 +16,9 @@ Scores = NDArray[np.float64]
 Holed: TypeAlias = Sequence[float | None] | ArrayLike
 """What is taken for scores: an example that could not be scored is ``None`` or nan."""
 
+Labels: TypeAlias = Sequence[Hashable] | NDArray[Any]
+"""For every example something that it may share with others."""
+
 
 def as_scores(values: Holed | Sequence[Holed], *, dims: int = 1, what: str = "scores") -> Scores:
     """Scores as an array with nan for ``None``.
@@ -67,7 +70,7 @@ def is_binary(values: NDArray[Any]) -> bool:
     return bool(np.all((values == 0.0) | (values == 1.0)))
 
 
-def groups_of(labels: Sequence[Hashable] | NDArray[Any], n: int, *, what: str) -> tuple[list[Any], NDArray[np.intp]]:
+def groups_of(labels: Labels, n: int, *, what: str) -> tuple[list[Any], NDArray[np.intp]]:
     """The distinct labels in the order of their first appearance, and the place of each example's label among them.
 
     Raises:
@@ -80,6 +83,11 @@ def groups_of(labels: Sequence[Hashable] | NDArray[Any], n: int, *, what: str) -
     for i, label in enumerate(labels.tolist() if isinstance(labels, np.ndarray) else labels):
         index[i] = places.setdefault(label, len(places))
     return list(places), index
+
+
+def places_of(clusters: Labels | None, n: int) -> NDArray[np.intp] | None:
+    """The place of each example's cluster among the clusters; ``None`` where there are none."""
+    return None if clusters is None else groups_of(clusters, n, what="clusters")[1]
 
 
 def check_level(level: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,26 @@ def test_different_examples_and_the_shared_ones(cli: Cli) -> None:
     assert (code, "of which they share 1" in err, "--shared" in err) == (2, True, True)
     code, out, _ = cli(*words, "--shared")
     assert (code, "3 examples are left out" in out) == (0, True)
+
+
+def test_examples_that_stand_together(cli: Cli) -> None:
+    """On boards, in the gate, and in a board's folder."""
+    for name, start in (("a", 0), ("b", 1)):
+        made = report(name, [float((start + place) % 3 > 0) for place in range(24)])
+        asked = tuple({"question": f"q{place}", "document": f"d{place // 4}"} for place in range(24))
+        replace(made, examples=asked).write(Path(name))
+    code, out, err = cli("leaderboard", "a", "b", "--cluster", "document", "--out", "boards")
+    assert (code, "24 examples in 6 clusters" in out) == (0, True), err
+    code, out, _ = cli("eval", "a", "--against", "b", "--cluster", "document")
+    assert (code, "n=24 in 6 clusters" in out) == (11, True)
+    code, _, err = cli("leaderboard", "add", "a", "b", "--board", "folder", "--cluster", "document")
+    assert code == 0, err
+    assert '"cluster":"d0"' in Path("folder/entries/0001-a/rows.jsonl").read_text()
+    assert cli("leaderboard", "check", "folder")[0] == 0
+    code, _, err = cli("leaderboard", "a", "b", "--cluster", "source")
+    assert (code, "no example has a field 'source' to cluster by" in err) == (2, True)
+    code, _, err = cli("eval", "a", "--against", "b", "--cluster", "document", "--stop-when-decided")
+    assert (code, "its intervals take examples for independent" in err) == (2, True)
 
 
 def test_several_tasks_and_what_was_left_out(cli: Cli) -> None:

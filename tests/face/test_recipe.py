@@ -63,6 +63,11 @@ def test_a_good_recipe() -> None:
         ('recipe = "sft"', 'teacher = "none"', "teacher = 'none'; expected one of: zero, raced"),
         ('recipe = "sft"', 'stages = [{ stage = "x" }]', r"stage 1: stage = 'x'; expected one of: collect"),
         ('[[compile]]\nname = "raced"', '[eval]\nsplit = "tset"\n[[compile]]\nname = "raced"', "eval.split = 'tset'"),
+        (
+            '[[compile]]\nname = "raced"',
+            '[eval]\nsamples = 0\n[[compile]]\nname = "raced"',
+            "eval: samples=0: expected",
+        ),
         ('name = "demo"', 'name = "../demo"', "name = '../demo'; expected 1 to 100 printable signs"),
         ('name = "demo"', 'name = ".."', r"name = '\.\.'; expected"),
         ('name = "demo"', 'name = "demo"\nseed = -1', "seed = -1: input should be greater than or equal to 0"),
@@ -161,6 +166,20 @@ def test_a_whole_run_with_students(
 
     (done.folder / "raced" / "report.json").write_bytes(b"{}")
     assert replay_run(done.folder).different == ["raced/report.json"]
+
+
+def test_several_answers_to_examples_that_stand_together(server: tests_support.OpenAIServer, tmp_path: Path) -> None:
+    server.script = [fakes.painting]
+    tables = recipe(server.url, {"causal": "", "encoder": ""}) | {"distill": []}
+    tables["compile"] = tables["compile"][:1]
+    tables["eval"] = {"samples": 2, "temperature": 0.7, "cluster": "colour"}
+    done = dstill.run(tables, folder=tmp_path / "whole")
+    assert done.board is not None
+    assert len(server.requests) == 2 * 32
+    assert [row.cluster for row in done.board.entries[0].report.rows[:2]] == ["red", "black"]
+    assert "32 examples in 4 clusters" in str(done.board)
+    assert "2 answers to each example at temperature 0.7" in str(done.board)
+    assert replay_run(done.folder).different == []
 
 
 @pytest.mark.parametrize("lost", [0, 2], ids=["", "lost"])

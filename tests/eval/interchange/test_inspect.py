@@ -101,7 +101,7 @@ class TestInspect:
         each = read_results(DATA / "inspect" / "epochs.eval", metric="graded", repeats="each")[0]
         assert [row.id for row in each.rows][:3] == ["capital-fr#1", "capital-fr#2", "capital-jp#1"]
         assert (each.unscored, each.failures["error"]) == (1, 1)
-        assert any("take them for independent, which answers to one example are not" in note for note in each.notes)
+        assert any("each is a row, and those to one example are a cluster" in note for note in each.notes)
 
     def test_an_error_is_kept_apart_from_a_wrong_answer(self, tmp_path: Path) -> None:
         body = json.loads((DATA / "inspect" / "one.json").read_text())

@@ -17,6 +17,7 @@ FOLDER = Path(__file__).parents[3] / "benchmarks" / "eval"
     ("script", "words"),
     [
         ("coverage", ["--runs", "5", "--sizes", "20", "--accuracies", "0.9", "--most", "300"]),
+        ("clustered", ["--runs", "3", "--documents", "5", "--accuracies", "0.5"]),
         ("graded", ["--runs", "8", "--sizes", "10"]),
         ("large", ["--rows", "400", "--graded"]),
         ("page", ["--systems", "3", "--examples", "40", "--repeats", "1"]),
