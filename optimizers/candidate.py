@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import dspy
 
 from ..eval.rows import as_json
+from ..programs.knobs import Value, put, read
 from ..runtime.canonical import canonical, digest
 from ..runtime.errors import BadInput
 
 Demo = Mapping[str, Any]
 """One demonstration: field names to JSON values."""
+KNOBS = "@knobs"
+"""Where a candidate's JSON keeps its knobs."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +39,16 @@ class Candidate:
     predictors: Mapping[str, PredictorState]
     origins: tuple[str, ...] = ()
     """Digests of the candidates that it was made from, where its maker said so; no part of its identity."""
+    knobs: Mapping[str, Value] = field(default_factory=dict)
+    """By path, what the task's knobs are set to; those that are not here stay as the program has them."""
 
     @classmethod
-    def of(cls, program: dspy.Module) -> Candidate:
-        """What a program's predictors are told now (those of frozen sub-modules are left as they are)."""
+    def of(cls, program: dspy.Module, knobs: Iterable[str] = ()) -> Candidate:
+        """What a program's predictors are told now (those of frozen sub-modules are left as they are).
+
+        Args:
+            knobs: paths of the knobs to read too.
+        """
         return cls(
             {
                 name: PredictorState(
@@ -47,14 +56,15 @@ class Candidate:
                     tuple({str(k): as_json(v) for k, v in dict(demo).items()} for demo in predictor.demos),
                 )
                 for name, predictor in program.named_predictors()
-            }
+            },
+            knobs=read(program, knobs),
         )
 
     def apply(self, program: dspy.Module) -> dspy.Module:
         """A copy of the program that is told this; the program itself is not touched.
 
         Raises:
-            BadInput: if the program has other predictors.
+            BadInput: if the program has other predictors, or lacks a knob.
         """
         made = program.deepcopy()
         found = dict(made.named_predictors())
@@ -68,11 +78,16 @@ class Candidate:
             if predictor.signature.instructions != state.instructions:
                 predictor.signature = predictor.signature.with_instructions(state.instructions)
             predictor.demos = [dspy.Example(**demo) for demo in state.demos]
+        put(made, self.knobs)
         return made
 
     def with_state(self, name: str, **changes: Any) -> Candidate:
         """Another candidate in which one predictor is told something else."""
-        return Candidate({**self.predictors, name: replace(self.predictors[name], **changes)})
+        return Candidate({**self.predictors, name: replace(self.predictors[name], **changes)}, knobs=self.knobs)
+
+    def with_knobs(self, values: Mapping[str, Value]) -> Candidate:
+        """Another candidate in which these knobs are set otherwise."""
+        return Candidate(self.predictors, knobs={**self.knobs, **values})
 
     def made_from(self, *parents: Candidate) -> Candidate:
         """The same candidate, which says what it was made from."""
@@ -86,16 +101,21 @@ class Candidate:
     @cached_property
     def length(self) -> int:
         """Characters of instructions and demonstrations; of equals, the shorter is preferred."""
-        return len(canonical(self.dump()))
+        return len(canonical({name: state.dump() for name, state in self.predictors.items()}))
 
     def dump(self) -> dict[str, Any]:
-        """As JSON."""
-        return {name: state.dump() for name, state in self.predictors.items()}
+        """As JSON; knobs, where there are any, stand under a name that no predictor can have."""
+        told = {name: state.dump() for name, state in self.predictors.items()}
+        return {**told, KNOBS: dict(self.knobs)} if self.knobs else told
 
     @classmethod
     def load(cls, body: Mapping[str, Any]) -> Candidate:
         """The inverse of ``dump``."""
-        return cls({name: PredictorState(state["instructions"], tuple(state["demos"])) for name, state in body.items()})
+        told = {name: state for name, state in body.items() if name != KNOBS}
+        return cls(
+            {name: PredictorState(state["instructions"], tuple(state["demos"])) for name, state in told.items()},
+            knobs=dict(body.get(KNOBS, {})),
+        )
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Candidate) and self.digest == other.digest
@@ -110,7 +130,7 @@ def short(candidate: Candidate) -> str:
     for name, state in candidate.predictors.items():
         first = state.instructions.strip().splitlines()[0] if state.instructions.strip() else ""
         parts.append(f"{name}: {len(state.demos)} demos, {first[:60]!r}")
-    return "; ".join(parts)
+    return "; ".join([*parts, *(f"{name} = {value}" for name, value in candidate.knobs.items())])
 
 
 def demos_from(examples: Sequence[dspy.Example], fields: Sequence[str]) -> list[Demo]:

@@ -127,7 +127,7 @@ def _compile(
                 bar=bar,
             )  # fmt: skip
         else:
-            found = _single(view, chosen, Ground(view.program, view.train, runner, prompt_lm, seed), seed)
+            found = _single(view, chosen, Ground(view.program, view.train, runner, prompt_lm, seed, view.knobs), seed)
         out.write_lines("trials.jsonl", (trial.dump() for trial in found.history.trials))
         best, said = found.best.candidate, Confirmed()
         if isinstance(chosen, Race | Dspy) and found.best.number != 0:
@@ -140,7 +140,7 @@ def _compile(
             said = confirm(view, race, runner, last, best, seed=seed, bar=bar)
     stopped = f"the budget of {budget} is used up" if found.stopped == BUDGET else found.stopped
     if said.gain is not None and said.gain.difference.value <= 0:
-        best = Candidate.of(declared.program)
+        best = Candidate.of(declared.program, declared.knobs)
     evidence = Evidence(
         dump(chosen)["name"],
         len(found.history.trials),

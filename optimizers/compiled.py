@@ -15,6 +15,7 @@ import orjson
 from ..eval.compare import Comparison
 from ..eval.statistics.intervals import bonett_price_bounds
 from ..eval.statistics.power import detectable_effect, examples_needed
+from ..programs.knobs import place
 from ..runtime.atomic import write_json
 from ..runtime.errors import BadInput, Damaged
 from ..runtime.lm import LM
@@ -209,8 +210,13 @@ def dump_program(made: CompiledProgram) -> dict[str, Any]:
             module._compiled = False  # DSPy leaves frozen sub-modules out of the state
     for predictor in program.predictors():
         predictor.lm = None
+    state = program.dump_state()
+    set_here = {id(place(program, knob)[0]) for knob in made.candidate.knobs}
+    for name, predictor in program.named_predictors():
+        if id(predictor) in set_here:
+            state[name]["config"] = dict(predictor.config)  # DSPy does not write it, but reads it
     return {
-        **program.dump_state(),
+        **state,
         "metadata": {"dependency_versions": get_dependency_versions()},
         "dstill": {
             "format": FORMAT,

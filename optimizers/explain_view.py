@@ -125,6 +125,7 @@ def fragment(found: Explanation) -> str:
             "\n".join([f"{name}: {state.instructions}", *(str(dict(demo)) for demo in state.demos)])
             for name, state in trial.candidate.predictors.items()
         )
+        told += "".join(f"\n\n{name} = {value}" for name, value in trial.candidate.knobs.items())
         score = f"{100 * trial.mean:.1f} on {len(trial.scores)}" if trial.met else "–"
         cells = [
             f"{trial.number} {html.escape(trial.origin)}",

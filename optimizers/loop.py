@@ -25,6 +25,7 @@ from .proposers import (
     CombinedParts,
     DiverseDemos,
     Ground,
+    KnobValues,
     LabeledDemos,
     MergedWinners,
     Proposer,
@@ -122,7 +123,7 @@ def search(
         Stop: what ended it, but for a budget, which yields the best so far.
     """
     rows = Selection.of(len(task.dev), race.confirm, seed).choose
-    ground = Ground(task.program, task.train, runner, prompt_lm, seed)
+    ground = Ground(task.program, task.train, runner, prompt_lm, seed, task.knobs)
     history = History().add([(ground.baseline, "declared", ())], 0)
     evaluations, plan = Evaluations(task, runner, session), _Plan(ground, race)
     number, mark = 0, 0
@@ -164,7 +165,7 @@ def confirm(
     On fewer rows where the budget does not reach for all; nothing if it reaches for none, or there are none.
     """
     rows = Selection.of(len(task.dev), race.confirm, seed).confirm
-    declared = Candidate.of(task.program)
+    declared = Candidate.of(task.program, task.knobs)
     evaluations = Evaluations(task, runner, session)
     pairs: list[tuple[Row, Row]] = []
     for start in range(0, len(rows), race.block):
@@ -201,11 +202,13 @@ class _Plan:
             LabeledDemos(ground, race.demos),
             BootstrappedDemos(ground, race.demos, race.pool),
             WrittenInstructions(ground),
+            KnobValues(ground),
         ]
-        self.left = [labelled, shown, written]
+        turned = min(race.knobs if ground.knobs else 0, rest - labelled - shown - written)
+        self.left = [labelled, shown, written, turned]
         self.early = len(self.order)
         """How many of them can do without scores; the others wait for the first."""
-        spare = rest - labelled - shown - written
+        spare = rest - sum(self.left)
         asked: list[tuple[Proposer, int]] = [
             (DiverseDemos(ground, race.demos), race.diverse if race.demos else 0),
             (ReflectedInstructions(ground), race.rewrites * len(ground.baseline.predictors)),

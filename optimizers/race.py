@@ -56,6 +56,8 @@ class Race:
     """Instructions to have rewritten from failures and the metric's feedback, for each predictor."""
     merges: int = 0
     """Children of two candidates that win on different examples."""
+    knobs: int = 6
+    """Settings of the task's knobs to try, where it declares any."""
     patience: int = 12
     """Candidates in a row that do not take the lead, after which no more are proposed."""
 
@@ -66,7 +68,7 @@ class Race:
         for name in ("worth", "sure", "confirm", "sought"):
             if not 0 < getattr(self, name) < 1:
                 raise BadInput(f"Race({name}={getattr(self, name)}): expected a number between 0 and 1")
-        for name in ("demos", "diverse", "instructions", "rewrites", "merges"):
+        for name in ("demos", "diverse", "instructions", "rewrites", "merges", "knobs"):
             if getattr(self, name) < 0:
                 raise BadInput(f"Race({name}={getattr(self, name)}): expected 0 or more")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +15,8 @@ from ..runtime.adapters import ADAPTERS
 from ..runtime.canonical import digest
 from ..runtime.errors import BadInput
 from .fence import Fence
+from .knobs import Space, checked, read
+from .knobs import dump as dump_knobs
 from .metrics import Metric, name_of
 from .splits import label, overlaps
 
@@ -29,7 +31,7 @@ class Task:
 
     Raises:
         BadInput: for a program without predictors, an empty split, a duplicate id, one example in two splits, an
-            example without inputs, a metric that cannot be called, or an unknown adapter.
+            example without inputs, a metric that cannot be called, an unknown adapter, or a knob that cannot be set.
     """
 
     name: str
@@ -48,6 +50,9 @@ class Task:
     """The adapter that renders the program's prompts: ``chat``, ``json`` or ``xml``."""
     source: Mapping[str, Any] | None = None
     """How ``task_named`` made it, so that a run directory knows; ``None`` for a task made otherwise."""
+    knobs: Space = field(default_factory=dict)
+    """Numbers and choices of the program that compiling may set: by path (``retriever.k``, ``answer.temperature``), a
+    distribution of Optuna."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.strip():
@@ -65,6 +70,7 @@ class Task:
             raise BadInput(f"Task(metric={self.metric!r}): expected a function of an example and a prediction")
         if self.adapter not in ADAPTERS:
             raise BadInput(f"Task(adapter={self.adapter!r}): expected one of: {', '.join(ADAPTERS)}")
+        object.__setattr__(self, "knobs", checked(self.program, self.knobs))
         inputs = _declared_inputs(self.program)
         for name in SPLITS:
             object.__setattr__(self, name, tuple(_checked(name, getattr(self, name), inputs)))
@@ -87,7 +93,7 @@ class Task:
     def compile_view(self) -> CompileView:
         """The task without its test split, for code that compiles or distils."""
         train, dev = tuple(self.train), tuple(self.dev)
-        return CompileView(self.name, self.program, train, dev, self.metric, self.adapter, self.source)
+        return CompileView(self.name, self.program, train, dev, self.metric, self.adapter, self.source, self.knobs)
 
     def split(self, name: str) -> Sequence[dspy.Example]:
         """A split by name.
@@ -128,11 +134,14 @@ class CompileView:
     metric: Metric
     adapter: str
     source: Mapping[str, Any] | None = None
+    knobs: Space = field(default_factory=dict)
 
     @cached_property
     def digests(self) -> dict[str, str]:
-        """Digests of what determines a compilation: train, dev, program, metric."""
+        """Digests of what determines a compilation: train, dev, program, metric, and knobs where there are any."""
         found = {name: digest([dict(e.toDict()) for e in getattr(self, name)]) for name in ("train", "dev")}
+        if self.knobs:
+            found["knobs"] = digest([dump_knobs(self.knobs), read(self.program, self.knobs)])
         return {**found, "program": program_digest(self.program), "metric": metric_digest(self.metric)}
 
 

@@ -7,6 +7,7 @@ from .bootstrapped import BootstrappedDemos as BootstrappedDemos
 from .combined import CombinedParts as CombinedParts
 from .diverse import DiverseDemos as DiverseDemos
 from .instructions import WrittenInstructions as WrittenInstructions
+from .knobs import KnobValues as KnobValues
 from .labeled import LabeledDemos as LabeledDemos
 from .merged import MergedWinners as MergedWinners
 from .reflected import ReflectedInstructions as ReflectedInstructions

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from random import Random
 from typing import Any, Protocol, runtime_checkable
@@ -13,6 +13,7 @@ import dspy
 from ...eval.evaluate import check_answers
 from ...eval.rows import Row, as_json
 from ...eval.runner import Job, Runner
+from ...programs.knobs import Space
 from ...runtime.internals import AdapterParseError, LMError
 from ...runtime.lm import LM
 from ..candidate import Candidate, Demo, PredictorState
@@ -83,11 +84,13 @@ class Ground:
     """Writes instructions."""
     seed: int = 0
     """For choices that must be the same in every call; all others come from the stream that a call is handed."""
+    knobs: Space = field(default_factory=dict)
+    """What the task's knobs may be."""
 
     @cached_property
     def baseline(self) -> Candidate:
         """The program as declared."""
-        return Candidate.of(self.program)
+        return Candidate.of(self.program, self.knobs)
 
     @cached_property
     def fields(self) -> dict[str, tuple[str, ...]]:
@@ -161,4 +164,4 @@ def without(candidate: Candidate, example: dspy.Example) -> Candidate:
         name: PredictorState(state.instructions, tuple(demo for demo in state.demos if not same(demo)))
         for name, state in candidate.predictors.items()
     }
-    return Candidate(states)
+    return Candidate(states, knobs=candidate.knobs)

@@ -1,7 +1,8 @@
 """Search over the product of instructions and demonstration sets, with Optuna's TPE (Bergstra et al., 2011).
 
 The choices are those that the history holds: every instruction and every demonstration set that some trial has, for
-every predictor. A study is built anew from the history in every call, so nothing is kept between calls.
+every predictor, and every setting of the knobs. A study is built anew from the history in every call, so nothing is
+kept between calls.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from ..candidate import Candidate, PredictorState
+from ..candidate import KNOBS, Candidate, PredictorState
 from ..history import History
 from .base import Ground
 
@@ -52,13 +53,21 @@ Menus = dict[str, list[Any]]
 def _menus(history: History) -> Menus:
     menus: Menus = {}
     for trial in history.trials:
-        for name, state in trial.candidate.predictors.items():
-            for part in ("instructions", "demos"):
-                menu = menus.setdefault(f"{name}:{part}", [])
-                value = getattr(state, part)
-                if value not in menu:
-                    menu.append(value)
+        for key, value in _parts(trial.candidate).items():
+            menu = menus.setdefault(key, [])
+            if value not in menu:
+                menu.append(value)
     return menus
+
+
+def _parts(candidate: Candidate) -> dict[str, Any]:
+    """A candidate's parts by parameter name; the knobs are one."""
+    parts = {
+        f"{name}:{part}": getattr(state, part)
+        for name, state in candidate.predictors.items()
+        for part in ("instructions", "demos")
+    }
+    return {**parts, KNOBS: candidate.knobs} if candidate.knobs else parts
 
 
 def _study(history: History, menus: Menus, seed: int) -> tuple[Any, dict[str, Any]]:
@@ -72,11 +81,7 @@ def _study(history: History, menus: Menus, seed: int) -> tuple[Any, dict[str, An
     study = optuna.create_study(direction="maximize", sampler=sampler)
     for trial in history.trials:
         if trial.scores:
-            params = {
-                f"{name}:{part}": menus[f"{name}:{part}"].index(getattr(state, part))
-                for name, state in trial.candidate.predictors.items()
-                for part in ("instructions", "demos")
-            }
+            params = {key: menus[key].index(value) for key, value in _parts(trial.candidate).items()}
             study.add_trial(
                 optuna.trial.create_trial(params=params, distributions=spaces, value=history.estimate(trial))
             )
@@ -92,7 +97,8 @@ def _combine(menus: Menus, params: dict[str, int], history: History) -> Candidat
                 menus[f"{name}:demos"][params[f"{name}:demos"]],
             )
             for name in first.predictors
-        }
+        },
+        knobs=menus[KNOBS][params[KNOBS]] if KNOBS in menus else {},
     )
     return chosen.made_from(*_sources(chosen, history))
 
@@ -100,8 +106,7 @@ def _combine(menus: Menus, params: dict[str, int], history: History) -> Candidat
 def _sources(chosen: Candidate, history: History) -> list[Candidate]:
     """The trials that first had its parts, in order; what all share with the declared program has no other source."""
     numbers = {
-        next(t.number for t in history.trials if getattr(t.candidate.predictors[name], part) == getattr(state, part))
-        for name, state in chosen.predictors.items()
-        for part in ("instructions", "demos")
+        next(t.number for t in history.trials if _parts(t.candidate).get(key) == value)
+        for key, value in _parts(chosen).items()
     }
     return [history.trials[number].candidate for number in sorted(numbers - {0} or {0})]

@@ -1,8 +1,8 @@
 """Crossover: two candidates that win on different examples, merged part by part.
 
 After GEPA's system-aware merge (Agrawal et al., 2507.19457, appendix on merge): of every predictor take what either
-parent changed since their common ancestor. A part here is a predictor's instruction or its demonstrations, so that
-programs of one predictor can be merged too.
+parent changed since their common ancestor. A part here is a predictor's instruction, its demonstrations, or the knobs,
+so that programs of one predictor can be merged too.
 """
 
 from __future__ import annotations
@@ -11,10 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from random import Random
+from typing import TypeVar
 
 from ..candidate import Candidate, PredictorState
 from ..history import History, Trial
 from .front import front
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -77,8 +80,7 @@ def merge(better: Candidate, worse: Candidate, ancestor: Candidate, chance: Rand
     Where both did, the better one's, or, with a stream of chance, either's.
     """
 
-    def pick(name: str, part: str) -> object:
-        ours, theirs, before = (getattr(c.predictors[name], part) for c in (better, worse, ancestor))
+    def pick(ours: T, theirs: T, before: T) -> T:
         if ours == theirs or theirs == before:
             return ours
         if ours == before:
@@ -87,7 +89,11 @@ def merge(better: Candidate, worse: Candidate, ancestor: Candidate, chance: Rand
 
     return Candidate(
         {
-            name: PredictorState(pick(name, "instructions"), pick(name, "demos"))  # type: ignore[arg-type]
-            for name in better.predictors
-        }
+            name: PredictorState(
+                pick(state.instructions, worse.predictors[name].instructions, ancestor.predictors[name].instructions),
+                pick(state.demos, worse.predictors[name].demos, ancestor.predictors[name].demos),
+            )
+            for name, state in better.predictors.items()
+        },
+        knobs=pick(better.knobs, worse.knobs, ancestor.knobs),
     )

@@ -170,7 +170,7 @@ class ProposerContract:
         ground = self.ground()
         before = Candidate.of(ground.program)
         for candidate in self.make(ground).propose(self.history(ground), Random(1), 3):
-            assert Candidate.of(candidate.apply(ground.program)) == candidate
+            assert Candidate.of(candidate.apply(ground.program), ground.knobs) == candidate
         assert Candidate.of(ground.program) == before
 
     def test_it_works_before_anything_was_tried(self) -> None:
