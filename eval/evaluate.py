@@ -19,7 +19,7 @@ from ..runtime.session import Session
 from .measuring import Measuring, Split
 from .measuring import System as System
 from .report import Report
-from .rows import Row, fields_of
+from .rows import Row, Scoring, fields_of
 from .samples import ONE, Samples, gaps, samples_of
 
 
@@ -146,9 +146,16 @@ def measure(system: System, split: Split, samples: Samples, concurrency: int | N
 def report_of_rows(system: System, split: Split, samples: Samples, rows: Sequence[Row]) -> Report:
     """The report of rows whose index is their example's place in the split."""
     asked = tuple(fields_of(split.examples[row.index]) for row in rows)
-    notes = (samples.note, *gaps(rows)) if samples != ONE else ()
+    notes = [samples.note, *gaps(rows)] if samples != ONE else []
+    asking = sum((row.scoring for row in rows), Scoring())
+    if asking.calls:
+        tokens = asking.tokens_in + asking.tokens_out
+        notes.append(
+            f"scored by a model: {asking.calls:,} calls of the metric, {tokens:,} tokens, ${asking.usd:,.4g}, in no "
+            "figure of the system"
+        )
     metric, parameters = name_of(split.metric), parameters_of(system)
-    return Report(system.name, "", split.name, metric, tuple(rows), parameters, notes, asked)
+    return Report(system.name, "", split.name, metric, tuple(rows), parameters, tuple(notes), asked)
 
 
 def check_answers(name: str, rows: Sequence[Row]) -> None:

@@ -16,7 +16,7 @@ from ..runtime.atomic import write_json, writing
 from ..runtime.canonical import canonical
 from ..runtime.errors import BadInput, Damaged
 from ..runtime.rundir import RunDir, check_files
-from .rows import Row
+from .rows import Row, Scoring
 from .samples import is_mean, tries
 from .statistics.clusters import cluster_score
 from .statistics.intervals import Interval, mean_interval
@@ -156,6 +156,11 @@ class Report:
         """Whether calls, tokens, costs or times were recorded at all; other tools may keep none."""
         return any(row.calls or row.tokens_in or row.usd or row.seconds for row in self.rows)
 
+    @cached_property
+    def scoring(self) -> Scoring:
+        """What the metric asked of models, such as a judge; apart from the system's calls, tokens and dollars."""
+        return sum((row.scoring for row in self.rows), Scoring())
+
     def latency(self, quantile: float) -> float:
         """Seconds in engines per example, at a quantile (linear interpolation)."""
         return float(np.quantile([row.seconds for row in self.rows], quantile)) if self.rows else 0.0
@@ -188,6 +193,7 @@ class Report:
             "tokens_in": sum(row.tokens_in for row in self.rows),
             "tokens_out": sum(row.tokens_out for row in self.rows),
             "usd_per_1000": round(self.usd_per_1000, 9),
+            **({"scoring": self.scoring.dump()} if self.scoring.calls else {}),
             "parameters": self.parameters,
             "notes": list(self.notes),
             **(

@@ -26,6 +26,23 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class Scoring:
+    """What the metric itself asked of models, such as a judge; it is in no figure of the system."""
+
+    calls: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    usd: float = 0.0
+
+    def __add__(self, other: Scoring) -> Scoring:
+        return Scoring(*(getattr(self, name) + getattr(other, name) for name in Scoring.__slots__))
+
+    def dump(self) -> dict[str, Any]:
+        """As JSON."""
+        return {name: getattr(self, name) for name in Scoring.__slots__} | {"usd": round(self.usd, 12)}
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """One example's outcome, as it stands in ``rows.jsonl``."""
 
@@ -51,6 +68,8 @@ class Row:
     cluster: str | None = None
     """What the example shares with others, e.g. the document that several questions are about; ``None`` for one that
     stands alone."""
+    scoring: Scoring = Scoring()
+    """What the metric asked of models, over all answers together."""
 
     def dump(self) -> dict[str, Any]:
         """As JSON."""
@@ -59,6 +78,10 @@ class Row:
             del body["samples"]
         if self.cluster is None:
             del body["cluster"]
+        if self.scoring.calls:
+            body["scoring"] = self.scoring.dump()
+        else:  # nor rows of metrics that ask nobody
+            del body["scoring"]
         if self.failure is not None:
             body["failure"] = {name: getattr(self.failure, name) for name in Failure.__slots__}
         return body
@@ -68,7 +91,8 @@ class Row:
         """The inverse of ``dump``."""
         failure = body["failure"]
         samples = {"samples": tuple(body["samples"])} if "samples" in body else {}
-        return cls(**{**body, "failure": None if failure is None else Failure(**failure), **samples})
+        scoring = {"scoring": Scoring(**body["scoring"])} if "scoring" in body else {}
+        return cls(**{**body, "failure": None if failure is None else Failure(**failure), **samples, **scoring})
 
 
 def failure_of(error: Exception) -> Failure:

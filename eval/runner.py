@@ -16,9 +16,9 @@ from ..programs.metrics import Metric
 from ..runtime.adapters import adapter_named
 from ..runtime.errors import BadInput, Stop
 from ..runtime.lm import LM
-from ..runtime.session import Meter
+from ..runtime.session import Meter, Session
 from ..runtime.slots import Slots
-from .rows import Failure, Row, Status, failure_of, outputs_of
+from .rows import Failure, Row, Scoring, Status, failure_of, outputs_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +116,7 @@ class Runner:
         left, done = [crew], threading.Event()
         settings: dict[str, Any] = {"adapter": self.adapter, "disable_history": True, "trace": None}
         settings["dstill_slots"] = Slots(self.concurrency)
+        settings["dstill_session"] = _session_of(self.lm, jobs)
         if self.lm is not None:
             settings["lm"] = self.lm
 
@@ -154,7 +155,7 @@ class Runner:
         return [found[place] for place in places]
 
     def _do(self, job: Job, trace: bool) -> Outcome:
-        meter = Meter()
+        meter, scoring = Meter(), Meter()  # what a metric asks of models is no cost of the program
         steps: list[Any] = []  # kept in any case: BestOfN and Refine write to it
         prediction: Any = None
         failure: Failure | None = None
@@ -169,7 +170,8 @@ class Runner:
             if failure.kind != "lm":
                 status, score = "failed", 0.0
         elif self.metric is not None:
-            verdict = metrics.call(self.metric, job.example, prediction, f"{job.split} example {job.id!r}")
+            with dspy.context(dstill_meter=scoring):
+                verdict = metrics.call(self.metric, job.example, prediction, f"{job.split} example {job.id!r}")
             score, feedback = verdict.value, verdict.feedback
             if score is None:
                 failure = Failure("abstained", "", feedback)
@@ -178,6 +180,7 @@ class Runner:
         row = Row(
             job.index, job.id, status, score, feedback, {} if prediction is None else outputs_of(prediction), failure,
             meter.calls, meter.read, meter.written, meter.pico / 10**12, round(meter.seconds, 6),
+            scoring=Scoring(scoring.calls, scoring.read, scoring.written, scoring.pico / 10**12),
         )  # fmt: skip
         return Outcome(row, prediction, tuple(steps) if trace else ())
 
@@ -185,6 +188,13 @@ class Runner:
 def jobs_for(program: dspy.Module, examples: Sequence[dspy.Example], split: str) -> list[Job]:
     """A job for every example of a split."""
     return [Job(program, example, index, split) for index, example in enumerate(examples)]
+
+
+def _session_of(lm: LM | None, jobs: Sequence[Job]) -> Session | None:
+    """The run on whose behalf jobs are done: that of the model, or of the first predictor that has one of its own."""
+    own = (predictor.lm for job in jobs[:1] for predictor in job.program.predictors())
+    found = lm or next((model for model in own if isinstance(model, LM)), None)
+    return None if found is None else found.door.session
 
 
 def stopwatch() -> Callable[[], float]:

@@ -10,7 +10,7 @@ import dspy
 
 from ..runtime.errors import BadInput
 from ..runtime.lm import LM, MOST_SAMPLES
-from .rows import Row, Status
+from .rows import Row, Scoring, Status
 from .statistics.values import Scores, as_scores
 
 
@@ -98,6 +98,7 @@ def merged(rows: Sequence[Row]) -> Row:
         _mean([row.usd for row in rows]),
         round(_mean([row.seconds for row in rows]), 6),
         tuple(row.score for row in rows),
+        scoring=sum((row.scoring for row in rows), Scoring()),
     )
 
 

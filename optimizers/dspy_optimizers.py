@@ -132,7 +132,8 @@ def run_dspy_optimizer(
         "eval_kwargs": {"num_threads": runner.concurrency},
     }
     stopped, final = None, None
-    with dspy.context(lm=lm, adapter=runner.adapter, disable_history=True, trace=[]), _quiet():
+    settings = {"lm": lm, "adapter": runner.adapter, "disable_history": True, "trace": []}
+    with dspy.context(**settings, dstill_session=lm.door.session), _quiet():
         try:
             made = optimizer.compile(student, **_accepted(optimizer.compile, data))
             final = Candidate.of(_inner(made))

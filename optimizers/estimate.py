@@ -25,7 +25,7 @@ SAMPLE = 16
 
 @dataclass(frozen=True)
 class Estimate:
-    """Bounds of what a compilation may cost. Each predictor is taken to be called once per example."""
+    """Bounds of what a compilation may cost. Each predictor is taken to be called once per example, and a judge too."""
 
     low: Cost
     """Zero-shot prompts and short answers, for the evaluations that the search cannot do without."""
@@ -35,7 +35,7 @@ class Estimate:
     known: bool
     """Whether the search's size is known; DSPy's own optimizers decide theirs as they go."""
     priced: bool = True
-    """Whether the model's price is known."""
+    """Whether the prices of the model and of a judge are known."""
 
     def __str__(self) -> str:
         def line(cost: Cost) -> str:
@@ -61,7 +61,7 @@ def estimate(
     demos = getattr(chosen, "demos", getattr(chosen, "k", 0 if isinstance(chosen, ZeroShot) else 4))
     bare, full = _per_example(view, model, 0), _per_example(view, model, demos)
     low = Cost(bare.calls, bare.tokens // 2, bare.pico // 2)  # answers rarely use the room they may
-    priced = getattr(model.door.engine, "priced", True)
+    priced = getattr(model.door.engine, "priced", True) and getattr(view.metric, "priced", True)
     return Estimate(scaled(low, least), scaled(full, most), budget or Budget(), known, priced)
 
 
@@ -84,11 +84,13 @@ def _evaluations(view: CompileView, chosen: Optimizer, seed: int) -> tuple[int, 
 
 
 def _per_example(view: CompileView, lm: LM, demos: int) -> Cost:
-    """The bound of running every predictor once, averaged over some dev examples."""
+    """The bound of running every predictor once, and of what the metric asks, averaged over some dev examples."""
     adapter = adapter_named(view.adapter)
     total = Cost()
     rows = view.dev[:SAMPLE]
+    asks = getattr(view.metric, "bound", None)  # of a judge
     for example in rows:
+        total += asks(example) if asks is not None else Cost()
         for name, predictor in view.program.named_predictors():
             fields = list(predictor.signature.fields)
             shown = [dspy.Example(**demo) for demo in demos_from(view.train, fields)[:demos]]

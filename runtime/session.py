@@ -73,6 +73,8 @@ class Session:
         self.ledger: Ledger = Ledger(budget, parent=parent.ledger if parent else None, elapsed=elapsed)
         self._parent = parent
         self.flights: dict[bytes, Flight] = {}
+        self.opened: dict[Any, Any] = {}
+        """Models that were opened within it; see ``within``."""
         self._lock = threading.Lock()
         self._used: dict[bytes, bool] = {}
         self._runs: set[str] = set()

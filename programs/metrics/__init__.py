@@ -12,6 +12,7 @@ from .code import passes_tests as passes_tests
 from .combine import minimum as minimum
 from .combine import weighted_mean as weighted_mean
 from .ifeval import ifeval as ifeval
+from .judge import judge as judge
 from .labels import jaccard as jaccard
 from .labels import label_f1 as label_f1
 from .numbers import Numeric as Numeric

@@ -39,17 +39,28 @@ def wanted_of(example: dspy.Example, prediction: Any, field: str, gold: str, *ki
     """The gold value for an output field, as ``gold_of`` finds it, under its own name ``gold`` or the field's.
 
     Raises:
+        BadInput: as ``check_field``, where the gold value has no name of its own.
+    """
+    if not gold:
+        check_field(example, prediction, field)
+    return gold_of(example, gold or field, *kinds)
+
+
+def check_field(example: dspy.Example, prediction: Any, field: str) -> None:
+    """Refuse a slip in a metric's name of an output field.
+
+    Raises:
         BadInput: for a field that neither the example nor the prediction has: that is no unlabelled example but a
             metric made for another program, and every further call would be paid for nothing.
     """
-    if not gold and field not in example and isinstance(prediction, dspy.Prediction):
-        names = [str(name) for name in prediction.keys()]  # noqa: SIM118  # a Prediction is no mapping
-        if names and field not in names:
-            raise BadInput(
-                f"the metric reads the field {field!r}, which neither the example ({', '.join(example.keys())}) nor "
-                f"the prediction ({', '.join(names)}) has"
-            )
-    return gold_of(example, gold or field, *kinds)
+    if field in example or not isinstance(prediction, dspy.Prediction):
+        return
+    names = [str(name) for name in prediction.keys()]  # noqa: SIM118  # a Prediction is no mapping
+    if names and field not in names:
+        raise BadInput(
+            f"the metric reads the field {field!r}, which neither the example ({', '.join(example.keys())}) nor "
+            f"the prediction ({', '.join(names)}) has"
+        )
 
 
 def answer_of(prediction: Any, field: str, otherwise: Any = None) -> Any:

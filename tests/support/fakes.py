@@ -76,3 +76,21 @@ def painting(handler: Any, body: dict[str, Any]) -> None:
     wrong = COLOURS[(COLOURS.index(right) + 1) % 4]
     reply = render_fields({"colour": wrong if number % 4 == 3 else right}) + "\n\n[[ ## completed ## ]]"
     answer(reply, read=len(str(body["messages"])) // 4, written=len(reply) // 4)(handler, body)
+
+
+def judging(handler: Any, body: dict[str, Any]) -> None:
+    """A judge behind the HTTP server, which is too kind: it takes black for right whatever was asked."""
+    from tests_support import answer
+
+    text = str(body["messages"][-1]["content"])
+    asked, said = (text.split(f"[[ ## {name} ## ]]\n")[1].split("\n")[0] for name in ("request", "answer"))
+    grade = "yes" if said in (truth(asked), "black") else "no"
+    answer(render_fields({"reason": f"it says {said}", "grade": grade}), read=100, written=20)(handler, body)
+
+
+def judged_task(url: str, **sizes: int) -> Task:
+    """``task`` with the judge behind an HTTP server for its metric; by name, so that runs can be replayed."""
+    from dstill.runtime import lm_for
+
+    lm = lm_for("openai/judge", base_url=url, prices=[1.0, 2.0])
+    return task(**sizes, metric=metrics.judge("colour", "Is it the colour of the thing?", lm=lm))
