@@ -25,6 +25,7 @@ from .config import Bootstrap, Dspy, FewShot, Optimizer, ZeroShot, dump, optimiz
 from .dspy_optimizers import run_dspy_optimizer
 from .history import History, Trial
 from .loop import BUDGET, Confirmed, Found, Selection, confirm, search
+from .portfolio import accounts
 from .proposers import BootstrappedDemos, Ground, LabeledDemos
 from .race import Race
 
@@ -149,7 +150,7 @@ def _compile(
         said.spread,
         stopped,
         race.sought,
-        _remarks(found.history, chosen),
+        _remarks(found, chosen),
     )
     rows: dict[str, Sequence[str]] = {"choose": [], "won": said.won, "lost": said.lost}
     if isinstance(chosen, Race | Dspy):
@@ -159,20 +160,31 @@ def _compile(
     program = best.apply(declared.program)
     made = CompiledProgram(label, view.name, program, bound, view.adapter, best, evidence, out.path)
     out.write("program.json", dump_program(made))
-    out.write("report.json", {"kind": "compile", **evidence.dump(), "digest": best.digest, "rows": rows})
+    out.write(
+        "report.json",
+        {
+            "kind": "compile",
+            **evidence.dump(),
+            "digest": best.digest,
+            "rows": rows,
+            "ending": found.ending,
+            "proposers": [a.dump() for a in accounts(found.history)],
+        },
+    )
     return made
 
 
-def _remarks(history: History, chosen: Optimizer) -> tuple[str, ...]:
-    """What kept a search from telling anything apart, if something did."""
+def _remarks(found: Found, chosen: Optimizer) -> tuple[str, ...]:
+    """What kept a search from telling anything apart, if something did, or ended it at a plateau."""
     if not isinstance(chosen, Race):
         return ()
+    history = found.history
     scores = [score for trial in history.trials for score in trial.scores.values()]
     if len(history.trials) == 1 and chosen.candidates > 1:
         return ("no proposer brought a candidate",)
     if len(scores) > chosen.block and min(scores) == max(scores):
         return (f"every one of {len(scores):,} scores was {scores[0]:g}, so the metric tells nothing apart",)
-    return ()
+    return (f"the search ended at {found.ending}",) if found.ending.startswith("a plateau") else ()
 
 
 def _single(view: CompileView, chosen: Optimizer, ground: Ground, seed: int) -> Found:

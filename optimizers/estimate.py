@@ -16,6 +16,7 @@ from ..runtime.wire import request_of_chat
 from .candidate import Candidate, demos_from
 from .config import Bootstrap, Dspy, FewShot, Optimizer, ZeroShot, optimizer_of
 from .loop import Selection
+from .plan import shares
 from .proposers.reflected import BATCH, TRIES
 from .race import Race
 
@@ -77,10 +78,11 @@ def _evaluations(view: CompileView, chosen: Optimizer, seed: int) -> tuple[int, 
     if isinstance(chosen, Dspy):
         return len(rows.choose) + confirm, 30 * len(rows.choose) + confirm, False
     first = min(race.candidates, race.patience) * min(race.block, len(rows.choose))
-    bootstrap = min(race.pool, len(view.train)) if race.demos else 0
-    predictors = len(view.program.predictors())
-    rewritten = TRIES * min(race.rewrites * predictors, race.candidates - 1) * min(BATCH, len(view.train))
-    return first, race.candidates * len(rows.choose) + 4 * bootstrap + rewritten + confirm, True
+    share = shares(race, len(view.program.predictors()), bool(view.knobs))
+    # Calls are made for twice a proposer's share at the most; every bootstrapping may have another teacher.
+    bootstrapped = 2 * share["bootstrapped"] * min(race.pool, len(view.train))
+    rewritten = 2 * share["reflected"] * TRIES * min(BATCH, len(view.train))
+    return first, race.candidates * len(rows.choose) + bootstrapped + rewritten + confirm, True
 
 
 def _per_example(view: CompileView, lm: LM, demos: int) -> Cost:

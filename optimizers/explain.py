@@ -18,6 +18,7 @@ from ..runtime.atomic import write_bytes
 from ..runtime.errors import BadInput, Damaged
 from ..runtime.rundir import check_files
 from .history import History, Trial
+from .portfolio import Account
 from .race import Race, decide, enter, work
 
 
@@ -48,6 +49,10 @@ class Explanation:
     """Ids of the examples that choose, in the order in which all candidates met them."""
     confirmed: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
     """Ids of the examples kept apart on which the best won, and lost, against the declared program."""
+    proposers: tuple[Account, ...] = ()
+    """What each proposer cost and brought; empty in runs that keep no account of it."""
+    ending: str = ""
+    """Why the search proposed no more; empty where its budget ended it."""
 
     def against_declared(self) -> tuple[list[str], list[str]]:
         """Ids of the choosing examples that the best won, and lost, against the declared program."""
@@ -98,7 +103,9 @@ def explain(run: Path | str) -> Explanation:
         choose = tuple(found.get("choose", ()))
         confirmed = tuple(found.get("won", ())), tuple(found.get("lost", ()))
         steps = course(trials, _race(config["optimizer"]), len(choose), seed) if choose else ()
-        return Explanation(folder.name, report["verdict"], trials, best, steps, choose, confirmed)
+        proposers = tuple(Account(**body) for body in report.get("proposers", ()))
+        ending = report.get("ending", "")
+        return Explanation(folder.name, report["verdict"], trials, best, steps, choose, confirmed, proposers, ending)
     except (OSError, orjson.JSONDecodeError, KeyError, TypeError, IndexError) as error:
         raise Damaged(f"{folder} cannot be explained: {type(error).__name__}: {error}") from None
 

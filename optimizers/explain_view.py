@@ -22,6 +22,10 @@ def text(found: Explanation) -> str:
     parts += [f"{lead}{line(trial, found)}" for lead, trial in tree(found.trials)]
     parts += ["", f"chosen: trial {found.best}, {short(found.trials[found.best].candidate)}"]
     parts += [f"  {said}" for said in outcomes(found)]
+    if found.proposers:
+        parts += ["", *(f"{cells[0]:<16}{''.join(f'{c:>12}' for c in cells[1:])}" for cells in costs(found))]
+    if found.ending:
+        parts += ["", f"ended: {found.ending}"]
     if found.course:
         parts += ["", "best so far (points) against calls of evaluations", *plot(found.course)]
     return "\n".join(parts)
@@ -71,6 +75,18 @@ def outcomes(found: Explanation) -> list[str]:
         for place, both in where.items()
         for word, ids in zip(("won", "lost"), both, strict=True)
         if any(both)
+    ]
+
+
+def costs(found: Explanation) -> list[list[str]]:
+    """What each proposer cost and brought, as cells under a head."""
+    head = ["proposer", "candidates", "took lead", "asked", "calls", "evaluations", "improves"]
+    return [
+        head,
+        *(
+            [a.name, f"{a.brought}", f"{a.led}", f"{a.turns}", f"{a.making:,}", f"{a.evaluating:,}", f"{a.rate:.2f}"]
+            for a in found.proposers
+        ),
     ]
 
 
@@ -143,11 +159,17 @@ def fragment(found: Explanation) -> str:
         )
     head = "".join(f"<th>{name}</th>" for name in ("trial", "score", "calls", "tokens", "what became of it"))
     won = "".join(f"<li>{html.escape(said)}</li>" for said in outcomes(found))
+    bought = "".join(
+        "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+        for tag, cells in zip(["th", *["td"] * len(found.proposers)], costs(found), strict=True)
+    )
     chosen = html.escape(f"chosen: trial {found.best}, {short(found.trials[found.best].candidate)}")
     return (
         f"<p><b>{html.escape(found.name)}</b>: {html.escape(found.verdict)}</p>"
         + (svg(found.course) if found.course else "")
         + f"<p>{chosen}</p><ul>{won}</ul><table><tr>{head}</tr>{''.join(rows)}</table>"
+        + (f"<table>{bought}</table>" if found.proposers else "")
+        + (f"<p>ended: {html.escape(found.ending)}</p>" if found.ending else "")
     )
 
 

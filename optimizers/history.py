@@ -75,12 +75,37 @@ class Trial:
 
 
 @dataclass(frozen=True)
+class Turn:
+    """A proposer was asked."""
+
+    origin: str
+    """The proposer."""
+    born: int
+    """The round."""
+    wanted: int
+    """Candidates asked for."""
+    brought: int
+    """Candidates that it brought."""
+    calls: int
+    """Calls made for it; those that the run had made before are not counted again."""
+
+
+@dataclass(frozen=True)
 class History:
     """Trials in order of their numbers; an immutable value."""
 
     trials: tuple[Trial, ...] = ()
-    lead: int | None = None
-    """The trial that the race saw ahead of all others; ``None`` before its first decision."""
+    leads: tuple[int, ...] = ()
+    """The trials that the race saw ahead of all others, one after another; none before its first decision."""
+    since: int = 0
+    """How many trials have dropped out or finished since the lead last changed."""
+    turns: tuple[Turn, ...] = ()
+    """When which proposer was asked."""
+
+    @property
+    def lead(self) -> int | None:
+        """The trial that the race sees ahead of all others; ``None`` before its first decision."""
+        return self.leads[-1] if self.leads else None
 
     def add(self, candidates: Sequence[tuple[Candidate, str, tuple[int, ...]]], born: int) -> History:
         """The history with new trials: (candidate, origin, parents) each."""
@@ -123,10 +148,17 @@ class History:
 
     def estimate(self, trial: Trial) -> float:
         """A trial's mean score, drawn towards the mean of all scores by ``PRIOR`` pseudo-examples."""
-        total = sum(sum(t.scores.values()) for t in self.trials)
-        count = sum(len(t.scores) for t in self.trials)
-        centre = total / count if count else 0.0
-        return (sum(trial.scores.values()) + PRIOR * centre) / (len(trial.scores) + PRIOR)
+        return self.estimates()[trial.number]
+
+    def estimates(self) -> list[float]:
+        """Every trial's ``estimate``."""
+        totals = [sum(trial.scores.values()) for trial in self.trials]
+        count = sum(len(trial.scores) for trial in self.trials)
+        centre = sum(totals) / count if count else 0.0
+        return [
+            (total + PRIOR * centre) / (len(trial.scores) + PRIOR)
+            for total, trial in zip(totals, self.trials, strict=True)
+        ]
 
     def leader(self) -> Trial:
         """Who is in the lead; before a race has decided the best estimate, of equals the shorter, then the earlier."""

@@ -20,18 +20,8 @@ from ..runtime.progress import Bar, Silent
 from ..runtime.session import Session
 from .candidate import Candidate
 from .history import History, Trial
-from .proposers import (
-    BootstrappedDemos,
-    CombinedParts,
-    DiverseDemos,
-    Ground,
-    KnobValues,
-    LabeledDemos,
-    MergedWinners,
-    Proposer,
-    ReflectedInstructions,
-    WrittenInstructions,
-)
+from .plan import Plan
+from .proposers import Ground
 from .race import Race, decide, enter, weigh, winner, work
 
 BUDGET = "the budget"
@@ -46,6 +36,8 @@ class Found:
     best: Trial
     stopped: str | None
     """Why it ended before it was done (a budget), or ``None``."""
+    ending: str = ""
+    """Why it proposed no more, where it was not stopped."""
 
 
 @dataclass(frozen=True)
@@ -125,29 +117,25 @@ def search(
     rows = Selection.of(len(task.dev), race.confirm, seed).choose
     ground = Ground(task.program, task.train, runner, prompt_lm, seed, task.knobs)
     history = History().add([(ground.baseline, "declared", ())], 0)
-    evaluations, plan = Evaluations(task, runner, session), _Plan(ground, race)
-    number, mark = 0, 0
+    evaluations, plan = Evaluations(task, runner, session), Plan.of(ground, race)
+    number = 0
     try:
         while True:
-            history = _propose(history, plan, race, seed, number)
+            history = plan.fill(history, session, seed, number)
             todo = work(history, race, len(rows))
             if not todo:
                 break
             outcomes = evaluations.round([(history.trials[t].candidate, rows[place]) for t, place in todo])
             if number == 0:
                 check_answers("the program", [outcome.row for outcome in outcomes])
-            before = history.lead
             history = _paid(enter(history, todo, [outcome.row.score for outcome in outcomes]), todo, outcomes)
             history = decide(history, race, len(rows), seed)
             number += 1
-            decided = len(history.trials) - len(history.live)
-            mark = mark if history.lead == before else decided
-            if decided - mark >= race.patience:
-                plan.close()
-            _show(bar or Silent(), history, session, len(todo), ahead=sum(plan.left) * len(rows), rows=len(rows))
+            ahead = 0 if plan.still(history) else race.candidates - len(history.trials)
+            _show(bar or Silent(), history, session, len(todo), ahead=ahead * len(rows), rows=len(rows))
     except BudgetExhausted:
-        return _end(history, race, BUDGET)
-    return _end(history, race, None)
+        return _end(history, race, BUDGET, "")
+    return _end(history, race, None, plan.ending(history))
 
 
 def confirm(
@@ -189,72 +177,6 @@ def confirm(
     )
 
 
-class _Plan:
-    """How many candidates each proposer may still bring."""
-
-    def __init__(self, ground: Ground, race: Race) -> None:
-        rest = race.candidates - 1
-        written = min(race.instructions * len(ground.baseline.predictors), rest // 3)
-        labelled = 0 if race.demos == 0 else min(max(1, rest // 4), rest)
-        shown = 0 if race.demos == 0 else min(max(1, rest // 4), rest - labelled)
-        written = min(written, rest - labelled - shown)
-        self.order: list[Proposer] = [
-            LabeledDemos(ground, race.demos),
-            BootstrappedDemos(ground, race.demos, race.pool),
-            WrittenInstructions(ground),
-            KnobValues(ground),
-        ]
-        turned = min(race.knobs if ground.knobs else 0, rest - labelled - shown - written)
-        self.left = [labelled, shown, written, turned]
-        self.early = len(self.order)
-        """How many of them can do without scores; the others wait for the first."""
-        spare = rest - sum(self.left)
-        asked: list[tuple[Proposer, int]] = [
-            (DiverseDemos(ground, race.demos), race.diverse if race.demos else 0),
-            (ReflectedInstructions(ground), race.rewrites * len(ground.baseline.predictors)),
-            (MergedWinners(), race.merges),
-        ]
-        for proposer, count in asked:
-            self.order.append(proposer)
-            self.left.append(min(count, spare))
-            spare -= self.left[-1]
-        self.order.append(CombinedParts(ground))
-        self.left.append(spare)
-
-    @property
-    def open(self) -> bool:
-        """Whether anybody may still propose."""
-        return any(self.left)
-
-    def close(self) -> None:
-        """No more proposals."""
-        self.left = [0] * len(self.left)
-
-    def spend(self, index: int, wanted: int, brought: int) -> None:
-        """Count what a proposer brought; what it has run out of goes to the last one."""
-        self.left[index] -= brought
-        if brought < wanted:
-            spare, self.left[index] = self.left[index], 0
-            if index < len(self.left) - 1:
-                self.left[-1] += spare
-
-
-def _propose(history: History, plan: _Plan, race: Race, seed: int, number: int) -> History:
-    """Fill the field: every source in turn brings its share of the free places."""
-    parent = history.leader().number
-    while (room := race.width - sum(t.number != parent for t in history.live)) > 0 and plan.open:
-        active = [n for n, left in enumerate(plan.left) if left and (n < plan.early or number > 0)]
-        if not active:
-            break
-        index = active[0] if len(active) == 1 else active[len(history.trials) % len(active)]
-        wanted = min(max(1, room // len(active)), plan.left[index])
-        proposer = plan.order[index]
-        found = proposer.propose(history, derive(seed, "propose", proposer.name, len(history.trials)), wanted)
-        history = history.add([(c, proposer.name, history.parents(c, parent)) for c in found], number)
-        plan.spend(index, wanted, len(found))
-    return history
-
-
 def _paid(history: History, todo: Sequence[tuple[int, int]], outcomes: Sequence[Outcome]) -> History:
     """The history with what a round's evaluations cost."""
     costs: dict[int, Cost] = {}
@@ -265,9 +187,9 @@ def _paid(history: History, todo: Sequence[tuple[int, int]], outcomes: Sequence[
     return history.update(replace(history.trials[number], cost=cost) for number, cost in costs.items())
 
 
-def _end(history: History, race: Race, stopped: str | None) -> Found:
+def _end(history: History, race: Race, stopped: str | None, ending: str) -> Found:
     best = winner(history)
-    return Found(weigh(history.change(best.number, decision="winner"), race), best, stopped)
+    return Found(weigh(history.change(best.number, decision="winner"), race), best, stopped, ending)
 
 
 def _show(bar: Bar, history: History, session: Session, done: int, *, ahead: int, rows: int) -> None:

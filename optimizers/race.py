@@ -25,7 +25,11 @@ ASIDE, OUT = "set aside: ", "ruled out: "
 
 @dataclass(frozen=True)
 class Race:
-    """How a search is run."""
+    """How a search is run.
+
+    ``diverse``, ``instructions``, ``rewrites`` and ``merges`` say how much is given to a kind of proposer. Half of it
+    is asked of it first; after that the places go to those whose candidates improve on the best (``portfolio``).
+    """
 
     candidates: int = 24
     """Most candidates to try, the declared program included."""
@@ -59,7 +63,7 @@ class Race:
     knobs: int = 6
     """Settings of the task's knobs to try, where it declares any."""
     patience: int = 12
-    """Candidates in a row that do not take the lead, after which no more are proposed."""
+    """Candidates that drop out or finish in a row while the lead stays, after which no more are proposed."""
 
     def __post_init__(self) -> None:
         for name in ("candidates", "width", "block", "batch", "pool", "patience"):
@@ -105,6 +109,7 @@ def decide(history: History, race: Race, rows: int, seed: int = 0) -> History:
         rows: examples in the order.
         seed: of the draws that stand for what is not known.
     """
+    live = len(history.live)
     history = history.update(
         replace(trial, decision="finished", why=f"met all {rows} examples")
         for trial in history.live
@@ -116,9 +121,11 @@ def decide(history: History, race: Race, rows: int, seed: int = 0) -> History:
     if not field:
         return history
     found = standing(table(field), rows, worth=race.worth, seed=seed)
-    history = replace(history, lead=field[found.leader].number)
+    ahead, before = field[found.leader].number, history.lead
+    history = history if ahead == before else replace(history, leads=(*history.leads, ahead))
     lost = [index for index in range(len(field)) if not found.keep[index]]
-    return history.update(_dropped(history, field, found, index) for index in lost)
+    history = history.update(_dropped(history, field, found, index) for index in lost)
+    return replace(history, since=history.since + live - len(history.live) if ahead == before else 0)
 
 
 def weigh(history: History, race: Race) -> History:

@@ -136,6 +136,11 @@ class Session:
         with self._lock:
             return dict(sorted(self._models.items()))
 
+    @property
+    def distinct(self) -> int:
+        """How many calls the run used, each counted once, whoever paid for it."""
+        return len(self._used)
+
     def used(self) -> list[bytes]:
         """The content keys of every call that the run used, sorted."""
         return sorted(self._used)

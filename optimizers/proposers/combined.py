@@ -79,11 +79,12 @@ def _study(history: History, menus: Menus, seed: int) -> tuple[Any, dict[str, An
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True, n_startup_trials=4)
     study = optuna.create_study(direction="maximize", sampler=sampler)
+    estimates = history.estimates()
     for trial in history.trials:
         if trial.scores:
             params = {key: menus[key].index(value) for key, value in _parts(trial.candidate).items()}
             study.add_trial(
-                optuna.trial.create_trial(params=params, distributions=spaces, value=history.estimate(trial))
+                optuna.trial.create_trial(params=params, distributions=spaces, value=estimates[trial.number])
             )
     return study, spaces
 

@@ -54,7 +54,8 @@ class WrittenInstructions:
     def propose(self, history: History, rng: Random, n: int) -> Sequence[Candidate]:
         """Up to ``n`` candidates; a request that fails yields none."""
         best = history.leader().candidate if history.trials else self.ground.baseline
-        names = islice(cycle(best.predictors), n)
+        start = rng.randrange(len(best.predictors))
+        names = islice(cycle(best.predictors), start, start + n)
         told = ((name, self._write(history, rng, name)) for name in names)
         return fresh(history, (best.with_state(name, instructions=text) for name, text in told if text), n)
 

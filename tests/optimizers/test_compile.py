@@ -145,12 +145,12 @@ def test_confirming_does_not_depend_on_what_a_search_that_was_cut_off_has_spent(
         monkeypatch.setattr(module, "search", cut_off)
         engine = fakes.painter()
         race = Race(candidates=9, width=4, block=4, instructions=0, confirm=0.6)
-        made = compile(fakes.task(dev=120), engine, race, Budget(calls=320), run=tmp_path / str(waste))
+        made = compile(fakes.task(dev=120), engine, race, Budget(calls=600), run=tmp_path / str(waste))
         assert made.evidence is not None
         assert made.evidence.gain is not None
         found.append((made.evidence.gain.n, made_files(tmp_path / str(waste))))
     assert found[0] == found[1]
-    assert found[0][0] == 32  # of 72 pairs: two calls each of a fifth of the cap, in rounds of 4 pairs
+    assert found[0][0] == 60  # of 72 pairs: two calls each of a fifth of the cap, in rounds of 4 pairs
 
 
 def test_a_killed_compilation_resumes_to_the_same_bytes_and_pays_nothing_twice(tmp_path: Path) -> None:

@@ -1,0 +1,123 @@
+"""The plan of a race: which proposers there are, how many candidates each is given, and the filling of the field."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from ..runtime.derive import derive
+from ..runtime.session import Session
+from .history import History, Turn
+from .portfolio import Source, orders, plateau, saved
+from .proposers import (
+    BootstrappedDemos,
+    CombinedParts,
+    DiverseDemos,
+    Ground,
+    KnobValues,
+    LabeledDemos,
+    MergedWinners,
+    Proposer,
+    ReflectedInstructions,
+    WrittenInstructions,
+)
+from .race import Race
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The proposers of a race, and their shares of its candidates."""
+
+    proposers: tuple[Proposer, ...]
+    sources: tuple[Source, ...]
+    """One for each."""
+    race: Race
+
+    @classmethod
+    def of(cls, ground: Ground, race: Race) -> Plan:
+        """The proposers that have a share. The last one, which combines what others brought, is always there."""
+        share = shares(race, len(ground.baseline.predictors), bool(ground.knobs))
+        asked: list[tuple[Proposer, int, bool]] = [
+            (LabeledDemos(ground, race.demos), share["labeled"], True),
+            (BootstrappedDemos(ground, race.demos, race.pool), share["bootstrapped"], True),
+            (WrittenInstructions(ground), share["instructions"], True),
+            (KnobValues(ground), share["knobs"], True),
+            (DiverseDemos(ground, race.demos), share["diverse"], False),
+            (ReflectedInstructions(ground), share["reflected"], False),
+            (MergedWinners(), share["merged"], False),
+            (CombinedParts(ground), share["tpe"], False),
+        ]
+        kept = [each for each in asked if each[1] or each is asked[-1]]
+        sources = tuple(Source(proposer.name, count, early) for proposer, count, early in kept)
+        return cls(tuple(proposer for proposer, _, _ in kept), sources, race)
+
+    def fill(self, history: History, session: Session, seed: int, number: int) -> History:
+        """The history with new candidates in the free places of the field, and a note of who was asked.
+
+        Raises:
+            BudgetExhausted: if a proposer's calls do not fit.
+        """
+        parent = history.leader().number
+        while (room := self._room(history, parent)) > 0 and not self.still(history):
+            rng = derive(seed, "portfolio", len(history.trials), len(history.turns))
+            asked = orders(history, self.sources, room, number, rng)
+            if not asked:
+                break
+            for index, wanted in asked:
+                history = self._ask(history, session, seed, number, index, wanted, parent)
+        return history
+
+    def ending(self, history: History) -> str:
+        """Why a search that its budget did not end proposed no more, in words."""
+        places = self.race.candidates - len(history.trials)
+        if places <= 0:
+            return f"all {self.race.candidates} candidates were tried"
+        if not self.still(history):
+            return f"no proposer had another candidate after {len(history.trials)} of {self.race.candidates}"
+        return (
+            f"a plateau: none of the last {history.since} candidates took the lead, so {places} of "
+            f"{self.race.candidates} were not tried, which saved some {saved(history, places):,} calls"
+        )
+
+    def _room(self, history: History, parent: int) -> int:
+        """Free places in the field, or in the whole race if those are fewer."""
+        free = self.race.width - sum(trial.number != parent for trial in history.live)
+        return min(free, self.race.candidates - len(history.trials))
+
+    def still(self, history: History) -> bool:
+        """Whether the search stands at a plateau, where nothing more is proposed."""
+        return plateau(history, self.sources, self.race.patience)
+
+    def _ask(
+        self, history: History, session: Session, seed: int, number: int, index: int, wanted: int, parent: int
+    ) -> History:
+        proposer, before = self.proposers[index], session.distinct
+        rng = derive(seed, "propose", proposer.name, len(history.trials), len(history.turns))
+        found = proposer.propose(history, rng, wanted)
+        history = history.add([(c, proposer.name, history.parents(c, parent)) for c in found], number)
+        turn = Turn(proposer.name, number, wanted, len(found), session.distinct - before)
+        return replace(history, turns=(*history.turns, turn))
+
+
+def shares(race: Race, predictors: int, knobs: bool = False) -> dict[str, int]:
+    """By kind of proposer, how many of a race's candidates it is given; all of them together.
+
+    Args:
+        predictors: of the program.
+        knobs: whether the task has any.
+    """
+    rest = race.candidates - 1
+    shown = race.demos > 0
+    labelled = min(max(1, rest // 4), rest) if shown else 0
+    bootstrapped = min(max(1, rest // 4), rest - labelled) if shown else 0
+    written = min(race.instructions * predictors, rest // 3, rest - labelled - bootstrapped)
+    found = {"labeled": labelled, "bootstrapped": bootstrapped, "instructions": written}
+    spare = rest - sum(found.values())
+    for name, count in (
+        ("knobs", race.knobs if knobs else 0),
+        ("diverse", race.diverse if shown else 0),
+        ("reflected", race.rewrites * predictors),
+        ("merged", race.merges),
+    ):
+        found[name] = min(count, spare)
+        spare -= found[name]
+    return {**found, "tpe": spare}

@@ -1,0 +1,177 @@
+"""The portfolio: credit against SciPy, who is asked next, and when the search stands still."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import fakes
+import numpy as np
+import pytest
+from dstill.optimizers import Candidate, History, PredictorState, Race, compile
+from dstill.optimizers.history import Turn
+from dstill.optimizers.plan import shares
+from dstill.optimizers.portfolio import Source, accounts, credit, orders, plateau, saved
+from dstill.runtime.budget import Cost
+from scipy import stats
+
+SOURCES = (Source("a", 4), Source("b", 4), Source("late", 2, early=False))
+
+
+def grown(*rounds: dict[str, list[list[float]]], calls: int = 0) -> History:
+    """A history in which every round brings candidates by proposer, with their scores; ``declared`` scored 0.5."""
+    history = History().add([(Candidate({"self": PredictorState("0")}), "declared", ())], 0)
+    history = history.change(0, scores=dict.fromkeys(range(40), 0.5), met=40)
+    for number, brought in enumerate(rounds):
+        for origin, rows in brought.items():
+            start = len(history.trials)
+            made = [Candidate({"self": PredictorState(str(start + n))}) for n in range(len(rows))]
+            history = history.add([(each, origin, (0,)) for each in made], number)
+            for n, row in enumerate(rows):
+                history = history.change(start + n, scores=dict(enumerate(row)), met=len(row), cost=Cost(len(row)))
+            turn = Turn(origin, number, len(rows), len(rows), calls)
+            history = replace(history, turns=(*history.turns, turn))
+    return history
+
+
+BAD, GOOD = [[0.0] * 8, [0.4] * 8], [[0.8] * 8, [0.9] * 8]
+
+
+def test_credit_is_how_sure_an_improvement_is() -> None:
+    history = grown({"a": [[1, 1, 0, 1, 1, 1], [0.5] * 6, [0.0] * 6]})
+    declared, better, equal, worse = history.trials
+    apart = np.array([1, 1, 0, 1, 1, 1]) - 0.5
+    spread = np.sqrt((((apart - apart.mean()) ** 2).sum() + 2) / (6 * 8))
+    assert credit(better, declared) == pytest.approx(2 * stats.norm.cdf(apart.mean() / spread) - 1)
+    assert credit(equal, declared) == credit(worse, declared) == 0.0
+    assert credit(replace(better, scores={99: 1.0}), declared) == 0.0  # nothing in common
+
+
+def test_half_of_every_share_is_asked_for_first_and_who_needs_scores_waits_for_them() -> None:
+    history, asked = grown(), Counter[str]()
+    while asked.total() < 4:
+        ((index, wanted),) = orders(history, SOURCES, 8, 0, Random(0))
+        name = SOURCES[index].name
+        assert wanted <= 2
+        asked[name] += wanted
+        made = [(Candidate({"self": PredictorState(f"{name}{asked[name]}{n}")}), name, ()) for n in range(wanted)]
+        history = replace(history.add(made, 0), turns=(*history.turns, Turn(name, 0, wanted, wanted, 0)))
+    assert asked == {"a": 2, "b": 2}
+    assert orders(history, SOURCES, 8, 1, Random(0)) == [(2, 1)]
+
+
+def test_places_go_to_the_proposer_whose_candidates_improve_on_the_best() -> None:
+    history = grown({"a": BAD, "b": GOOD, "late": [[0.2] * 8]}, {"a": BAD, "b": [[0.95] * 8, [1.0] * 8]})
+    given = Counter(index for seed in range(100) for index, n in orders(history, SOURCES, 4, 2, Random(seed)) for _ in
+                    range(n))  # fmt: skip
+    assert given.total() == 400
+    assert given[1] > 2 * given[0]
+    assert given[0] > 0  # nobody is given up
+    assert orders(history, SOURCES, 4, 2, Random(7)) == orders(history, SOURCES, 4, 2, Random(7))
+
+
+def test_of_two_that_improve_alike_the_cheaper_one_is_asked_more() -> None:
+    cheap = grown({"a": GOOD, "b": GOOD, "late": [[0.2] * 8]})
+    dear = replace(cheap, turns=tuple(replace(t, calls=60 if t.origin == "b" else 0) for t in cheap.turns))
+    sources = tuple(replace(source, share=min(2, source.share) if source.name != "b" else 20) for source in SOURCES)
+    sources = (replace(sources[0], share=4), replace(sources[1], share=4), sources[2])
+    counts = [Counter(i for s in range(200) for i, n in orders(h, sources, 1, 1, Random(s))) for h in (cheap, dear)]
+    assert abs(counts[0][0] - counts[0][1]) < 50
+    assert counts[1][0] > 2 * counts[1][1]
+
+
+def test_who_falls_short_rests_for_the_round_and_is_asked_again_in_the_next() -> None:
+    history = grown({"a": BAD, "b": BAD})
+    history = replace(history, turns=(*history.turns, Turn("a", 1, 2, 0, 0)))
+    asked = {index for seed in range(50) for index, _ in orders(history, SOURCES[:2], 4, 1, Random(seed))}
+    assert asked == {1}
+    asked = {index for seed in range(50) for index, _ in orders(history, SOURCES[:2], 4, 2, Random(seed))}
+    assert asked == {0, 1}
+
+
+def test_calls_are_made_for_twice_a_share_at_the_most() -> None:
+    history = grown({"a": BAD, "b": BAD})
+    history = replace(history, turns=(*history.turns, Turn("a", 1, 7, 2, 30)))
+    for seed in range(50):
+        assert dict(orders(history, SOURCES[:2], 8, 2, Random(seed))).get(0, 0) <= 1
+    history = replace(history, turns=(*history.turns, Turn("a", 2, 1, 1, 3)))
+    assert {i for seed in range(50) for i, _ in orders(history, SOURCES[:2], 8, 3, Random(seed))} == {1}
+    assert orders(history, [SOURCES[0]], 8, 3, Random(0)) == []
+
+
+def test_evidence_fades() -> None:
+    """One that was good when all was new, and not since: 2 of its 16 improved, which is less than an eighth."""
+    later = [{"a": [[0.0] * 40] * 2, "b": [[0.66 + 0.05 * n] * 40]} for n in range(7)]
+    rates = {account.name: account.rate for account in accounts(grown({"a": [[0.9] * 40] * 2, "b": BAD}, *later))}
+    assert 0.01 < rates["a"] < 0.08
+    best = [[0.55 + 0.06 * n] * 40 for n in range(8)]
+    rates = {a.name: a.rate for a in accounts(grown(*({"a": BAD, "b": [row]} for row in best)))}
+    assert rates["a"] == 0.0
+    assert rates["b"] > 0.8
+
+
+def test_accounts_add_up() -> None:
+    history = replace(grown({"a": BAD, "b": GOOD}, {"b": BAD}, calls=5), leads=(0, 3, 4))
+    one, other = accounts(history)
+    assert (one.name, one.turns, one.brought, one.making, one.evaluating, one.led) == ("a", 1, 2, 5, 16, 0)
+    assert (other.name, other.turns, other.brought, other.making, other.evaluating, other.led) == ("b", 2, 4, 10, 32, 2)
+    assert saved(history, 3) == round(3 * (48 + 15) / 6)
+
+
+def test_a_plateau_waits_for_everybody_to_be_asked() -> None:
+    history = replace(grown({"a": BAD, "b": BAD}), since=4)
+    assert plateau(history, SOURCES[:2], 4)
+    assert not plateau(history, SOURCES[:2], 5)
+    assert not plateau(history, SOURCES, 4)
+    assert plateau(history, (*SOURCES[:2], replace(SOURCES[2], share=0)), 4)
+
+
+@pytest.mark.parametrize("race", [Race(), Race(candidates=2), Race(demos=0), Race(diverse=3, rewrites=9, merges=3)])
+def test_all_candidates_are_given_to_somebody(race: Race) -> None:
+    for predictors in (1, 3):
+        found = shares(race, predictors)
+        assert sum(found.values()) == race.candidates - 1
+        assert min(found.values()) >= 0
+
+
+def told(folder: Path) -> tuple[dict[str, Any], Counter[str]]:
+    report = json.loads((folder / "report.json").read_text())
+    trials = [json.loads(line) for line in (folder / "trials.jsonl").read_text().splitlines()]
+    return report, Counter(trial["origin"] for trial in trials)
+
+
+def test_a_search_that_stands_still_ends_and_says_what_was_saved(tmp_path: Path) -> None:
+    engine = fakes.painter(lambda demos, instructions: 0.6)
+    race = replace(fakes.SMALL, candidates=40, patience=6)
+    made = compile(fakes.task(), engine, race, run=tmp_path / "r")
+    report, origins = told(tmp_path / "r")
+    assert "the search ended at a plateau: none of the last" in made.verdict
+    tried = origins.total()
+    assert f"so {40 - tried} of 40 were not tried, which saved some" in made.verdict
+    assert 7 <= tried < 30
+    assert report["stopped"] is None
+    assert "ended: a plateau" in str(made.explain())
+    whole = compile(fakes.task(), engine, replace(race, candidates=7), run=tmp_path / "whole")
+    assert "plateau" not in whole.verdict
+    assert "ended: all 7 candidates were tried" in str(whole.explain())
+
+
+def test_a_race_says_what_each_proposer_cost_and_brought(tmp_path: Path) -> None:
+    made = compile(fakes.task(), fakes.painter(), fakes.SMALL, run=tmp_path / "r")
+    report, origins = told(tmp_path / "r")
+    assert {a["name"]: a["brought"] for a in report["proposers"]} == {
+        name: count for name, count in origins.items() if name != "declared"
+    } | {a["name"]: 0 for a in report["proposers"] if not a["brought"]}
+    by_name = {a["name"]: a for a in report["proposers"]}
+    assert by_name["labeled-4"]["making"] == by_name["tpe"]["making"] == 0
+    assert by_name["instructions"]["making"] >= 1
+    assert by_name["bootstrapped-4"]["making"] >= 12
+    found = made.explain()
+    assert [a.dump() for a in found.proposers] == report["proposers"]
+    assert sum(a.evaluating for a in found.proposers) == sum(t.cost.calls for t in found.trials[1:])
+    assert "bootstrapped-4" in str(found).partition("proposer ")[2]
+    assert "<th>proposer</th>" in found._repr_html_()
