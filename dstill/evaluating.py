@@ -26,6 +26,9 @@ def eval_(
         bool, typer.Option("--stop-when-decided", help="Ask no more examples than it takes; against a baseline.")
     ] = False,
     seed: Annotated[int, typer.Option(help="The order of the examples, with --stop-when-decided.")] = 0,
+    labels: Annotated[
+        Path | None, typer.Option(help="People's labels of some answers, by which a judge's scores are corrected.")
+    ] = None,
     junit: Annotated[Path | None, typer.Option(help="A file for JUnit XML, a test case for each example.")] = None,
 ) -> None:
     """Score a compiled or distilled program on a split.
@@ -37,19 +40,31 @@ def eval_(
     With --stop-when-decided examples are met in random order, and it ends as soon as it is decided, by intervals that
     allow for looking; what was met is written to NAME-SPLIT-decided.
 
+    With --labels a judge's mean is corrected by labels of people, a table with the columns id and label from 0 to 1;
+    dstill export RUN --to labels draws the answers to be labelled. A finished evaluation is taken as it stands.
+
     Example:  dstill eval runs/triage-mini --against runs/zero-shot-test --margin 1pt --stop-when-decided
 
     Example:  dstill eval runs/triage-mini --samples 8 --temperature 0.7
+
+    Example:  dstill eval runs/triage-mini-test --labels people.csv
     """
     from .eval.clusters import clustered
     from .eval.gate import gate
     from .eval.interchange import aligned, write_junit
+    from .eval.people import judged, read_labels
     from .eval.samples import Samples
     from .eval.until import Until
     from .results import read_one
+    from .runtime.errors import BadInput
     from .scoring import EXIT_CODES, NOT_BETTER, Asked, margin_of, reliability_lines, report_of, report_until
 
     allowed = margin_of(margin)
+    if labels is not None and (against is not None or stop):
+        raise BadInput(
+            f"--labels {labels}: a gate compares a judge's plain scores; leave out one of --labels, --against"
+        )
+    people = None if labels is None else read_labels(labels)  # before anything is paid for
     baseline = None if against is None else read_one(str(against))
     asked = Asked(split, lm, name, concurrency, Samples(samples, temperature), cluster)
     verdict: tuple[str, str] | None = None
@@ -58,15 +73,17 @@ def eval_(
         report, stopped, said = report_until(run, until, asked)
         verdict = stopped.decision, str(stopped)
     else:
-        report, said = report_of(run, baseline, asked)
+        report, said = report_of(run, baseline, asked, finished=people is not None)
         if baseline is not None:
             base = aligned(baseline, report)
             if cluster is not None and len(base.rows) == len(report.rows):
                 base = clustered(base, cluster, report.examples)
-            judged = gate(report, base, margin=allowed)
-            verdict = judged.decision, str(judged)
+            found = gate(report, base, margin=allowed)
+            verdict = found.decision, str(found)
     notes = [note for note in report.notes if verdict is None or not note.startswith(verdict[1])]  # it is the last line
     print("\n".join([str(report), *reliability_lines(report), *notes, *said]))
+    if people is not None:
+        print(judged(report, people))
     if junit is not None:
         print(f"junit: {write_junit([report], junit)}")
     if verdict is not None:

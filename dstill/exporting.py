@@ -1,4 +1,4 @@
-"""``dstill export``: results of any form, written for other tools."""
+"""``dstill export``: results of any form, written for other tools and for people."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ import typer
 
 from . import options as opt
 
-FORMS = {"model-index": ".md", "inspect": ".eval", "junit": ".xml"}
+FORMS = {"model-index": ".md", "inspect": ".eval", "junit": ".xml", "labels": ".csv"}
 """What results can be written as, and how such a file's name ends."""
 
 
 def export(
     results: opt.ResultsArg,
-    to: Annotated[str, typer.Option(help="model-index, inspect or junit.")],
-    out: Annotated[Path, typer.Option(help="The file: a model card, a log (.eval, .json), an .xml.")],
+    to: Annotated[str, typer.Option(help="model-index, inspect, junit or labels.")],
+    out: Annotated[Path, typer.Option(help="The file: a model card, a log (.eval, .json), an .xml, a .csv.")],
     passing: Annotated[float, typer.Option(help="junit: the least score that passes.")] = 1.0,
     kind: Annotated[str, typer.Option(help="model-index: the hub's name of the kind of task.")] = "text-generation",
+    n: Annotated[int, typer.Option("--n", help="labels: how many answers, drawn at random.")] = 60,
+    seed: Annotated[int, typer.Option(help="labels: which answers, and their order.")] = 0,
     form: opt.FormOpt = None,
     task: opt.TasksOpt = None,
     metric: opt.MetricsOpt = None,
@@ -30,11 +32,18 @@ def export(
 ) -> None:
     """Write results for other tools: a model card of Hugging Face, a log of inspect_ai, JUnit XML for CI.
 
-    A model card that is there keeps its text and what others wrote into its head; other files are replaced.
+    With --to labels it is a sheet for people: answers drawn at random and a column for their labels from 0 (bad) to 1
+    (good), which dstill eval EVALUATION --labels FILE reads.
+
+    A model card that is there keeps its text and what others wrote into its head, and a sheet that holds labels is not
+    touched; other files are replaced.
 
     Example:  dstill export runs/triage-mini-test --to junit --out report.xml
+
+    Example:  dstill export runs/triage-mini-test --to labels --out people.csv --n 60
     """
     from .eval.interchange import write_inspect, write_junit, write_model_card
+    from .eval.people import write_sheet
     from .results import How, read_all
     from .runtime.errors import BadInput
 
@@ -46,6 +55,12 @@ def export(
         write_junit(reports, out, passing=passing)
     elif to == "inspect":
         write_inspect(reports, out)
+    elif to == "labels":
+        if len(reports) != 1:
+            raise BadInput(f"--to labels: {_count(reports)}; expected one, as a sheet is of the answers of one system")
+        count = write_sheet(reports[0], out, n, seed)
+        print(f"{count} of {len(reports[0].rows):,} answers to be labelled in {out}, in random order (seed {seed})")
+        return
     else:
         write_model_card(reports, out, kind=kind)
     print(f"{_count(reports)} in {out}")

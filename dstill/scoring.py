@@ -88,17 +88,18 @@ def _config(until: Until) -> dict[str, JSON]:
     }  # fmt: skip
 
 
-def report_of(run: Path, baseline: Report | None, asked: Asked) -> tuple[Report, list[str]]:
+def report_of(run: Path, baseline: Report | None, asked: Asked, *, finished: bool = False) -> tuple[Report, list[str]]:
     """What ``dstill eval`` reports on, and lines that say where its rows were written.
 
-    Beside a baseline it may be an evaluation that was made before, of any form that a board reads; nothing is run then,
-    and of several reports the one on the baseline's task and metric is taken.
+    Beside a baseline, or where one that is ``finished`` will do, it may be an evaluation that was made before, of any
+    form that a board reads; nothing is run then, and of several reports the one on the baseline's task and metric is
+    taken.
 
     Raises:
         BadInput: as ``score_run``; or of such an evaluation, where there is none or several, or something is given
             that only a program can be asked with.
     """
-    if baseline is None or is_program(run):
+    if is_program(run) or (baseline is None and not finished):
         report, _, folder = score_run(run, asked)
         return report, [f"rows: {folder / 'rows.jsonl'}"]
     given = {"lm": asked.lm, "samples": None if asked.samples.count == 1 else asked.samples.count,

@@ -20,6 +20,11 @@ from .gate import gate as gate
 from .interchange import Results as Results
 from .interchange import read_results as read_results
 from .interchange import together as together
+from .people import Corrected as Corrected
+from .people import Labels as Labels
+from .people import judged as judged
+from .people import read_labels as read_labels
+from .people import write_sheet as write_sheet
 from .publish import BoardFolder as BoardFolder
 from .publish import check_board as check_board
 from .report import Report as Report

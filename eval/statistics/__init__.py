@@ -32,6 +32,7 @@ from .intervals import wilson as wilson
 from .intervals import wilson_bounds as wilson_bounds
 from .judge import Judged as Judged
 from .judge import judged_mean as judged_mean
+from .judge import labels_needed as labels_needed
 from .monitor import Monitored as Monitored
 from .monitor import anytime_interval as anytime_interval
 from .monitor import anytime_mean as anytime_mean

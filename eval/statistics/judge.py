@@ -18,9 +18,10 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...runtime.errors import BadInput
-from .intervals import Interval, mean_interval, t_quantile
+from .intervals import Interval, mean_interval, normal_quantile, t_quantile
 from .values import Holed, Scores, as_scores, check_level
 
 
@@ -58,6 +59,53 @@ def judged_mean(human: Holed, judge: Holed, level: float = 0.95, *, tuned: bool 
         BadInput: with fewer than two examples that both scored.
     """
     check_level(level)
+    y, f, rest, unscored = _divided(human, judge)
+    weights = _weighed(y, f, rest, tuned)
+    weight, errors = float(weights.mean()), y - weights * f
+    value, variance = float(errors.mean()), float(_spread(errors, y.size)) / (y.size + 2)
+    if weight:
+        value += weight * float(rest.mean())
+        variance += weight**2 * float(rest.var(ddof=1)) / rest.size
+    half = t_quantile(0.5 + level / 2, y.size - 1) * math.sqrt(variance)
+    return Judged(
+        Interval(value, value - half, value + half, level), weight, mean_interval(y, level),
+        float(np.concatenate([f, rest]).mean()), y.size, rest.size, unscored,
+    )  # fmt: skip
+
+
+def labels_needed(human: Holed, judge: Holed, half_width: float, level: float = 0.95) -> int | None:
+    """How many labels in all would make the interval of ``judged_mean`` reach ``half_width`` to each side, if judge and
+    people go on as on the labels that are there.
+
+    Args:
+        human, judge: as for ``judged_mean``.
+        half_width: in score, above 0.
+
+    Returns:
+        ``None`` where no number of labels does it on these examples.
+    """
+    if not half_width > 0:
+        raise BadInput(f"half_width={half_width!r}: expected a number above 0, in score")
+    check_level(level)
+    y, f, rest, _ = _divided(human, judge)
+    weights = _weighed(y, f, rest, True)
+    weight, total = float(weights.mean()), y.size + rest.size
+    labels = np.arange(2, total + 1)
+    left = np.maximum(total - labels, 1)
+    scatter = weight**2 * float(np.concatenate([f, rest]).var(ddof=1))
+    with_judge = _spread(y - weights * f, labels) / (labels + 2) + scatter / left
+    with_judge[labels == total] = np.inf if weight else with_judge[-1]
+    alone = _spread(y, labels) / (labels + 2)  # the judge can always be put aside
+    reach = np.sqrt(np.minimum(with_judge, alone))
+    enough = np.flatnonzero(normal_quantile(0.5 + level / 2) * reach <= half_width)
+    for place in enough:  # Student's t is wider than the normal distribution, and hardly so for many labels
+        if t_quantile(0.5 + level / 2, int(labels[place]) - 1) * float(reach[place]) <= half_width:
+            return int(labels[place])
+    return None
+
+
+def _divided(human: Holed, judge: Holed) -> tuple[Scores, Scores, Scores, int]:
+    """Labels, the judge's scores of the labelled, its scores of the others, and how many it did not score."""
     said, scored = as_scores(human, what="human"), as_scores(judge, what="judge")
     if said.shape != scored.shape:
         raise BadInput(f"expected a label (or None) for each judged example: got {said.size} and {scored.size}")
@@ -69,21 +117,22 @@ def judged_mean(human: Holed, judge: Holed, level: float = 0.95, *, tuned: bool 
         raise BadInput(f"scores from {seen.min():g} to {seen.max():g}: expected them in [0, 1]")
     if y.size < 2:
         raise BadInput(f"{y.size} example(s) with a label and a judge's score: expected at least two")
-    weights = np.zeros(y.size) if rest.size < 2 else _weights(y, f, rest) if tuned else np.ones(y.size)
-    weight = float(weights.mean())
-    errors = y - weights * f
-    value = float(errors.mean())
-    # Two errors more, of the largest size: a judge that is seldom wrong shows too few errors to tell their spread by.
-    spread = (float(((errors - value) ** 2).sum()) + 2) / (y.size + 2)
-    variance = spread / (y.size + 2)
-    if weight:
-        value += weight * float(rest.mean())
-        variance += weight**2 * float(rest.var(ddof=1)) / rest.size
-    half = t_quantile(0.5 + level / 2, y.size - 1) * math.sqrt(variance)
-    return Judged(
-        Interval(value, value - half, value + half, level), weight, mean_interval(y, level),
-        float(scored[there].mean()), y.size, rest.size, int((~there).sum()),
-    )  # fmt: skip
+    return y, f, rest, int((~there).sum())
+
+
+def _weighed(y: Scores, f: Scores, rest: Scores, tuned: bool) -> Scores:
+    """What the judge counts for each label."""
+    return np.zeros(y.size) if rest.size < 2 else _weights(y, f, rest) if tuned else np.ones(y.size)
+
+
+def _spread(errors: Scores, labels: ArrayLike) -> Scores:
+    """The variance of errors like these, for a number of labels; shapes as ``labels``.
+
+    Two errors more, of the largest size: a judge that is seldom wrong shows too few errors to tell their spread by.
+    """
+    n = np.asarray(labels, dtype=np.float64)
+    found: Scores = (float(((errors - errors.mean()) ** 2).mean()) * n + 2) / (n + 2)
+    return found
 
 
 def _weights(y: Scores, f: Scores, rest: Scores) -> Scores:

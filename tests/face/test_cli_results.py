@@ -131,7 +131,7 @@ def test_export_of_other_tools_results(cli: Cli) -> None:
     assert cli(*words, "--to", "junit")[0] == 0
     assert Path("r.xml").read_text().count("<testsuite ") == 2
     code, _, err = cli(*words, "--to", "excel")
-    assert (code, "--to excel: expected one of model-index, inspect, junit" in err) == (2, True)
+    assert (code, "--to excel: expected one of model-index, inspect, junit, labels" in err) == (2, True)
 
 
 def test_eval_writes_junit(cli: Cli, paint: list[str]) -> None:

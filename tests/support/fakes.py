@@ -79,13 +79,19 @@ def painting(handler: Any, body: dict[str, Any]) -> None:
 
 
 def judging(handler: Any, body: dict[str, Any]) -> None:
-    """A judge behind the HTTP server, which is too kind: it takes black for right whatever was asked."""
+    """A judge behind the HTTP server, which is too kind: black is right whatever was asked, blue for every eighth."""
     from tests_support import answer
 
     text = str(body["messages"][-1]["content"])
     asked, said = (text.split(f"[[ ## {name} ## ]]\n")[1].split("\n")[0] for name in ("request", "answer"))
-    grade = "yes" if said in (truth(asked), "black") else "no"
+    kind = said == "black" or (said == "blue" and int(asked.split()[-1]) % 8 == 7)
+    grade = "yes" if kind or said == truth(asked) else "no"
     answer(render_fields({"reason": f"it says {said}", "grade": grade}), read=100, written=20)(handler, body)
+
+
+def painting_or_judging(handler: Any, body: dict[str, Any]) -> None:
+    """Both behind one server, told apart by the name of the model."""
+    (judging if body["model"] == "judge" else painting)(handler, body)
 
 
 def judged_task(url: str, **sizes: int) -> Task:
