@@ -5,8 +5,9 @@ Example (all figures, some minutes on one core):
     python benchmarks/embedded.py --examples 500 --seed 0 --out embedded.json
 
 Everything is asked in wordings, names and labels that are held out from training, and where it says so in task
-families that are; answers are decoded greedily and read by DSPy's own adapters. Prints JSON, then a line of Markdown
-per figure.
+families that are; answers are decoded greedily and read by DSPy's own adapters. They are those of ``lm="embedded"``,
+held to the form that the prompt asks for; with ``--free``, whatever the model writes. Prints JSON, then a line of
+Markdown per figure.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dspy import lm15
 from dstill.runtime.derive import derive
 from dstill.runtime.embedded import folder
 from dstill.runtime.embedded.arithmetic import arithmetic
@@ -28,6 +31,7 @@ from dstill.runtime.embedded.classify import classification
 from dstill.runtime.embedded.concepts import support_source, theme_source
 from dstill.runtime.embedded.curriculum import FAMILIES
 from dstill.runtime.embedded.episode import Episode
+from dstill.runtime.wire import request_of_chat
 
 COUNTS = (0, 1, 2, 3, 4, 5, 6, 7, 8)
 
@@ -51,40 +55,25 @@ class Figure:
 
 
 class Model:
-    """Greedy decoding in batches of similar length, with plain transformers."""
+    """The engine that ``lm="embedded"`` stands for, or one that holds no answer to a form; decoded greedily."""
 
-    def __init__(self, weights: Path, threads: int):
+    def __init__(self, weights: Path, threads: int, free: bool):
         import torch
-        from transformers import AutoModelForCausalLM, AutoTokenizer
+        from dstill.runtime.engines.local.causal import CausalEngine
 
         torch.set_num_threads(threads)
-        self.tokenizer = AutoTokenizer.from_pretrained(weights)
-        self.network = AutoModelForCausalLM.from_pretrained(weights, dtype=torch.float32).eval()
+        self.engine = CausalEngine(weights, constrained=not free)
 
     def length(self, e: Episode) -> int:
         """Tokens of the prompt."""
-        return len(self.tokenizer.apply_chat_template(e.prompt(), add_generation_prompt=True)["input_ids"])
+        return self.engine.count(request_of_chat("m", e.prompt(), lm15.Config()))
 
-    def answers(self, episodes: Sequence[Episode], new_tokens: int = 200, budget: int = 12_000) -> list[str]:
+    def answers(self, episodes: Sequence[Episode], new_tokens: int = 200) -> list[str]:
         """The completion of each episode's prompt."""
-        import torch
-
-        template = self.tokenizer.apply_chat_template
-        prompts = [template(e.prompt(), add_generation_prompt=True, tokenize=False) for e in episodes]
-        lengths = [len(self.tokenizer(p)["input_ids"]) for p in prompts]
-        order = sorted(range(len(prompts)), key=lengths.__getitem__)
-        out = [""] * len(prompts)
-        while order:
-            batch = [order.pop(0)]
-            while order and (len(batch) + 1) * lengths[order[0]] <= budget:
-                batch.append(order.pop(0))
-            inputs = self.tokenizer([prompts[i] for i in batch], return_tensors="pt", padding=True)
-            with torch.no_grad():
-                ids = self.network.generate(**inputs, max_new_tokens=new_tokens, do_sample=False)
-            tails = ids[:, inputs["input_ids"].shape[1] :]
-            for i, text in zip(batch, self.tokenizer.batch_decode(tails, skip_special_tokens=True), strict=True):
-                out[i] = text
-        return out
+        config = lm15.Config(max_tokens=new_tokens)
+        requests = [request_of_chat("m", e.prompt(), config) for e in episodes]
+        with ThreadPoolExecutor(self.engine.concurrency) as pool:
+            return [found.text or "" for found in pool.map(self.engine.complete, requests)]
 
     def read(self, episodes: Sequence[Episode]) -> list[dict[str, Any] | None]:
         """What DSPy reads from each completion."""
@@ -184,9 +173,10 @@ def main() -> None:
     cli.add_argument("--out", type=Path, help="write the JSON here too")
     cli.add_argument("--weights", type=Path, default=None, help="a weights folder (default: the shipped base)")
     cli.add_argument("--only", nargs="*", choices=FIGURES, default=list(FIGURES), help="which groups (default: all)")
+    cli.add_argument("--free", action="store_true", help="hold answers to no form")
     cli.add_argument("--threads", type=int, default=1)
     a = cli.parse_args()
-    model = Model(a.weights or folder("base"), a.threads)
+    model = Model(a.weights or folder("base"), a.threads, a.free)
     began, rows = time.time(), []
     for group in a.only:
         for f in FIGURES[group](model, a.examples, a.seed):
@@ -194,7 +184,13 @@ def main() -> None:
             measured = {"value": round(f.value, 4), "low": round(low, 4), "high": round(high, 4), "n": f.of}
             rows.append({"group": group, "name": f.name, **measured})
             print(json.dumps(rows[-1]), flush=True)
-    result = {"seed": a.seed, "examples": a.examples, "seconds": round(time.time() - began), "figures": rows}
+    result = {
+        "seed": a.seed,
+        "constrained": not a.free,
+        "examples": a.examples,
+        "seconds": round(time.time() - began),
+        "figures": rows,
+    }
     if a.out:
         a.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     print("\n| figure | value | 95 % |\n|---|---|---|")

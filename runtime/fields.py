@@ -15,14 +15,16 @@ import orjson
 from .internals import field_header_pattern
 from .wire import Request
 
-_CHAT = "Respond with the corresponding output fields, starting with the field "
-_JSON = "Respond with a JSON object in the following order of fields: "
+CHAT = "Respond with the corresponding output fields, starting with the field "
+"""Where the chat adapter's last message begins to ask for output fields."""
+JSON = "Respond with a JSON object in the following order of fields: "
+"""The same of the JSON adapter."""
 
 
 def input_fields(request: Request) -> dict[str, str]:
     """The input fields in the last message of such a prompt, as text; empty if it is none."""
     text = request.messages[-1].text or ""
-    end = max(text.rfind(_CHAT), text.rfind(_JSON))
+    end = max(text.rfind(CHAT), text.rfind(JSON))
     body = text if end < 0 else text[:end]
     fields: dict[str, list[str]] = {}
     name: str | None = None
@@ -39,7 +41,7 @@ def input_fields(request: Request) -> dict[str, str]:
 def asks_for_json(request: Request) -> bool:
     """Whether a prompt is the json adapter's."""
     text = request.messages[-1].text or ""
-    return text.rfind(_JSON) > text.rfind(_CHAT)
+    return text.rfind(JSON) > text.rfind(CHAT)
 
 
 def answer_to(request: Request, outputs: Mapping[str, Any]) -> str:
@@ -51,7 +53,12 @@ def answer_to(request: Request, outputs: Mapping[str, Any]) -> str:
 
 def literals_of(request: Request, field: str) -> list[str] | None:
     """The values that a prompt allows for an output field of a ``Literal`` type; ``None`` where it names none."""
-    found = re.search(rf"`{re.escape(field)}` \(Literal(\[.*?\])\)(?::|$)", str(request.system or ""), re.M)
+    return literals_in(str(request.system or ""), field)
+
+
+def literals_in(system: str, field: str) -> list[str] | None:
+    """The same of its system text."""
+    found = re.search(rf"`{re.escape(field)}` \(Literal(\[.*?\])\)(?::|$)", system, re.M)
     if found is None:
         return None
     try:

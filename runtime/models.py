@@ -34,7 +34,8 @@ def engine_for(model: str, *, base_url: str | None = None, **options: Any) -> En
     Args:
         model: one of ``FORMS``.
         base_url: a server that speaks the OpenAI protocol.
-        options: further arguments of the engine's class (``timeout``, ``prices``, ``dtype``, ``batch``).
+        options: further arguments of the engine's class (``timeout``, ``prices``, ``dtype``, ``batch``,
+            ``constrained``).
 
     Raises:
         BadInput: for a name of no known form, or an option that this kind of model does not take.
@@ -49,9 +50,9 @@ def engine_for(model: str, *, base_url: str | None = None, **options: Any) -> En
         return HostedEngine(model, base_url=base_url, **options)
     head, colon, rest = model.partition(":")
     if head == "embedded" or (colon and head == "local"):
-        _check(model, options, "dtype", "batch", "prices")
+        _check(model, options, "dtype", "batch", "prices", "constrained")
     if head == "embedded":
-        return _local(str(embedded_folder(model)), model, tuple(sorted(options.items())))
+        return _local(str(embedded_folder(model)), model, tuple(sorted({"constrained": True, **options}.items())))
     if colon and head == "local":
         return _local(rest, rest, tuple(sorted(options.items())))
     if colon and head == "recorded":
@@ -106,7 +107,7 @@ def adopt(program: dspy.Module, session: Session | None) -> dspy.Module:
     return made
 
 
-_OPTIONS = ("base_url", "timeout", "prices", "dtype", "batch")
+_OPTIONS = ("base_url", "timeout", "prices", "dtype", "batch", "constrained")
 """Settings that belong to the engine, not to the calls."""
 
 _PACE = ("timeout", "batch")

@@ -52,12 +52,11 @@ class CausalEngine(LocalEngine):
         """All together through the decoder, or one after another."""
         prompter = self.loaded[2]
         choosers = [self.chooser(request) for request, _ in batch]
-        rows = [
-            Row(list(ids), chooser, prompter.room(len(ids), request.config.max_tokens))
-            for (request, ids), chooser in zip(batch, choosers, strict=True)
-        ]
-        for row, chooser in zip(rows, choosers, strict=True):
-            chooser.most = row.most
+        rows = []
+        for (request, ids), chooser in zip(batch, choosers, strict=True):
+            chooser.most = most = prompter.room(len(ids), request.config.max_tokens)
+            begun = chooser.begin()
+            rows.append(Row([*ids, *begun], chooser, most - len(begun)))
         try:
             if self.decoder is not None:
                 self.decoder.run(rows)
@@ -69,8 +68,7 @@ class CausalEngine(LocalEngine):
                 f"{self.name} ran out of memory with {len(rows)} calls: use a smaller batch"
             ) from error
         return [
-            response_of(row.prompt, chooser, request)
-            for row, chooser, (request, _) in zip(rows, choosers, batch, strict=True)
+            response_of(len(ids), chooser, request) for chooser, (request, ids) in zip(choosers, batch, strict=True)
         ]
 
     @torch.inference_mode()

@@ -4,24 +4,31 @@ The form is a regular language over bytes (``grammar``); which tokens fit a stat
 vocabulary as a tree of bytes along the automaton, and kept (Willard and Louf, "Efficient Guided Generation for Large
 Language Models", 2307.09702). Tokens after which the answer could no longer be finished in the room that is left are
 ruled out too, so that an answer is never cut off before its end.
+
+What must come whatever the model says is not asked of it: what an answer begins with is read with its prompt, and what
+it ends with is written down (as in SGLang's jump-forward decoding, Zheng et al., 2312.07104).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 import torch
 
 from .grammar import Automaton, Part
 
+Encode: TypeAlias = "Callable[[str], list[int]]"
+
 
 class Vocabulary:
     """A tokenizer's tokens as bytes, in a tree. Special tokens are not part of it."""
 
-    def __init__(self, tokens: Sequence[bytes | None]) -> None:
+    def __init__(self, tokens: Sequence[bytes | None], encode: Encode | None = None) -> None:
         self.size = len(tokens)
+        self._encode = encode
+        self._said = list(tokens)
         self.tree: dict[int, Any] = {}
         for place, data in enumerate(tokens):
             if not data:
@@ -44,7 +51,20 @@ class Vocabulary:
         read = _letters if "ByteLevel" in decoder else _piece if "▁" in decoder or "Metaspace" in decoder else None
         if read is None:
             return None
-        return cls([read(texts[place]) if place in texts else None for place in range(size)])
+        return cls(
+            [read(texts[place]) if place in texts else None for place in range(size)],
+            lambda written: tokenizer(written, add_special_tokens=False)["input_ids"],
+        )
+
+    def tokens(self, data: bytes) -> list[int] | None:
+        """Bytes as the tokenizer writes them; ``None`` if it has no tokens that say just this."""
+        if self._encode is None:
+            return None
+        try:
+            found = self._encode(data.decode())
+        except UnicodeDecodeError:
+            return None
+        return found if b"".join(self._said[token] or b"" for token in found) == data else None
 
 
 class Form:
@@ -54,6 +74,7 @@ class Form:
         self.automaton = Automaton(part)
         self._vocabulary = vocabulary
         self._fitting: dict[int, tuple[torch.Tensor, list[int], list[int]]] = {}
+        self._sure: dict[int, tuple[list[int], int] | None] = {}
 
     def fitting(self, state: int) -> tuple[torch.Tensor, list[int], list[int]]:
         """Tokens that fit a state, the states after them, and the bytes that are then still needed."""
@@ -72,6 +93,35 @@ class Form:
             left = [self.automaton.left(after) for after in states]
             self._fitting[state] = torch.tensor([token for token, _ in found], dtype=torch.long), states, left
         return self._fitting[state]
+
+    def sure(self, state: int) -> tuple[list[int], int] | None:
+        """Tokens that must come next whatever the model says, and the state after them; ``None`` where none must.
+
+        They are either all that is missing, or end with a line: there a tokenizer begins anew, so that what follows
+        has the tokens that it would have had.
+        """
+        if state not in self._sure:
+            self._sure[state] = self._find_sure(state)
+        return self._sure[state]
+
+    def _find_sure(self, state: int) -> tuple[list[int], int] | None:
+        data, after = bytearray(), state
+        line: tuple[int, int] | None = None
+        while not self.automaton.ends(after) and (byte := self.automaton.only(after)) is not None:
+            after = self.automaton.step(after, byte) or 0
+            data.append(byte)
+            if byte == 10:
+                line = len(data), after
+        if not self.over(after):
+            if line is None:
+                return None
+            data, after = data[: line[0]], line[1]
+        tokens = self._vocabulary.tokens(bytes(data)) if data else None
+        return None if tokens is None else (tokens, after)
+
+    def over(self, state: int) -> bool:
+        """Whether an answer has its form and nothing may follow."""
+        return self.automaton.ends(state) and not self.fitting(state)[1]
 
 
 class Guide:
@@ -107,6 +157,20 @@ class Guide:
         tokens, states, _ = self._form.fitting(self._state)
         place = int(torch.searchsorted(tokens, token))
         self._state = states[place]
+
+    def jump(self, room: int | None) -> list[int]:
+        """Go on with the tokens that must come; none where the model is to be asked, or where there is no room."""
+        found = self._form.sure(self._state)
+        if found is None or (room is not None and len(found[0]) + self._form.automaton.left(found[1]) > room):
+            return []
+        self._state = found[1]
+        return found[0]
+
+    @property
+    def ending(self) -> bool:
+        """Whether what must come is all that is missing."""
+        found = self._form.sure(self._state)
+        return found is not None and self._form.over(found[1])
 
     @property
     def stuck(self) -> bool:

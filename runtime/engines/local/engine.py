@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
+import orjson
 from dspy import lm15
 
 from ...budget import per_token
@@ -17,6 +18,7 @@ from ...wire import Request, Response
 from ..base import Priced
 from .batcher import Batcher
 from .constrain import Form, Guide, Vocabulary
+from .forms import asked_at, asked_form, response_form
 from .grammar import Part
 from .loading import find_folder, load, weights_digest
 from .prompt import Prompter
@@ -37,6 +39,8 @@ class LocalEngine(Priced):
         dtype: the precision of weights and sums; answers are proved independent of their batch in float32 on CPUs.
         batch: most calls that share a batch.
         prices: dollars per million tokens read and written, for budgets in dollars; free by default.
+        constrained: whether answers are held to the form that DSPy's chat and JSON adapters ask for in the prompt
+            (fields, choices, numbers, JSON of a schema). A response format is always kept to.
 
     Weights are loaded with the first call.
 
@@ -59,6 +63,7 @@ class LocalEngine(Priced):
         dtype: str = "float32",
         batch: int = 64,
         prices: tuple[float, float] = (0.0, 0.0),
+        constrained: bool = False,
     ) -> None:
         super().__init__(input_pico=per_token(prices[0]), output_pico=per_token(prices[1]))
         if dtype not in PRECISIONS:
@@ -67,8 +72,10 @@ class LocalEngine(Priced):
         self.name = name or str(model)
         self.concurrency = batch
         self._dtype = dtype
+        self.constrained = constrained
         self.form: Form | None = None
-        """The form that answers are held to."""
+        """The form that all answers are held to."""
+        self._form = lru_cache(maxsize=256)(self._new_form)
         self._batcher: Batcher[Prompt, Response] = Batcher(self.answer, most=batch)
 
     @abstractmethod
@@ -77,8 +84,10 @@ class LocalEngine(Priced):
 
     @cached_property
     def identity(self) -> Identity:
-        """The digest of weights, configuration, tokenizer and template, and the precision."""
-        return {"kind": self.kind, "weights": weights_digest(self.folder), "dtype": self._dtype}
+        """The digest of weights, configuration, tokenizer and template, the precision, and whether answers are held
+        to a form."""
+        held: Identity = {"constrained": True} if self.constrained else {}
+        return {"kind": self.kind, "weights": weights_digest(self.folder), "dtype": self._dtype, **held}
 
     @cached_property
     def loaded(self) -> tuple[Any, Any, Prompter]:
@@ -102,7 +111,14 @@ class LocalEngine(Priced):
 
         Raises:
             lm15.ContextLengthError: for a prompt beyond the model's context, naming both lengths.
+            lm15.UnsupportedFeatureError: for a form of answers where the tokenizer's bytes are not known.
         """
+        wanted = request.config.response_format or (self.constrained and self.form is None)
+        if wanted and self._vocabulary is None:
+            raise lm15.UnsupportedFeatureError(
+                f"{self.name} cannot hold answers to a form: its tokenizer is neither a byte-level BPE nor of "
+                "SentencePiece's kind; leave out constrained=True and response formats"
+            )
         return self._batcher((request, self.loaded[2].tokens(request)))
 
     def close(self) -> None:
@@ -111,15 +127,29 @@ class LocalEngine(Priced):
 
     def chooser(self, request: Request) -> Chooser:
         """The choices of one request's answer."""
-        guide = None if self.form is None else Guide(self.form, self._ends)
+        form, wanted = self.form, request.config.response_format
+        if wanted:
+            form = self._form(orjson.dumps(wanted).decode(), "")
+        elif form is None and self.constrained:
+            last = request.messages[-1].text or ""
+            form = self._form(str(request.system or ""), last[asked_at(last) :]) if asked_at(last) >= 0 else None
+        guide = None if form is None else Guide(form, self._ends)
         return Chooser(request.config, self._ends, self._decode, request.config.seed or 0, guide)
 
     def answers_in(self, part: Part) -> bool:
         """Hold every answer from now on to a form; whether this model's tokenizer allows it."""
-        model, tokenizer, _ = self.loaded
-        vocabulary = Vocabulary.of(tokenizer, model.get_input_embeddings().num_embeddings)
-        self.form = None if vocabulary is None else Form(part, vocabulary)
+        self.form = None if self._vocabulary is None else Form(part, self._vocabulary)
         return self.form is not None
+
+    def _new_form(self, said: str, last: str) -> Form | None:
+        """The form that a system text and the end of a prompt ask for; without an end, that of a response format."""
+        part = asked_form(said, last) if last else response_form(orjson.loads(said))
+        return None if part is None or self._vocabulary is None else Form(part, self._vocabulary)
+
+    @cached_property
+    def _vocabulary(self) -> Vocabulary | None:
+        model, tokenizer, _ = self.loaded
+        return Vocabulary.of(tokenizer, model.get_input_embeddings().num_embeddings)
 
     @cached_property
     def _ends(self) -> frozenset[int]:

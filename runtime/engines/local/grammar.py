@@ -105,6 +105,16 @@ class Automaton:
             known[byte] = self._number(self._closed(after)) if after else None
         return known[byte]
 
+    def only(self, state: int) -> int | None:
+        """The one byte that may come; ``None`` if there are several or none."""
+        found: int | None = None
+        for at in self._sets[state]:
+            for low, high, _ in self._edges[at]:
+                if low != high or found not in (None, low):
+                    return None
+                found = low
+        return found
+
     def ends(self, state: int) -> bool:
         """Whether the text may end here."""
         return self._end in self._sets[state]

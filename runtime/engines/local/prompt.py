@@ -29,8 +29,8 @@ class Prompter:
         Raises:
             lm15.UnsupportedFeatureError: for tools or anything that is not text.
         """
-        if request.tools or request.config.response_format:
-            raise lm15.UnsupportedFeatureError(f"{self._name} takes text only, no tools and no response formats")
+        if request.tools:
+            raise lm15.UnsupportedFeatureError(f"{self._name} takes text only, no tools")
         found = [] if request.system is None else [{"role": "system", "content": request.system}]
         found += [{"role": m.role, "content": m.text} for m in request.messages]
         if any(not isinstance(m["content"], str) for m in found):

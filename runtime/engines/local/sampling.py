@@ -36,6 +36,8 @@ class Chooser:
         self._ends, self._decode = ends, decode
         self._chance: Random = derive(seed, "tokens")
         self._guide = guide
+        # Scores are of tokens that the model was asked for, and a stop may lie in what must come.
+        self._jumps = guide is not None and config.logprobs is None and not config.stop
         self.most: int | None = config.max_tokens
         """The longest answer; an answer of a given form is finished within it."""
         self.tokens: list[int] = []
@@ -44,11 +46,21 @@ class Chooser:
         self.finish = "length"
         """Why the answer ended: ``stop``, or ``length`` if it was cut off."""
 
+    def begin(self) -> list[int]:
+        """What the answer must begin with, for the model to read with the prompt."""
+        if self._jumps and self._guide is not None:
+            self.tokens += self._guide.jump(self._room)
+        return list(self.tokens)
+
+    @property
+    def _room(self) -> int | None:
+        return None if self.most is None else self.most - len(self.tokens)
+
     def __call__(self, logits: torch.Tensor, likeliest: int) -> int | None:
         """The next token, or ``None`` to end."""
         scores = logits
         if self._guide is not None:
-            scores = self._guide.masked(logits, None if self.most is None else self.most - len(self.tokens))
+            scores = self._guide.masked(logits, self._room)
             likeliest = int(scores.argmax())
         token = likeliest if self._temperature == 0.0 else self._sample(scores)
         if token in self._ends:
@@ -57,6 +69,8 @@ class Chooser:
         self.tokens.append(token)
         if self._guide is not None:
             self._guide.take(token)
+            if self._jumps and self._guide.ending:
+                self.tokens += self._guide.jump(self._room)
         if self._scores is not None:
             self.logprobs.append(self._score(logits, token, self._scores))
         if self._stops and any(stop in self._decode(self.tokens) for stop in self._stops):
