@@ -158,6 +158,9 @@ def leaderboard(
     baseline: Annotated[str | None, typer.Option(help="The system to measure gains against.")] = None,
     cluster: opt.ClusterOpt = None,
     shared: Annotated[bool, typer.Option("--shared", help="Of different examples, take those all have.")] = False,
+    labels: Annotated[
+        list[Path] | None, typer.Option(help="People's labels of a system's answers; noted beside a judge's scores.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Where to write leaderboard.{html,md,json,csv}.")] = Path(),
     form: opt.FormOpt = None,
     task: opt.TasksOpt = None,
@@ -176,13 +179,19 @@ def leaderboard(
     """
     from .eval.interchange import together
     from .eval.publish import BoardFolder
-    from .results import How, read_all
+    from .results import How, read_all, with_labels
+    from .runtime.errors import BadInput
 
     if len(results) == 1 and BoardFolder(Path(results[0])).exists():
         print(f"{BoardFolder(Path(results[0])).board()}\n\nleaderboard: {Path(results[0]) / 'leaderboard.html'}")
         return
     how = How(form, task or (), metric or (), rename or (), id, scale, repeats)
-    board = together(read_all(results, how), baseline=baseline, cluster=cluster, shared=shared)
+    if labels and cluster is not None:
+        raise BadInput(
+            f"--labels with --cluster {cluster}: a judge's interval takes examples for independent; leave out one"
+        )
+    found = with_labels(read_all(results, how), labels or ())
+    board = together(found, baseline=baseline, cluster=cluster, shared=shared)
     print(f"{board}\n\nleaderboard: {board.save(out)['html']}")
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from .ending import say
 from .eval.interchange import Results, read_results
+from .eval.people import noted, read_labels
 from .eval.report import Report
 from .runtime.errors import BadInput
 
@@ -62,6 +63,16 @@ def read_one(word: str, like: Report | None = None) -> Report:
         shown = ", ".join(f"{one.system} on {one.task} {one.split} ({one.metric})" for one in reports[:6])
         raise BadInput(f"{word} holds {len(reports)} reports, {shown}: expected one")
     return reports[0]
+
+
+def with_labels(results: Sequence[Results], labels: Sequence[Path]) -> list[Results]:
+    """The results, with notes of what people would score those of whose answers there are labels.
+
+    Raises:
+        BadInput: as ``read_labels`` and ``noted``.
+    """
+    reports = iter(noted([report for found in results for report in found], [read_labels(path) for path in labels]))
+    return [replace(found, reports=tuple(next(reports) for _ in found)) for found in results]
 
 
 def _renamed(text: str) -> tuple[str, str]:

@@ -23,6 +23,7 @@ from .interchange import together as together
 from .people import Corrected as Corrected
 from .people import Labels as Labels
 from .people import judged as judged
+from .people import noted as noted
 from .people import read_labels as read_labels
 from .people import write_sheet as write_sheet
 from .publish import BoardFolder as BoardFolder

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import dspy
 
 from ..eval.rows import as_json
+from ..programs import metrics
 from ..programs.task import CompileView, Task
 from ..runtime.adapters import adapter_named
 from ..runtime.budget import Budget, Cost, scaled
@@ -62,7 +63,7 @@ def estimate(
     demos = getattr(chosen, "demos", getattr(chosen, "k", 0 if isinstance(chosen, ZeroShot) else 4))
     bare, full = _per_example(view, model, 0), _per_example(view, model, demos)
     low = Cost(bare.calls, bare.tokens // 2, bare.pico // 2)  # answers rarely use the room they may
-    priced = getattr(model.door.engine, "priced", True) and getattr(view.metric, "priced", True)
+    priced = getattr(model.door.engine, "priced", True) and metrics.asks(view.metric, view.dev[0])[1]
     return Estimate(scaled(low, least), scaled(full, most), budget or Budget(), known, priced)
 
 
@@ -90,9 +91,8 @@ def _per_example(view: CompileView, lm: LM, demos: int) -> Cost:
     adapter = adapter_named(view.adapter)
     total = Cost()
     rows = view.dev[:SAMPLE]
-    asks = getattr(view.metric, "bound", None)  # of a judge
     for example in rows:
-        total += asks(example) if asks is not None else Cost()
+        total += metrics.asks(view.metric, example)[0]
         for name, predictor in view.program.named_predictors():
             fields = list(predictor.signature.fields)
             shown = [dspy.Example(**demo) for demo in demos_from(view.train, fields)[:demos]]

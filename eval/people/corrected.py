@@ -35,6 +35,15 @@ class Corrected:
     empty: int
     """Rows of the sheet without a label."""
 
+    @property
+    def note(self) -> str:
+        """The corrected score in a line, for readers of the judge's."""
+        found = self.judged
+        return (
+            f"people would score it {found.interval}, by {found.labelled:,} labels (prediction-powered); the score "
+            f"here is that of {self.metric}, {100 * found.judge:.1f}"
+        )
+
     def __str__(self) -> str:
         found, bias = self.judged, self.bias
         scored = found.labelled + found.unlabelled

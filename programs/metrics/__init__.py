@@ -2,6 +2,7 @@
 
 from .base import Metric as Metric
 from .base import Score as Score
+from .base import asks as asks
 from .base import call as call
 from .base import name_of as name_of
 from .calls import function_calls as function_calls

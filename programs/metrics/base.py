@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 import dspy
 
+from ...runtime.budget import Cost
 from ...runtime.errors import BadMetric, failure
 from ...runtime.secrets import redact
 
@@ -61,6 +62,15 @@ def call(metric: Metric, example: dspy.Example, prediction: dspy.Prediction, pla
         f"the metric {name_of(metric)} returned {verdict!r} on {place}{hint}; expected a number in [0, 1], a bool, "
         "or a dstill.Score (with value None for an example that cannot be scored)"
     )
+
+
+def asks(metric: Metric, example: dspy.Example) -> tuple[Cost, bool]:
+    """The most that a metric may ask of models for an example, its parts included, and whether the prices are known;
+    nothing of a metric that does not say (``Judge`` does)."""
+    parts = [asks(part, example) for part in getattr(metric, "metrics", ())]
+    if hasattr(metric, "bound"):
+        parts.append((metric.bound(example), metric.priced))  # type: ignore[attr-defined]
+    return sum((cost for cost, _ in parts), Cost()), all(priced for _, priced in parts)
 
 
 def name_of(metric: Metric) -> str:

@@ -145,12 +145,12 @@ def test_a_search_by_a_judge_goes_on_without_paying_again(server: OpenAIServer, 
 
 def test_dspys_optimizers_are_judged_on_the_runs_account(server: OpenAIServer, tmp_path: Path) -> None:
     server.script = [fakes.judging]
-    task = fakes.judged_task(server.url, train=8, dev=12)
     options = {"num_candidate_programs": 1, "max_bootstrapped_demos": 1}
     optimizer = dstill.Dspy("BootstrapFewShotWithRandomSearch", options)
     asked = []
     for name in ("first", "second"):
         with closing(Journal(tmp_path / "journal.sqlite")) as journal:
+            task = fakes.judged_task(server.url, train=8, dev=12)  # whose judge remembers nothing by itself
             dstill.compile(task, fakes.painter(), optimizer, run=Where(tmp_path / name, Session(journal)))
         asked.append(len(server.requests))
     assert asked[0] == asked[1] > 12
@@ -165,13 +165,25 @@ def test_feedback_of_a_judge_reaches_who_rewrites_instructions() -> None:
     assert all(row.feedback.startswith("no: not ") for row in report.rows)
 
 
+@pytest.mark.parametrize("alone", [True, False])
 @pytest.mark.parametrize("priced", [True, False])
-def test_an_estimate_counts_the_judge(priced: bool) -> None:
+def test_an_estimate_counts_the_judge(priced: bool, alone: bool) -> None:
     judge = ScriptedEngine(["x"], name="dear", input_pico=10**6, output_pico=10**6)
     judge.priced = priced  # type: ignore[attr-defined]
-    task = fakes.task(metric=metrics.judge("colour", "Right?", lm=judge, gold="colour"))
+    asking = metrics.judge("colour", "Right?", lm=judge, gold="colour")
+    task = fakes.task(metric=asking if alone else metrics.weighted_mean(metrics.exact("colour"), asking))
     plain, judged = (dstill.estimate(t, fakes.painter(), fakes.SMALL) for t in (fakes.task(), task))
     assert judged.high.calls == 2 * plain.high.calls
     assert judged.high.usd > plain.high.usd == 0
     assert ("price unknown" in str(judged)) != priced
     assert judge.calls == 0
+
+
+def test_a_local_model_by_its_name_judges() -> None:
+    """The embedded model knows nothing of it; its grades are held to the scale."""
+    task = fakes.task(test=6, metric=metrics.judge("colour", "Is it a colour?", lm="embedded", scale=("no", "yes")))
+    session = Session()
+    report = evaluate_on(task, task.program, lm=painter(), session=session)
+    assert {row.score for row in report.rows} <= {0.0, 1.0}
+    assert (report.scoring.calls, session.ledger.spent.calls) == (6, 12)
+    assert "embedded" in session.models()

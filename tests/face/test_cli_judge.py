@@ -59,6 +59,27 @@ def test_from_an_evaluation_by_a_judge_to_what_people_would_say(
     assert (code, "people.csv holds labels already, 70 of them" in err) == (2, True)
 
 
+def test_a_board_notes_what_people_would_score(cli: Cli, evaluated: Path) -> None:
+    ids = [f"r{n}" for n in range(100, 500)]
+    Path("all.csv").write_text("id,score,answer\n" + "".join(f"{id},1,x\n" for id in ids))
+    words = ["leaderboard", evaluated, "all.csv", "--rename", "score=judge(colour)"]
+    assert cli("export", evaluated, "--to", "labels", "--out", "people.csv")[0] == 0
+    label(Path("people.csv"), 60)
+    code, out, err = cli(*words, "--labels", "people.csv")
+    assert code == 0, err
+    note = next(line for line in out.splitlines() if "people would score it" in line)
+    assert note.startswith("zero: people would score it 7")
+    assert note.endswith("by 60 labels (prediction-powered); the score here is that of judge(colour), 87.5")
+    assert "people would score it" in Path("leaderboard.html").read_text()
+    Path("bare.csv").write_text("id,label\nr100,1\nr101,0\n")
+    code, _, err = cli(*words, "--labels", "bare.csv")
+    assert (code, "bare.csv has labels of no answers of zero, all" in err) == (2, True)
+    code, out, err = cli("leaderboard", evaluated, "--labels", "bare.csv")
+    assert (code, "by 2 labels" in out) == (0, True), err
+    code, _, err = cli("leaderboard", evaluated, "--labels", "bare.csv", "--cluster", "colour")
+    assert (code, "leave out one" in err) == (2, True)
+
+
 def test_labels_that_do_not_fit(cli: Cli, evaluated: Path) -> None:
     Path("people.csv").write_text("id,label\nr100,1\nr900,0\n")
     code, _, err = cli("eval", evaluated, "--labels", "people.csv")
