@@ -29,6 +29,13 @@ def eval_(
     labels: Annotated[
         Path | None, typer.Option(help="People's labels of some answers, by which a judge's scores are corrected.")
     ] = None,
+    confidence: Annotated[
+        str | None, typer.Option(help="A field that says how sure an answer is; whether that means what it says.")
+    ] = None,
+    certain: Annotated[float, typer.Option(help="The number in that field that means certain, e.g. 100.")] = 1.0,
+    passing: Annotated[
+        float | None, typer.Option(help="The score from which on an answer is right, for graded metrics' confidences.")
+    ] = None,
     junit: Annotated[Path | None, typer.Option(help="A file for JUnit XML, a test case for each example.")] = None,
 ) -> None:
     """Score a compiled or distilled program on a split.
@@ -43,11 +50,16 @@ def eval_(
     With --labels a judge's mean is corrected by labels of people, a table with the columns id and label from 0 to 1;
     dstill export RUN --to labels draws the answers to be labelled. A finished evaluation is taken as it stands.
 
+    With --confidence FIELD it says whether that field of the answers, a probability or a text such as 85 %, means what
+    it says: calibration error, Brier score, and a reliability diagram beside the rows. A finished evaluation will do.
+
     Example:  dstill eval runs/triage-mini --against runs/zero-shot-test --margin 1pt --stop-when-decided
 
     Example:  dstill eval runs/triage-mini --samples 8 --temperature 0.7
 
     Example:  dstill eval runs/triage-mini-test --labels people.csv
+
+    Example:  dstill eval answers.csv --confidence sure --certain 100
     """
     from .eval.clusters import clustered
     from .eval.gate import gate
@@ -57,7 +69,16 @@ def eval_(
     from .eval.until import Until
     from .results import read_one
     from .runtime.errors import BadInput
-    from .scoring import EXIT_CODES, NOT_BETTER, Asked, margin_of, reliability_lines, report_of, report_until
+    from .scoring import (
+        EXIT_CODES,
+        NOT_BETTER,
+        Asked,
+        diagram_of,
+        margin_of,
+        reliability_lines,
+        report_of,
+        report_until,
+    )
 
     allowed = margin_of(margin)
     if labels is not None and (against is not None or stop):
@@ -68,12 +89,14 @@ def eval_(
     baseline = None if against is None else read_one(str(against))
     asked = Asked(split, lm, name, concurrency, Samples(samples, temperature), cluster)
     verdict: tuple[str, str] | None = None
+    folder: Path | None
     if stop:
         until = None if baseline is None else Until(baseline, allowed, better, seed)
-        report, stopped, said = report_until(run, until, asked)
+        report, stopped, folder = report_until(run, until, asked)
         verdict = stopped.decision, str(stopped)
     else:
-        report, said = report_of(run, baseline, asked, finished=people is not None)
+        finished = people is not None or confidence is not None
+        report, folder = report_of(run, baseline, asked, finished=finished)
         if baseline is not None:
             base = aligned(baseline, report)
             if cluster is not None and len(base.rows) == len(report.rows):
@@ -81,9 +104,13 @@ def eval_(
             found = gate(report, base, margin=allowed)
             verdict = found.decision, str(found)
     notes = [note for note in report.notes if verdict is None or not note.startswith(verdict[1])]  # it is the last line
-    print("\n".join([str(report), *reliability_lines(report), *notes, *said]))
+    rows = [] if folder is None else [f"rows: {folder / 'rows.jsonl'}"]
+    print("\n".join([str(report), *reliability_lines(report), *notes, *rows]))
     if people is not None:
         print(judged(report, people))
+    if confidence is not None:
+        shown = report.calibration(confidence, certain=certain, passing=passing)
+        print(f"{shown}\ndiagram: {shown.save(diagram_of(run, folder))}")
     if junit is not None:
         print(f"junit: {write_junit([report], junit)}")
     if verdict is not None:

@@ -88,12 +88,13 @@ def _config(until: Until) -> dict[str, JSON]:
     }  # fmt: skip
 
 
-def report_of(run: Path, baseline: Report | None, asked: Asked, *, finished: bool = False) -> tuple[Report, list[str]]:
-    """What ``dstill eval`` reports on, and lines that say where its rows were written.
+def report_of(
+    run: Path, baseline: Report | None, asked: Asked, *, finished: bool = False
+) -> tuple[Report, Path | None]:
+    """What ``dstill eval`` reports on, and the directory to which its rows were written.
 
-    Beside a baseline, or where one that is ``finished`` will do, it may be an evaluation that was made before, of any
-    form that a board reads; nothing is run then, and of several reports the one on the baseline's task and metric is
-    taken.
+    Beside a baseline, or where ``finished`` says so, it may be an evaluation that was made before, of any form that a
+    board reads; nothing is run then, and of several reports the one on the baseline's task and metric is taken.
 
     Raises:
         BadInput: as ``score_run``; or of such an evaluation, where there is none or several, or something is given
@@ -101,7 +102,7 @@ def report_of(run: Path, baseline: Report | None, asked: Asked, *, finished: boo
     """
     if is_program(run) or (baseline is None and not finished):
         report, _, folder = score_run(run, asked)
-        return report, [f"rows: {folder / 'rows.jsonl'}"]
+        return report, folder
     given = {"lm": asked.lm, "samples": None if asked.samples.count == 1 else asked.samples.count,
              "temperature": asked.samples.temperature}  # fmt: skip
     for option, value in given.items():
@@ -112,10 +113,10 @@ def report_of(run: Path, baseline: Report | None, asked: Asked, *, finished: boo
     report = read_one(str(run), baseline)
     if asked.cluster is not None:
         report = clustered(report, asked.cluster)
-    return report if asked.name is None else replace(report, system=asked.name), []
+    return report if asked.name is None else replace(report, system=asked.name), None
 
 
-def report_until(run: Path, until: Until | None, asked: Asked) -> tuple[Report, Stopped, list[str]]:
+def report_until(run: Path, until: Until | None, asked: Asked) -> tuple[Report, Stopped, Path]:
     """The same of an evaluation that ends when decided.
 
     Raises:
@@ -135,7 +136,7 @@ def report_until(run: Path, until: Until | None, asked: Asked) -> tuple[Report, 
         )
     report, found, folder = score_run(run, asked, until)
     assert found is not None
-    return report, found, [f"rows: {folder / 'rows.jsonl'}"]
+    return report, found, folder
 
 
 def is_program(run: Path) -> bool:
@@ -148,6 +149,12 @@ def reliability_lines(report: Report) -> list[str]:
     if report.samples > 1 and not report.reliabilities:
         return ["pass@k needs right or wrong: from Python, report.reliability(k, passing=SCORE)"]
     return [str(one) for one in report.reliabilities]
+
+
+def diagram_of(run: Path, folder: Path | None) -> Path:
+    """The file for a reliability diagram: beside the directory of the rows, or of the evaluation that was read."""
+    place = folder or (run if run.name not in ("", "..") else run.resolve())
+    return place.with_name(f"{place.name.partition('.')[0] if place.is_file() else place.name}-calibration.svg")
 
 
 def margin_of(text: str) -> float:

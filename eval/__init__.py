@@ -9,6 +9,7 @@ from .compare import Comparison as Comparison
 from .compare import NonInferiority as NonInferiority
 from .compare import compare as compare
 from .compare import non_inferior as non_inferior
+from .confidence import Calibrated as Calibrated
 from .evaluate import Artifact as Artifact
 from .evaluate import System as System
 from .evaluate import check_answers as check_answers

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import html
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import orjson
@@ -16,6 +17,7 @@ from ..runtime.atomic import write_json, writing
 from ..runtime.canonical import canonical
 from ..runtime.errors import BadInput, Damaged
 from ..runtime.rundir import RunDir, check_files
+from .confidence import Calibrated, Stated, calibrated
 from .rows import Row, Scoring
 from .samples import is_mean, tries
 from .statistics.clusters import cluster_score
@@ -106,6 +108,32 @@ class Report:
             return ()
         ks = [1 << power for power in range((most - 1).bit_length())]
         return tuple(self.reliability(k) for k in (*ks, most))
+
+    def calibration(
+        self,
+        confidence: str | Sequence[Any],
+        *,
+        certain: float = 1.0,
+        passing: float | None = None,
+        bins: int = 10,
+        kind: Literal["width", "mass"] = "width",
+        level: float = 0.95,
+        seed: int = 0,
+    ) -> Calibrated:
+        """Whether confidences mean what they say: of answers stated with 80 %, are 80 % right?
+
+        What is unscored or states no readable confidence is left out, and counted. Several answers stand together.
+
+        Args:
+            confidence: a field of the outputs, else of the examples, or a value for each row: numbers or ``85 %``.
+            certain: the number that means certain, 100 for percentages without their sign.
+            passing: the score from which on an answer is right; may be left out where all are 0 or 1.
+            bins, kind, level, seed: as ``dstill.eval.statistics.calibration`` takes them.
+
+        Raises:
+            BadInput: without a confidence that is a number, for one outside the range, graded scores without passing.
+        """
+        return calibrated(self, Stated(confidence, certain, passing), bins=bins, kind=kind, level=level, seed=seed)
 
     def check(self) -> None:
         """Refuse rows of which no figure could be made.
@@ -247,31 +275,19 @@ class Report:
         )
         part = "" if self.planned is None else f" of {self.planned}"
         part += "" if self.clusters is None else f" in {len(set(self.clusters))} clusters"
-        return f"{self.system} on {self.task} {self.split}: {score} (n={len(self.rows)}{part}{bad})"
+        where = " ".join(name for name in (self.task, self.split) if name)  # a plain table may name neither
+        return f"{self.system}{' on ' * bool(where)}{where}: {score} (n={len(self.rows)}{part}{bad})"
 
     def _repr_html_(self) -> str:
-        worst = [row for row in self.rows if row.score is not None and row.score < 1][:10]
         lines = "".join(
             f"<tr><td>{html.escape(row.id)}</td><td>{row.score:g}</td><td>{html.escape(str(row.outputs)[:200])}</td>"
             f"<td>{html.escape(row.feedback or (row.failure.message if row.failure else ''))}</td></tr>"
-            for row in worst
+            for row in [row for row in self.rows if row.score is not None and row.score < 1][:10]
         )
         return (
             f"<b>{html.escape(str(self))}</b><details><summary>examples that fell short</summary><table>"
             f"<tr><th>id</th><th>score</th><th>outputs</th><th>why</th></tr>{lines}</table></details>"
         )
-
-
-def aligned(report: Report, base: Report) -> Report:
-    """A report on the baseline's examples, in the baseline's order; one on others as it is."""
-    ids = [row.id for row in base.rows]
-    places = {row.id: place for place, row in enumerate(report.rows)}
-    if report is base or len(places) != len(report.rows) or places.keys() != set(ids) or list(places) == ids:
-        return report
-    order = [places[id] for id in ids]
-    rows = tuple(replace(report.rows[place], index=index) for index, place in enumerate(order))
-    asked = None if report.examples is None else tuple(report.examples[place] for place in order)
-    return replace(report, rows=rows, examples=asked)
 
 
 def _asked(file: Path, count: int) -> tuple[dict[str, Any], ...] | None:

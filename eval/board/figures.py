@@ -15,7 +15,8 @@ from ...runtime.canonical import pretty
 from ...runtime.errors import BadInput
 from ..clusters import clustered
 from ..compare import Comparison, check_clusters, comparison, on_others
-from ..report import Report, aligned
+from ..order import aligned
+from ..report import Report
 from ..statistics.intervals import Interval
 from .asked import Asked, Example, asked_of
 from .history import Track

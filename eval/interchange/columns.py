@@ -28,7 +28,7 @@ NAMES = {
     "feedback": ("feedback", "explanation"),
 }
 """What a column is for, by the names that it may have, in any case."""
-OUTPUTS = ("output", "outputs", "answer", "prediction", "response", "completion")
+OUTPUTS = ("output", "outputs", "answer", "prediction", "response", "completion", "confidence")
 METRICS = re.compile(
     r"(acc|accuracy|exact|exact_match|em|f1|bleu|sacrebleu|chrf\w*|rouge\w*|meteor|correct|success|precision|recall|mrr|"
     r"ndcg|auc|pass(@|_at_)?\d*|\w+_(acc|accuracy|f1|match|score)|score_\w+)(,[\w-]+)?",

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from ...runtime.errors import BadInput
 from ..board import Board, Boards, leaderboard
+from ..order import aligned as aligned
 from ..report import Report
-from ..report import aligned as aligned
 from .collect import Results
 
 

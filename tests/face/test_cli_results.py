@@ -188,3 +188,26 @@ def test_what_cannot_be_stopped(cli: Cli, paint: list[str]) -> None:
     assert (code, "runs/mine-test holds no program, so there is no call to be saved" in err) == (2, True)
     code, _, err = cli("eval", mine, "--stop-when-decided")
     assert (code, "add --against EVALUATION" in err) == (2, True)
+
+
+def test_confidences_of_finished_evaluations(cli: Cli) -> None:
+    lines = [f"{i},{int(i % 10 < 7)},a,{'90 %' if i else 'very'},90\n" for i in range(100)]
+    Path("answers.csv").write_text("id,score,answer,confidence,sure\n" + "".join(lines))
+    code, out, err = cli("eval", "answers.csv", "--confidence", "confidence")
+    assert code == 0, err
+    assert "answers: 70.0 [" in out
+    assert "calibration of answers by confidence: error (ECE) 20.3 [" in out
+    assert "left out: 1 whose confidence is no number, such as 'very'" in out
+    assert out.endswith("diagram: answers-calibration.svg\n")
+    assert Path("answers-calibration.svg").read_text().startswith("<svg")
+    code, out, _ = cli("eval", "answers.csv", "--confidence", "sure", "--certain", "100", "--against", "answers.csv")
+    assert (code, "by sure: error (ECE) 20.0" in out, "undecided" in out) == (11, True, True)
+    code, _, err = cli("eval", "answers.csv", "--confidence", "sure")
+    assert (code, "another number means certain, say so, e.g. certain=100" in err) == (2, True)
+
+
+def test_confidences_of_a_program_that_has_none(cli: Cli, paint: list[str]) -> None:
+    assert cli("compile", *paint, "--optimizer", "zero-shot", "--run", "zero")[0] == 0
+    code, out, err = cli("eval", "runs/zero", "--confidence", "sure")
+    assert (code, "rows: runs/zero-test/rows.jsonl" in out) == (2, True)
+    assert "no answer of zero has a field 'sure': its outputs have 'colour'" in err
