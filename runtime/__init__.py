@@ -37,3 +37,4 @@ from .retry import Retry as Retry
 from .rundir import RunDir as RunDir
 from .session import Meter as Meter
 from .session import Session as Session
+from .within import lm_within as lm_within

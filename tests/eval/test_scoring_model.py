@@ -13,7 +13,7 @@ from dstill.eval import Report, evaluate, evaluate_on, leaderboard
 from dstill.eval.rows import Scoring
 from dstill.optimizers.compile import Where
 from dstill.programs import metrics
-from dstill.runtime import LM, Budget, BudgetExhausted, Journal, ScriptedEngine, Session
+from dstill.runtime import LM, Budget, BudgetExhausted, Journal, ScriptedEngine, Session, lm_within
 from dstill.runtime.fields import answer_to, input_fields
 from tests_support import OpenAIServer
 
@@ -187,3 +187,18 @@ def test_a_local_model_by_its_name_judges() -> None:
     assert {row.score for row in report.rows} <= {0.0, 1.0}
     assert (report.scoring.calls, session.ledger.spent.calls) == (6, 12)
     assert "embedded" in session.models()
+
+
+def test_a_metric_of_ones_own_asks_on_the_runs_account() -> None:
+    engine = ScriptedEngine(lambda r: answer_to(r, {"good": "True"}), name="mine")
+
+    def metric(example: Any, prediction: Any) -> bool:
+        with dspy.context(lm=lm_within(engine)):
+            return bool(dspy.Predict("colour -> good: bool")(colour=prediction.colour).good)
+
+    session = Session()
+    task = fakes.task(metric=metric)
+    report = evaluate_on(task, task.program, lm=painter(), session=session)
+    assert report.score is not None and report.score.value == 1.0
+    assert (report.scoring.calls, engine.calls) == (40, 4)  # a call for each colour
+    assert session.ledger.spent.calls == 44
