@@ -19,6 +19,7 @@ def eval_(
     against: Annotated[Path | None, typer.Option(help="An evaluation of the same split to be judged against.")] = None,
     margin: Annotated[str, typer.Option(help="What may be lost against it: 1pt, or 0.01.")] = "1pt",
     better: Annotated[bool, typer.Option("--better", help="Not to be worse is not enough.")] = False,
+    shared: Annotated[bool, typer.Option("--shared", help="Of different examples, judge those both have.")] = False,
     cluster: opt.ClusterOpt = None,
     samples: Annotated[int, typer.Option(help="Answers to each example, for pass@k and pass^k.")] = 1,
     temperature: Annotated[float | None, typer.Option(help="Of the answers; the program's own by default.")] = None,
@@ -64,6 +65,7 @@ def eval_(
     from .eval.clusters import clustered
     from .eval.gate import gate
     from .eval.interchange import aligned, write_junit
+    from .eval.order import on_shared
     from .eval.people import judged, read_labels
     from .eval.samples import Samples
     from .eval.until import Until
@@ -85,6 +87,8 @@ def eval_(
         raise BadInput(
             f"--labels {labels}: a gate compares a judge's plain scores; leave out one of --labels, --against"
         )
+    if shared and (against is None or stop):
+        raise BadInput("--shared: it is for two evaluations of different examples; give --against, and no early stop")
     people = None if labels is None else read_labels(labels)  # before anything is paid for
     baseline = None if against is None else read_one(str(against))
     asked = Asked(split, lm, name, concurrency, Samples(samples, temperature), cluster)
@@ -98,11 +102,13 @@ def eval_(
         finished = people is not None or confidence is not None
         report, folder = report_of(run, baseline, asked, finished=finished)
         if baseline is not None:
-            base = aligned(baseline, report)
-            if cluster is not None and len(base.rows) == len(report.rows):
-                base = clustered(base, cluster, report.examples)
-            found = gate(report, base, margin=allowed)
-            verdict = found.decision, str(found)
+            mine, base = on_shared(report, baseline) if shared else (report, aligned(baseline, report))
+            if cluster is not None and len(base.rows) == len(mine.rows):
+                base = clustered(base, cluster, mine.examples)
+            found = gate(mine, base, margin=allowed)
+            left = len(report.rows) + len(baseline.rows) - 2 * len(mine.rows)
+            few = f"; {left:,} that only one of them was run on are left out" if shared and left else ""
+            verdict = found.decision, f"{found}{few}"
     notes = [note for note in report.notes if verdict is None or not note.startswith(verdict[1])]  # it is the last line
     rows = [] if folder is None else [f"rows: {folder / 'rows.jsonl'}"]
     print("\n".join([str(report), *reliability_lines(report), *notes, *rows]))

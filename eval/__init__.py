@@ -21,6 +21,7 @@ from .gate import gate as gate
 from .interchange import Results as Results
 from .interchange import read_results as read_results
 from .interchange import together as together
+from .order import on_shared as on_shared
 from .people import Corrected as Corrected
 from .people import Labels as Labels
 from .people import judged as judged

@@ -113,7 +113,10 @@ def shared_scores(a: Report, b: Report) -> Shared:
         report.check()
     mine, theirs = [row.id for row in a.rows], [row.id for row in b.rows]
     if mine != theirs:
-        raise BadInput(f"{on_others((a.system, mine), (b.system, theirs))}; evaluate both on the same split")
+        raise BadInput(
+            f"{on_others((a.system, mine), (b.system, theirs))}; evaluate both on the same split, or take "
+            "the shared ones: compare(*on_shared(a, b)), on the command line --shared"
+        )
     check_clusters(a, b)
     pairs = [
         (x.score, y.score, place)

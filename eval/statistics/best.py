@@ -70,6 +70,9 @@ def best_of_many(
     n = there.sum(axis=1)
     if table.size == 0 or n.min() < 2:
         raise BadInput(f"scores of shape {table.shape}: expected at least 2 scored examples of every system, got {n}")
+    low, high = float(np.nanmin(table)), float(np.nanmax(table))
+    if low < -1 or high > 1:
+        raise BadInput(f"a score of {high if high > 1 else low}: expected scores in [0, 1], or differences of such")
     means = np.where(there, table, 0.0).sum(axis=1) / n
     pick = int(np.argmax(means))
     drawn = resampled_means(table, resamples, seed=seed, stream="best")

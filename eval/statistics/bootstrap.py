@@ -20,6 +20,9 @@ from .values import Scores, all_scored, check_level
 def bca(values: Scores, level: float = 0.95, *, seed: int = 0, resamples: int = RESAMPLES) -> Interval:
     """The bias-corrected and accelerated bootstrap interval of a mean (Efron, JASA 82, 1987)."""
     values = all_scored(values)
+    check_level(level)
+    if values.size == 0:
+        raise BadInput("no scored example: a mean needs at least one")
     n, mean = values.size, float(values.mean())
     if n == 1 or float(np.ptp(values)) == 0.0:
         return Interval(mean, mean, mean, level)

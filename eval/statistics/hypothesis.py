@@ -22,6 +22,8 @@ MOST_SIGNS = 10_000
 
 def mcnemar(wins: int, losses: int) -> float:
     """The exact two-sided McNemar test (a binomial test on the disagreements; McNemar, Psychometrika 12, 1947)."""
+    if min(wins, losses) < 0:
+        raise BadInput(f"{wins} wins and {losses} losses: expected counts of 0 or more")
     return float(mcnemar_many(wins, losses))
 
 

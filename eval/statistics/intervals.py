@@ -61,6 +61,8 @@ def wilson(successes: float, n: int, level: float = 0.95) -> Interval:
     failures are to be expected (Brown, Cai and DasGupta, "Interval estimation for a binomial proportion", Statistical
     Science 16, 2001). ``clopper_pearson`` never has less than its level.
     """
+    _check_counts(successes, n)
+    check_level(level)
     low, high = wilson_bounds(successes, n, normal_quantile(0.5 + level / 2))
     return Interval(successes / n, float(low), float(high), level)
 
@@ -83,6 +85,7 @@ def wilson_bounds(successes: ArrayLike, n: ArrayLike, z: ArrayLike) -> tuple[Sco
 def clopper_pearson(successes: int, n: int, level: float = 0.95) -> Interval:
     """The exact interval for a proportion: never less than its level, often more (Clopper and Pearson, Biometrika 26,
     1934)."""
+    _check_counts(successes, n)
     low, high = clopper_pearson_bounds(successes, n, level)
     return Interval(successes / n, float(low), float(high), level)
 
@@ -209,6 +212,11 @@ def bonett_price_bounds(wins: ArrayLike, losses: ArrayLike, n: ArrayLike, level:
     up, down = (wins + 1) / (n + 2), (losses + 1) / (n + 2)
     half = z * np.sqrt((up + down - (up - down) ** 2) / (n + 2))
     return np.maximum(-1.0, up - down - half), np.minimum(1.0, up - down + half)
+
+
+def _check_counts(successes: float, n: int) -> None:
+    if not 0 <= successes <= n or n < 1:
+        raise BadInput(f"{successes} successes of {n}: expected at least one example, and from none to all successes")
 
 
 def pair(a: Sequence[float] | Scores, b: Sequence[float] | Scores) -> tuple[Scores, Scores]:

@@ -113,6 +113,23 @@ def test_the_gate_judges_finished_evaluations_without_running_anything(cli: Cli)
     assert (code, "--lm embedded: low.csv is a finished evaluation" in err) == (2, True)
 
 
+def test_the_gate_offers_the_shared_examples(cli: Cli) -> None:
+    Path("low.csv").write_text("id,score\n" + "".join(f"e{i},{int(i < 20)}\n" for i in range(100)))
+    Path("part.csv").write_text("id,score\n" + "".join(f"e{i},1\n" for i in reversed(range(50, 130))))
+    Path("other.csv").write_text("id,score\nx,1\n")
+    code, _, err = cli("eval", "part.csv", "--against", "low.csv")
+    assert (code, "of which they share 50" in err, "--shared" in err) == (2, True, True)
+    code, out, _ = cli("eval", "part.csv", "--against", "low.csv", "--shared")
+    assert code == 0
+    said = out.splitlines()[-1]
+    assert said.startswith("part is better than low: +100.0 points")
+    assert said.endswith("on 50 examples, margin 1 points; 80 that only one of them was run on are left out")
+    assert "--shared: it is for two evaluations" in cli("eval", "part.csv", "--shared")[2]
+    out = cli("eval", "low.csv", "--against", "low.csv", "--shared")[1]
+    assert "left out" not in out
+    assert "share no example" in cli("eval", "other.csv", "--against", "low.csv", "--shared")[2]
+
+
 def test_without_a_baseline_a_program_is_expected(cli: Cli) -> None:
     Path("low.csv").write_text("id,score\ne1,1\n")
     code, _, err = cli("eval", "low.csv")

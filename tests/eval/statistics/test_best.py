@@ -77,3 +77,5 @@ def test_holes_are_counted_and_not_zeros() -> None:
     assert (found.system, found.score, found.n, found.unscored.tolist()) == (0, 1.0, 3, [1, 0])
     with pytest.raises(BadInput, match="at least 2 scored examples of every system"):
         best_of_many([[1.0, None], [1.0, 1.0]])
+    with pytest.raises(BadInput, match="a score of 2.0: expected scores in"):
+        best_of_many([[1.0, 2.0], [1.0, None], [1.0, 1.0]][::2])

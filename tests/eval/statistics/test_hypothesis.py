@@ -104,3 +104,5 @@ def test_unscored_and_missing_scores() -> None:
         two_sample([np.nan], [1.0])
     with pytest.raises(BadInput, match="got 0 and 1 scores"):
         two_sample([], [1.0])
+    with pytest.raises(BadInput, match="-1 wins and 2 losses: expected counts of 0 or more"):
+        mcnemar(-1, 2)

@@ -232,3 +232,20 @@ def test_scores_outside_the_range_are_refused() -> None:
         mean_interval([0.2, 1.5])
     with pytest.raises(BadInput, match=r"a score of -1\.25: expected numbers between -1 and 1"):
         paired_interval([0.0, 0.5], [1.25, 0.5])
+
+
+@pytest.mark.parametrize("method", [wilson, clopper_pearson])
+@pytest.mark.parametrize(("successes", "n"), [(0, 0), (5, 3), (-1, 3)])
+def test_counts_that_cannot_be(method: Any, successes: int, n: int) -> None:
+    with pytest.raises(BadInput, match=f"{successes} successes of {n}: expected at least one example"):
+        method(successes, n)
+    with pytest.raises(BadInput, match="level=2"):
+        method(1, 3, 2)
+
+
+@pytest.mark.parametrize("method", [bca, percentile, bounded_mean])
+def test_a_bootstrap_of_nothing(method: Any) -> None:
+    with pytest.raises(BadInput, match="no scored example"):
+        method([])
+    with pytest.raises(BadInput, match="level=1.5"):
+        method([0.2, 0.7], 1.5)
