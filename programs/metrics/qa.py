@@ -52,6 +52,8 @@ class Normalised:
 def normalised(field: str, *, gold: str = "") -> Normalised:
     """SQuAD's exact match: 1 if answer and gold answer are equal but for case, punctuation, articles and white space.
 
+    Not for the letters of a choice: "A" is an article, and nothing is left of it. ``exact`` is.
+
     Args:
         gold: the example's field with the gold answer, where it has another name than the output field.
     """
