@@ -125,16 +125,35 @@ def test_tokens_as_bytes() -> None:
     vocabulary = Vocabulary.of(tokenizer, 400)
     assert vocabulary is not None
 
-    def spelled(node: dict[int, Any], data: bytes) -> dict[int, Any]:
-        for byte in data:
-            node = node[byte]
-        return node
+    def fits(data: bytes) -> list[int]:
+        return list(vocabulary.walk(Automaton(Text(data)), 0)[0])
 
     for token in tokenizer("the quick [[ ## ünï")["input_ids"]:
         data = tokenizer.decode([token]).encode()
         if b"\xef\xbf\xbd" not in data:
-            assert token in spelled(vocabulary.tree, data)[-1]
-    assert tokenizer.eos_token_id not in [t for node in [vocabulary.tree] for t in node.get(-1, [])]
+            assert token in fits(data)
+            assert vocabulary.tokens(data) is not None
+    anything = vocabulary.walk(Automaton(Many(One(((0, 255),)))), 0)[0]
+    assert set(anything.tolist()) == set(tokenizer.get_vocab().values()) - set(range(5))  # which are special
+
+
+def test_all_tokens_at_once_go_where_each_goes_alone() -> None:
+    chance = random.Random(4)
+    words: list[bytes | None] = [
+        None,
+        *(bytes(chance.choice(b'ab{": 1') for _ in range(chance.randrange(1, 9))) for _ in range(200)),
+    ]
+    automaton = Automaton(schema({"type": "object"}))
+    state = automaton.step(0, ord("{"))
+    assert state is not None
+    tokens, states = Vocabulary(words).walk(automaton, state)
+    found = dict(zip(tokens.tolist(), states.tolist(), strict=True))
+    for token, word in enumerate(words):
+        at: int | None = state
+        for byte in word or b"":
+            at = automaton.step(at, byte) if at is not None else None
+        assert found.get(token) == (at if word else None)
+    assert 3 < len(found) < 200
 
 
 @pytest.mark.parametrize("temperature", [None, 1.5])

@@ -1,9 +1,9 @@
 """Constrained decoding: at every step only tokens with which the answer can still come to have its form.
 
-The form is a regular language over bytes (``grammar``); which tokens fit a state is found once, by walking the
-vocabulary as a tree of bytes along the automaton, and kept (Willard and Louf, "Efficient Guided Generation for Large
-Language Models", 2307.09702). Tokens after which the answer could no longer be finished in the room that is left are
-ruled out too, so that an answer is never cut off before its end.
+The form is a regular language over bytes (``grammar``); which tokens fit a state is found once, by walking all tokens
+along the automaton a byte at a time, and kept (Willard and Louf, "Efficient Guided Generation for Large Language
+Models", 2307.09702). Tokens after which the answer could no longer be finished in the room that is left are ruled out
+too, so that an answer is never cut off before its end.
 
 What must come whatever the model says is not asked of it: what an answer begins with is read with its prompt, and what
 it ends with is written down (as in SGLang's jump-forward decoding, Zheng et al., 2312.07104).
@@ -15,7 +15,9 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from .grammar import Automaton, Part
 
@@ -23,20 +25,34 @@ Encode: TypeAlias = "Callable[[str], list[int]]"
 
 
 class Vocabulary:
-    """A tokenizer's tokens as bytes, in a tree. Special tokens are not part of it."""
+    """A tokenizer's tokens as bytes. Special tokens are not part of it."""
 
     def __init__(self, tokens: Sequence[bytes | None], encode: Encode | None = None) -> None:
-        self.size = len(tokens)
-        self._encode = encode
-        self._said = list(tokens)
-        self.tree: dict[int, Any] = {}
-        for place, data in enumerate(tokens):
-            if not data:
-                continue
-            node = self.tree
-            for byte in data:
-                node = node.setdefault(byte, {})
-            node.setdefault(-1, []).append(place)
+        self._said, self._encode = list(tokens), encode
+        order = sorted(
+            (place for place, data in enumerate(tokens) if data), key=lambda place: -len(tokens[place] or b"")
+        )
+        self._order = np.array(order, dtype=np.int64)
+        longest = len(tokens[order[0]] or b"") if order else 0
+        lengths = np.array([len(tokens[place] or b"") for place in order])
+        self._columns = [
+            np.array([(tokens[place] or b"")[at] for place in order[: int((lengths > at).sum())]], dtype=np.uint8)
+            for at in range(longest)
+        ]  # the longest tokens stand first, so that a column has no holes
+
+    def walk(self, automaton: Automaton, state: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        """The tokens that fit a state, in order, and the state after each."""
+        states = np.full(len(self._order), state, dtype=np.int32)
+        alive = np.arange(len(self._order))
+        for column in self._columns:
+            alive = alive[alive < len(column)]
+            if not alive.size:
+                break
+            states[alive] = automaton.after(states[alive], column[alive])
+            alive = alive[states[alive] >= 0]
+        fits = np.flatnonzero(states >= 0)
+        order = np.argsort(self._order[fits])
+        return self._order[fits][order], states[fits][order]
 
     @classmethod
     def of(cls, tokenizer: Any, size: int) -> Vocabulary | None:
@@ -73,25 +89,18 @@ class Form:
     def __init__(self, part: Part, vocabulary: Vocabulary) -> None:
         self.automaton = Automaton(part)
         self._vocabulary = vocabulary
-        self._fitting: dict[int, tuple[torch.Tensor, list[int], list[int]]] = {}
+        self._fitting: dict[int, tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = {}
         self._sure: dict[int, tuple[list[int], int] | None] = {}
 
-    def fitting(self, state: int) -> tuple[torch.Tensor, list[int], list[int]]:
-        """Tokens that fit a state, the states after them, and the bytes that are then still needed."""
+    def fitting(self, state: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Tokens that fit a state, the states after them, and the bytes that are then still needed, each (tokens,)."""
         if state not in self._fitting:
-            found: list[tuple[int, int]] = []
-            todo = [(self._vocabulary.tree, state)]
-            while todo:
-                node, at = todo.pop()
-                for byte, below in node.items():
-                    if byte == -1:
-                        found += [(token, at) for token in below]
-                    elif (after := self.automaton.step(at, byte)) is not None:
-                        todo.append((below, after))
-            found.sort()
-            states = [after for _, after in found]
-            left = [self.automaton.left(after) for after in states]
-            self._fitting[state] = torch.tensor([token for token, _ in found], dtype=torch.long), states, left
+            tokens, states = self._vocabulary.walk(self.automaton, state)
+            some, place = np.unique(states, return_inverse=True)
+            left = np.array([self.automaton.left(int(after)) for after in some], dtype=np.int64)
+            self._fitting[state] = (
+                torch.from_numpy(tokens), torch.from_numpy(states), torch.from_numpy(left[place.ravel()])
+            )  # fmt: skip
         return self._fitting[state]
 
     def sure(self, state: int) -> tuple[list[int], int] | None:
@@ -121,7 +130,7 @@ class Form:
 
     def over(self, state: int) -> bool:
         """Whether an answer has its form and nothing may follow."""
-        return self.automaton.ends(state) and not self.fitting(state)[1]
+        return self.automaton.ends(state) and not len(self.fitting(state)[0])
 
 
 class Guide:
@@ -142,8 +151,8 @@ class Guide:
             room: tokens that the answer may still have, this one included; a byte takes a token at most.
         """
         tokens, _, left = self._form.fitting(self._state)
-        if room is not None and left and max(left) > room - 1:
-            near = torch.tensor([need <= room - 1 for need in left])
+        if room is not None and len(left) and int(left.max()) > room - 1:
+            near = left <= room - 1
             tokens = tokens[near] if bool(near.any()) else tokens
         found = torch.full_like(logits, -torch.inf)
         found[tokens] = logits[tokens]
@@ -156,7 +165,7 @@ class Guide:
         """Go on with a token that fits."""
         tokens, states, _ = self._form.fitting(self._state)
         place = int(torch.searchsorted(tokens, token))
-        self._state = states[place]
+        self._state = int(states[place])
 
     def jump(self, room: int | None) -> list[int]:
         """Go on with the tokens that must come; none where the model is to be asked, or where there is no room."""
@@ -175,7 +184,7 @@ class Guide:
     @property
     def stuck(self) -> bool:
         """Whether no token leads on, so that the answer must end here."""
-        return not self._form.fitting(self._state)[1]
+        return not len(self._form.fitting(self._state)[0])
 
 
 def byte_letters() -> dict[int, str]:

@@ -8,7 +8,11 @@ from __future__ import annotations
 import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 Range: TypeAlias = "tuple[int, int]"
 
@@ -94,26 +98,42 @@ class Automaton:
         self._left = self._distances()
         self._sets: list[frozenset[int]] = []
         self._numbers: dict[frozenset[int], int] = {}
-        self._steps: list[dict[int, int | None]] = []
+        self._table: NDArray[np.int32] = np.empty((16, 256), dtype=np.int32)
+        self._known: NDArray[np.bool_] = np.zeros(16, dtype=np.bool_)
         self._number(self._closed({start}))
 
     def step(self, state: int, byte: int) -> int | None:
         """The state after a byte, or ``None`` where it cannot come."""
-        known = self._steps[state]
-        if byte not in known:
-            after = {to for at in self._sets[state] for low, high, to in self._edges[at] if low <= byte <= high}
-            known[byte] = self._number(self._closed(after)) if after else None
-        return known[byte]
+        after = int(self.after(np.array([state]), np.array([byte]))[0])
+        return None if after < 0 else after
+
+    def after(self, states: NDArray[np.integer], data: NDArray[np.integer]) -> NDArray[np.int32]:
+        """The states ``(n,)`` after a byte from each of some states; -1 where it cannot come."""
+        met = np.zeros(len(self._known), dtype=np.bool_)
+        met[states] = True
+        for state in np.flatnonzero(met & ~self._known).tolist():
+            self._learn(state)
+        found: NDArray[np.int32] = self._table[states, data]
+        return found
 
     def only(self, state: int) -> int | None:
         """The one byte that may come; ``None`` if there are several or none."""
-        found: int | None = None
-        for at in self._sets[state]:
-            for low, high, _ in self._edges[at]:
-                if low != high or found not in (None, low):
-                    return None
-                found = low
-        return found
+        self._learn(state)
+        found = np.flatnonzero(self._table[state] >= 0)
+        return int(found[0]) if len(found) == 1 else None
+
+    def _learn(self, state: int) -> None:
+        """Find what follows a state, range of bytes by range of bytes."""
+        if self._known[state]:
+            return
+        edges = [edge for at in self._sets[state] for edge in self._edges[at]]
+        ends = sorted({0, 256, *(low for low, _, _ in edges), *(high + 1 for _, high, _ in edges)})
+        row = np.full(256, -1, dtype=np.int32)
+        for low, end in pairwise(ends):
+            after = {to for first, last, to in edges if first <= low <= last}
+            if after:
+                row[low:end] = self._number(self._closed(after))
+        self._table[state], self._known[state] = row, True
 
     def ends(self, state: int) -> bool:
         """Whether the text may end here."""
@@ -134,7 +154,9 @@ class Automaton:
         if states not in self._numbers:
             self._numbers[states] = len(self._sets)
             self._sets.append(states)
-            self._steps.append({})
+            if len(self._sets) > len(self._known):
+                self._table = np.concatenate([self._table, np.empty_like(self._table)])
+                self._known = np.concatenate([self._known, np.zeros_like(self._known)])
         return self._numbers[states]
 
     def _closed(self, states: set[int]) -> frozenset[int]:
