@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import dspy
 
+from ..runtime.canonical import encodable
 from ..runtime.internals import AdapterParseError, ContextWindowExceededError, LMError
 from ..runtime.secrets import redact
 
@@ -123,14 +124,16 @@ def fields_of(example: Mapping[str, Any] | dspy.Example) -> dict[str, Any]:
 
 def as_json(value: Any) -> Any:
     """A field's value as JSON: models and examples become objects, anything else that is not JSON its text."""
-    if value is None or isinstance(value, str | int | float | bool):
+    if isinstance(value, str):
+        return encodable(value)
+    if value is None or isinstance(value, int | float | bool):
         return value
     if isinstance(value, list | tuple):
         return [as_json(item) for item in value]
     if isinstance(value, dict):
-        return {str(name): as_json(item) for name, item in value.items()}
+        return {encodable(str(name)): as_json(item) for name, item in value.items()}
     if hasattr(value, "model_dump"):
         return as_json(value.model_dump(mode="json"))
     if hasattr(value, "toDict"):
         return as_json(value.toDict())
-    return str(value)
+    return encodable(str(value))

@@ -25,6 +25,11 @@ def pretty(value: JSON) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
+def encodable(text: str) -> str:
+    """A text without halves of characters, which no file, socket or tokenizer takes: each becomes ``?``."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
 def digest(value: JSON) -> str:
     """SHA-256 of the canonical JSON, as 64 hex digits."""
     return hashlib.sha256(canonical(value)).hexdigest()

@@ -10,6 +10,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from ...runtime.canonical import encodable
 from ..rows import Row
 from ..statistics.intervals import Interval
 from .figures import Board, Entry
@@ -81,7 +82,7 @@ def rows(board: Board) -> dict[str, Any]:
         "asked": None if board.examples is None else [_fields(example, CUTS[0]) for example in board.examples],
         "outcome": column((row.score, row.status) for row in every),
         "said": said,
-        "why": column(clean(row.failure.message if row.failure else row.feedback)[: CUTS[1]] for row in every),
+        "why": column(encodable(row.failure.message if row.failure else row.feedback)[: CUTS[1]] for row in every),
         "cut": cut,
     }
 
@@ -102,11 +103,6 @@ def whole(values: NDArray[np.float64]) -> str:
     return base64.b64encode(found.tobytes()).decode()
 
 
-def clean(text: str) -> str:
-    """Without halves of characters, which no file can hold."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()
-
-
 def _said(every: Sequence[Row]) -> tuple[dict[str, Any], int | None]:
     """The outputs, each field as text, and the length at which they were cut, if any was."""
     for cut in CUTS:
@@ -124,13 +120,13 @@ def _fields(body: dict[str, Any], cut: int) -> list[list[str]]:
     for name, value in body.items():
         text = _text(value)
         more = "" if len(text) <= cut else f"… ({len(text) - cut:,} more characters)"
-        found.append([clean(name), text[:cut] + more])
+        found.append([encodable(name), text[:cut] + more])
     return found
 
 
 def _text(value: Any) -> str:
     if isinstance(value, str):
-        return clean(value)
+        return encodable(value)
     return orjson.dumps(value, default=str).decode()
 
 

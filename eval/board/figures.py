@@ -89,7 +89,7 @@ class Board:
         n, clusters = len(self.entries[0].report.rows), self.clusters
         name = " ".join(part for part in (self.task, self.split) if part)
         within = f" in {clusters:,} clusters" if clusters else ""
-        return f"{name}, {n:,} examples{within}, {self.metric}; points with 95 % intervals"
+        return f"{name}, {n:,} example{'s' * (n > 1)}{within}, {self.metric}; points with 95 % intervals"
 
     @property
     def clusters(self) -> int:

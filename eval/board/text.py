@@ -52,11 +52,11 @@ def headline(board: Board) -> str:
 def notes(board: Board) -> list[str]:
     """The baseline, ties, failures, and every system's own notes."""
     test = "sign-flip test by cluster" if board.clusters else "exact McNemar or sign-flip test"
-    found = [
+    found = [] if len(board.entries) == 1 else [
         f"Gain over {board.baseline}, paired by example; p: {test}.",
         "rank: the ranks a system could hold; ties: none in a group is established to be worse than its first "
         "(paired bootstrap, 95 % for all pairs together).",
-    ]
+    ]  # fmt: skip
     if board.clusters:
         found.append(
             f"The examples stand in {board.clusters:,} clusters. Intervals (cluster-robust errors), tests and ranks "

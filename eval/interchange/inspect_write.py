@@ -17,9 +17,8 @@ from typing import Any
 import numpy as np
 
 from ...runtime.atomic import writing
-from ...runtime.canonical import digest
+from ...runtime.canonical import digest, encodable
 from ...runtime.errors import BadInput
-from ..board.encode import clean
 from ..report import Report
 from ..rows import Row
 from ..statistics.values import is_binary
@@ -190,9 +189,9 @@ def _summary(sample: dict[str, Any]) -> dict[str, Any]:
 
 def _text(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    return clean(text)
+    return encodable(text)
 
 
 def _json(value: Any) -> bytes:
     """With the constant NaN, which inspect writes and reads; without halves of characters, which it refuses."""
-    return clean(json.dumps(value, default=str, ensure_ascii=False)).encode()
+    return encodable(json.dumps(value, default=str, ensure_ascii=False)).encode()

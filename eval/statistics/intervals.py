@@ -178,12 +178,11 @@ def mean_interval(scores: Sequence[float] | Scores, level: float = 0.95) -> Inte
     """The mean score with its interval: Wilson's for right-or-wrong scores, else ``bounded_mean``.
 
     Raises:
-        ValueError: without a score.
-        BadInput: if one is unscored, or outside [0, 1].
+        BadInput: without a score, if one is unscored, or outside [0, 1].
     """
     values = all_scored(scores)
     if values.size == 0:
-        raise ValueError("no scored example: a mean needs at least one")
+        raise BadInput("no scored example: a mean needs at least one")
     if is_binary(values):
         return wilson(float(values.sum()), values.size, level)
     return bounded_mean(values, level)
@@ -223,10 +222,9 @@ def pair(a: Sequence[float] | Scores, b: Sequence[float] | Scores) -> tuple[Scor
     """Scores of two systems on the same examples, as arrays.
 
     Raises:
-        ValueError: for unequal numbers, or none.
-        BadInput: if one is unscored.
+        BadInput: for unequal numbers, or none, or if one is unscored.
     """
     left, right = all_scored(a), all_scored(b)
     if left.shape != right.shape or left.size == 0:
-        raise ValueError(f"paired scores must be of equal number and not empty: got {left.size} and {right.size}")
+        raise BadInput(f"paired scores must be of equal number and not empty: got {left.size} and {right.size}")
     return left, right

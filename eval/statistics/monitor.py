@@ -179,5 +179,7 @@ def anytime_mean(scores: Holed, level: float = 0.95) -> Interval:
     """The mean of scores in [0, 1] with an interval that holds at all times together, so that an evaluation may be
     stopped for what it has shown; [0, 1] without a score. Unscored examples are left out."""
     found, _ = scored(scores)
+    if not found.size:
+        return Interval(float("nan"), 0.0, 1.0, level)
     wide = anytime_interval(2 * found - 1, level)
     return Interval((wide.value + 1) / 2, (wide.low + 1) / 2, (wide.high + 1) / 2, level)

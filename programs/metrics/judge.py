@@ -16,7 +16,7 @@ import dspy
 
 from ...runtime.adapters import adapter_named
 from ...runtime.budget import Cost
-from ...runtime.canonical import digest
+from ...runtime.canonical import digest, encodable
 from ...runtime.engines.base import Engine
 from ...runtime.errors import BadInput
 from ...runtime.internals import AdapterParseError, LMError
@@ -169,7 +169,7 @@ def _inputs(example: dspy.Example) -> str:
 
 
 def _cut(value: Any) -> str:
-    text = text_of(value).encode("utf-8", "replace").decode()  # half of a surrogate pair cannot be sent
+    text = encodable(text_of(value))
     return text if len(text) <= MOST else f"{text[:MOST]}... (the first {MOST:,} of {len(text):,} characters)"
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import dspy
 
+from ...runtime.canonical import encodable
 from ...runtime.errors import BadInput
 from .base import Score
 from .fields import answer_of, judged, text_of, wanted_of
@@ -43,7 +44,7 @@ class Similarity:
         if not gold.strip():
             return Score(None, f"the example's {self.gold or self.field} is empty: nothing is similar to it")
         answer = answer_of(prediction, self.field)
-        text = text_of(answer).encode("utf-8", "replace").decode()  # a tokenizer takes no half of a surrogate pair
+        text = encodable(text_of(answer))
         if not text.strip():
             return judged(0.0, gold, answer)
         return judged(round((1 + cosine(self.encoder, gold, text)) / 2, 6), gold, answer)

@@ -261,3 +261,15 @@ def test_reports_on_other_examples_are_not_compared() -> None:
     other = evaluate_on(task, task.program, "dev", lm=fakes.painter())
     with pytest.raises(BadInput, match="40 and 60, of which they share 0"):
         compare(weak, other)
+
+
+def test_half_a_character_in_an_answer_is_written_as_a_question_mark(tmp_path: Path) -> None:
+    class Broken(dspy.Predict):
+        def forward(self, **inputs: Any) -> dspy.Prediction:
+            super().forward(**inputs)
+            return dspy.Prediction(colour="re\ud800d", words={"\udfff": ["\ud800"]})
+
+    task = fakes.task(program=Broken(fakes.Paint))
+    found = evaluate_on(task, task.program, lm=LM(fakes.painter()))
+    found.write(tmp_path)
+    assert Report.load(tmp_path).rows[0].outputs == {"colour": "re?d", "words": {"?": ["?"]}}

@@ -381,3 +381,9 @@ def test_a_board_is_a_value() -> None:
     assert isinstance(board, Board)
     with pytest.raises(AttributeError):
         board.task = "other"  # type: ignore[misc]
+
+
+def test_one_system_is_compared_with_nobody() -> None:
+    board = leaderboard([report("alone", [1.0])])
+    assert "1 example," in board.title
+    assert not any("Gain over" in note for note in board.notes)

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from dstill.eval.statistics.monitor import BETS, anytime_interval, log_capital, monitor, stopping
+from dstill.eval.statistics.monitor import BETS, anytime_interval, anytime_mean, log_capital, monitor, stopping
 from dstill.runtime.errors import BadInput
 
 PATHS = np.array(list(itertools.product((-1.0, 0.0, 1.0), repeat=7)))
@@ -101,3 +101,9 @@ def test_what_is_no_score_or_no_margin() -> None:
         monitor([1.0], [1.0], margin=0)
     with pytest.raises(BadInput, match="equal number"):
         monitor([1.0], [1.0, 0.0])
+
+
+def test_of_no_score_nothing_is_known() -> None:
+    found = anytime_mean([None])
+    assert np.isnan(found.value)
+    assert (found.low, found.high) == (0.0, 1.0)
