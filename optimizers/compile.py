@@ -184,7 +184,8 @@ def _remarks(found: Found, chosen: Optimizer) -> tuple[str, ...]:
         return ("no proposer brought a candidate",)
     if len(scores) > chosen.block and min(scores) == max(scores):
         return (f"every one of {len(scores):,} scores was {scores[0]:g}, so the metric tells nothing apart",)
-    return (f"the search ended at {found.ending}",) if found.ending.startswith("a plateau") else ()
+    plateau = (f"the search ended at {found.ending}",) if found.ending.startswith("a plateau") else ()
+    return (*plateau, *((found.shorter,) if found.shorter else ()))
 
 
 def _single(view: CompileView, chosen: Optimizer, ground: Ground, seed: int) -> Found:

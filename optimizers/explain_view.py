@@ -59,7 +59,7 @@ def line(trial: Trial, found: Explanation) -> str:
 def fate(trial: Trial, found: Explanation) -> str:
     """What became of a trial, and why."""
     if trial.number == found.best:
-        return "WON"
+        return f"WON: {trial.why}" if trial.why else "WON"
     if trial.decision == "live":
         return "still open when the search ended"
     return f"{trial.decision}: {trial.why}" if trial.why else trial.decision

@@ -22,7 +22,8 @@ from .candidate import Candidate
 from .history import History, Trial
 from .plan import Plan
 from .proposers import Ground
-from .race import Race, decide, enter, weigh, winner, work
+from .race import Race, decide, enter, weigh, work
+from .shorter import settle
 
 BUDGET = "the budget"
 """What ended a search that its budget ended; which call it was depends on timing, and is not told."""
@@ -38,6 +39,8 @@ class Found:
     """Why it ended before it was done (a budget), or ``None``."""
     ending: str = ""
     """Why it proposed no more, where it was not stopped."""
+    shorter: str = ""
+    """What came of shortening the winner."""
 
 
 @dataclass(frozen=True)
@@ -117,12 +120,16 @@ def search(
     rows = Selection.of(len(task.dev), race.confirm, seed).choose
     ground = Ground(task.program, task.train, runner, prompt_lm, seed, task.knobs)
     history = History().add([(ground.baseline, "declared", ())], 0)
-    evaluations, plan = Evaluations(task, runner, session), Plan.of(ground, race)
-    number = 0
+    evaluations, plan, last = Evaluations(task, runner, session), Plan.of(ground, race), Plan.last(ground, race)
+    number, ending = 0, ""
     try:
         while True:
             history = plan.fill(history, session, seed, number)
             todo = work(history, race, len(rows))
+            if not todo:  # the race is decided
+                plan, ending = last, ending or plan.ending(history)
+                history = last.fill(history, session, seed, number)
+                todo = work(history, race, len(rows))
             if not todo:
                 break
             outcomes = evaluations.round([(history.trials[t].candidate, rows[place]) for t, place in todo])
@@ -131,11 +138,11 @@ def search(
             history = _paid(enter(history, todo, [outcome.row.score for outcome in outcomes]), todo, outcomes)
             history = decide(history, race, len(rows), seed)
             number += 1
-            ahead = 0 if plan.still(history) else race.candidates - len(history.trials)
+            ahead = 0 if plan.still(history) else plan.left(history)
             _show(bar or Silent(), history, session, len(todo), ahead=ahead * len(rows), rows=len(rows))
     except BudgetExhausted:
         return _end(history, race, BUDGET, "")
-    return _end(history, race, None, plan.ending(history))
+    return _end(history, race, None, ending)
 
 
 def confirm(
@@ -188,8 +195,10 @@ def _paid(history: History, todo: Sequence[tuple[int, int]], outcomes: Sequence[
 
 
 def _end(history: History, race: Race, stopped: str | None, ending: str) -> Found:
-    best = winner(history)
-    return Found(weigh(history.change(best.number, decision="winner"), race), best, stopped, ending)
+    best, said = settle(history, race)
+    why = said if best.number != history.leader().number else best.why
+    history = weigh(history.change(best.number, decision="winner", why=why), race)
+    return Found(history, best, stopped, ending, said)
 
 
 def _show(bar: Bar, history: History, session: Session, done: int, *, ahead: int, rows: int) -> None:

@@ -18,6 +18,7 @@ from .proposers import (
     MergedWinners,
     Proposer,
     ReflectedInstructions,
+    ShortenedPrompts,
     WrittenInstructions,
 )
 from .race import Race
@@ -31,6 +32,10 @@ class Plan:
     sources: tuple[Source, ...]
     """One for each."""
     race: Race
+    places: int
+    """Candidates that they may bring, all together."""
+    closing: bool = False
+    """Whether it is asked when the race is decided, and knows no plateau."""
 
     @classmethod
     def of(cls, ground: Ground, race: Race) -> Plan:
@@ -48,7 +53,15 @@ class Plan:
         ]
         kept = [each for each in asked if each[1] or each is asked[-1]]
         sources = tuple(Source(proposer.name, count, early) for proposer, count, early in kept)
-        return cls(tuple(proposer for proposer, _, _ in kept), sources, race)
+        places = race.candidates - 1 - share["shortened"]
+        return cls(tuple(proposer for proposer, _, _ in kept), sources, race, places)
+
+    @classmethod
+    def last(cls, ground: Ground, race: Race) -> Plan:
+        """What is tried once the race is decided: shorter versions of the winner."""
+        places = shares(race, len(ground.baseline.predictors))["shortened"]
+        shortened = ShortenedPrompts(ground)
+        return cls((shortened,), (Source(shortened.name, places),), race, places, closing=True)
 
     def fill(self, history: History, session: Session, seed: int, number: int) -> History:
         """The history with new candidates in the free places of the field, and a note of who was asked.
@@ -57,7 +70,7 @@ class Plan:
             BudgetExhausted: if a proposer's calls do not fit.
         """
         parent = history.leader().number
-        while (room := self._room(history, parent)) > 0 and not self.still(history):
+        while (room := min(self._free(history, parent), self.left(history))) > 0 and not self.still(history):
             rng = derive(seed, "portfolio", len(history.trials), len(history.turns))
             asked = orders(history, self.sources, room, number, rng)
             if not asked:
@@ -68,24 +81,28 @@ class Plan:
 
     def ending(self, history: History) -> str:
         """Why a search that its budget did not end proposed no more, in words."""
-        places = self.race.candidates - len(history.trials)
+        places, whole = self.left(history), self.places + 1
         if places <= 0:
-            return f"all {self.race.candidates} candidates were tried"
+            return f"all {whole} candidates were tried"
         if not self.still(history):
-            return f"no proposer had another candidate after {len(history.trials)} of {self.race.candidates}"
+            return f"no proposer had another candidate after {whole - places} of {whole}"
         return (
             f"a plateau: none of the last {history.since} candidates took the lead, so {places} of "
-            f"{self.race.candidates} were not tried, which saved some {saved(history, places):,} calls"
+            f"{whole} were not tried, which saved some {saved(history, places):,} calls"
         )
 
-    def _room(self, history: History, parent: int) -> int:
-        """Free places in the field, or in the whole race if those are fewer."""
-        free = self.race.width - sum(trial.number != parent for trial in history.live)
-        return min(free, self.race.candidates - len(history.trials))
+    def left(self, history: History) -> int:
+        """How many candidates may still come."""
+        names = {source.name for source in self.sources}
+        return self.places - sum(trial.origin in names for trial in history.trials)
 
     def still(self, history: History) -> bool:
         """Whether the search stands at a plateau, where nothing more is proposed."""
-        return plateau(history, self.sources, self.race.patience)
+        return not self.closing and plateau(history, self.sources, self.race.patience)
+
+    def _free(self, history: History, parent: int) -> int:
+        """Free places in the field."""
+        return self.race.width - sum(trial.number != parent for trial in history.live)
 
     def _ask(
         self, history: History, session: Session, seed: int, number: int, index: int, wanted: int, parent: int
@@ -105,7 +122,8 @@ def shares(race: Race, predictors: int, knobs: bool = False) -> dict[str, int]:
         predictors: of the program.
         knobs: whether the task has any.
     """
-    rest = race.candidates - 1
+    shortened = min(race.shorter, (race.candidates - 1) // 2)
+    rest = race.candidates - 1 - shortened
     shown = race.demos > 0
     labelled = min(max(1, rest // 4), rest) if shown else 0
     bootstrapped = min(max(1, rest // 4), rest - labelled) if shown else 0
@@ -120,4 +138,4 @@ def shares(race: Race, predictors: int, knobs: bool = False) -> dict[str, int]:
     ):
         found[name] = min(count, spare)
         spare -= found[name]
-    return {**found, "tpe": spare}
+    return {**found, "tpe": spare, "shortened": shortened}

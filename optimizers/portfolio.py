@@ -1,10 +1,11 @@
 """The portfolio: which proposer is asked next. Pure functions of the history and a stream of chance.
 
-Half of what the options give a proposer is asked of it first, so that every one is seen at work. The other half goes to
-those who bring winners: for every free place each proposer draws a rate at which its candidates improve on the best, by
-Thompson sampling with evidence that fades (Raj and Kalyani, "Taming non-stationary bandits: a Bayesian approach",
-1707.09727), divided by what one of its candidates costs (budgeted Thompson sampling: Xia, Li, Qin, Yu and Liu, IJCAI
-2015). Evaluating is taken to cost the same whoever proposed, since the better a candidate, the longer it is evaluated.
+Every other free place goes to the proposers in turn, until each has brought what the options give it; the places
+between go to those who bring winners. For each of these every proposer draws a rate at which its candidates improve on
+the best, by Thompson sampling with evidence that fades (Raj and Kalyani, "Taming non-stationary bandits: a Bayesian
+approach", 1707.09727), divided by what one of its candidates costs (budgeted Thompson sampling: Xia, Li, Qin, Yu and
+Liu, IJCAI 2015). Evaluating is taken to cost the same whoever proposed, since the better a candidate, the longer it is
+evaluated.
 """
 
 from __future__ import annotations
@@ -30,8 +31,7 @@ class Source:
 
     name: str
     share: int
-    """Candidates that the options give it: half of them are asked for first. Calls are made for twice as many at the
-    most."""
+    """Candidates that the options give it. Calls are made for twice as many at the most."""
     early: bool = True
     """Whether it can do without scores."""
 
@@ -113,21 +113,23 @@ def orders(history: History, sources: Sequence[Source], room: int, number: int, 
         for n, source in enumerate(sources)
         if source.name not in short and (source.early or number > 0) and _allowed(history, source) > 0
     ]
-    first = [n for n in open_ if _owed(history, sources[n]) > 0]
-    if first:
-        index = first[len(history.trials) % len(first)]
-        return [(index, min(max(1, room // len(first)), _owed(history, sources[index])))]
     if not open_:
         return []
+    left = {n: sources[n].share - sum(t.origin == sources[n].name for t in history.trials) for n in open_}
     earned, costs = _earned(history), _costs(history)
-    drawn: Counter[int] = Counter()
-    for _ in range(room):
+
+    def by_merit() -> int:
         rates = []
         for n in open_:
             won, lost = earned.get(sources[n].name, (0.0, 0.0))
             rates.append(rng.betavariate(1 + won, 1 + lost) / costs.get(sources[n].name, costs[""]))
-        drawn[open_[max(range(len(rates)), key=rates.__getitem__)]] += 1
-    return [(n, int(min(drawn[n], _allowed(history, sources[n])))) for n in open_ if drawn[n]]
+        return open_[max(range(len(rates)), key=rates.__getitem__)]
+
+    asked: Counter[int] = Counter()
+    for place in range(len(history.trials), len(history.trials) + room):
+        owed = [n for n in open_ if asked[n] < left[n]]
+        asked[owed[place % len(owed)] if owed and (place % 2 or not earned) else by_merit()] += 1
+    return [(n, int(min(asked[n], _allowed(history, sources[n])))) for n in open_ if asked[n]]
 
 
 def plateau(history: History, sources: Sequence[Source], patience: int) -> bool:
@@ -141,11 +143,6 @@ def saved(history: History, places: int) -> int:
     """About how many calls ``places`` further candidates would have taken, by what those tried took on average."""
     spent = sum(turn.calls for turn in history.turns) + sum(trial.cost.calls for trial in history.trials[1:])
     return round(places * spent / max(1, len(history.trials) - 1))
-
-
-def _owed(history: History, source: Source) -> int:
-    """Of the half that is asked of a source first, what it has not brought."""
-    return -(-source.share // 2) - sum(turn.brought for turn in history.turns if turn.origin == source.name)
 
 
 def _allowed(history: History, source: Source) -> float:

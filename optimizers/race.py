@@ -17,6 +17,7 @@ from ..eval.statistics.values import Scores
 from ..runtime.errors import BadInput
 from .evidence import against
 from .history import History, Trial
+from .shorter import open_
 from .standing import Standing, standing
 
 ASIDE, OUT = "set aside: ", "ruled out: "
@@ -27,8 +28,8 @@ ASIDE, OUT = "set aside: ", "ruled out: "
 class Race:
     """How a search is run.
 
-    ``diverse``, ``instructions``, ``rewrites`` and ``merges`` say how much is given to a kind of proposer. Half of it
-    is asked of it first; after that the places go to those whose candidates improve on the best (``portfolio``).
+    ``diverse``, ``instructions``, ``rewrites`` and ``merges`` say how much is given to a kind of proposer. Every other
+    place goes by these numbers, the rest to those whose candidates improve on the best (``portfolio``).
     """
 
     candidates: int = 24
@@ -62,6 +63,10 @@ class Race:
     """Children of two candidates that win on different examples."""
     knobs: int = 6
     """Settings of the task's knobs to try, where it declares any."""
+    shorter: int = 0
+    """Shorter versions of the winner to try once the race is decided."""
+    margin: float = 0.02
+    """What a shorter version may lose, in score: it wins if it is shown to lose less (``optimizers/shorter.py``)."""
     patience: int = 12
     """Candidates that drop out or finish in a row while the lead stays, after which no more are proposed."""
 
@@ -69,10 +74,10 @@ class Race:
         for name in ("candidates", "width", "block", "batch", "pool", "patience"):
             if getattr(self, name) < 1:
                 raise BadInput(f"Race({name}={getattr(self, name)}): expected at least 1")
-        for name in ("worth", "sure", "confirm", "sought"):
+        for name in ("worth", "sure", "confirm", "sought", "margin"):
             if not 0 < getattr(self, name) < 1:
                 raise BadInput(f"Race({name}={getattr(self, name)}): expected a number between 0 and 1")
-        for name in ("demos", "diverse", "instructions", "rewrites", "merges", "knobs"):
+        for name in ("demos", "diverse", "instructions", "rewrites", "merges", "knobs", "shorter"):
             if getattr(self, name) < 0:
                 raise BadInput(f"Race({name}={getattr(self, name)}): expected 0 or more")
 
@@ -123,7 +128,11 @@ def decide(history: History, race: Race, rows: int, seed: int = 0) -> History:
     found = standing(table(field), rows, worth=race.worth, seed=seed)
     ahead, before = field[found.leader].number, history.lead
     history = history if ahead == before else replace(history, leads=(*history.leads, ahead))
-    lost = [index for index in range(len(field)) if not found.keep[index]]
+    lost = [
+        index
+        for index in range(len(field))
+        if not found.keep[index] and not open_(field[index], history.trials[ahead], race)
+    ]
     history = history.update(_dropped(history, field, found, index) for index in lost)
     return replace(history, since=history.since + live - len(history.live) if ahead == before else 0)
 

@@ -11,3 +11,4 @@ from .knobs import KnobValues as KnobValues
 from .labeled import LabeledDemos as LabeledDemos
 from .merged import MergedWinners as MergedWinners
 from .reflected import ReflectedInstructions as ReflectedInstructions
+from .shortened import ShortenedPrompts as ShortenedPrompts
