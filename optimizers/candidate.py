@@ -99,6 +99,11 @@ class Candidate:
         return digest(self.dump())
 
     @cached_property
+    def marks(self) -> dict[str, str]:
+        """By predictor, a digest of what it is told."""
+        return {name: digest(state.dump()) for name, state in self.predictors.items()}
+
+    @cached_property
     def length(self) -> int:
         """Characters of instructions and demonstrations; of equals, the shorter is preferred."""
         return len(canonical({name: state.dump() for name, state in self.predictors.items()}))

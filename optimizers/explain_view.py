@@ -5,9 +5,10 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 
+from .blame import blame
 from .candidate import short
 from .explain import Explanation, Step
-from .history import Trial
+from .history import History, Trial
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 560, 220, 48, 34, 14
 COLUMNS, LINES = 60, 8
@@ -24,6 +25,8 @@ def text(found: Explanation) -> str:
     parts += [f"  {said}" for said in outcomes(found)]
     if found.proposers:
         parts += ["", *(f"{cells[0]:<16}{''.join(f'{c:>12}' for c in cells[1:])}" for cells in costs(found))]
+    if told := blamed(found):
+        parts += ["", *told]
     if found.ending:
         parts += ["", f"ended: {found.ending}"]
     if found.course:
@@ -87,6 +90,16 @@ def costs(found: Explanation) -> list[list[str]]:
             [a.name, f"{a.brought}", f"{a.led}", f"{a.turns}", f"{a.making:,}", f"{a.evaluating:,}", f"{a.rate:.2f}"]
             for a in found.proposers
         ),
+    ]
+
+
+def blamed(found: Explanation) -> list[str]:
+    """By predictor, how much of what was lost came back when it alone was told something else."""
+    known = blame(History(found.trials))
+    return [
+        f"{name}: of {each.lost:.1f} examples lost, {100 * each.share:.0f} % came back when it alone was changed"
+        for name, each in known.items()
+        if len(known) > 1 and each.lost
     ]
 
 
@@ -169,6 +182,7 @@ def fragment(found: Explanation) -> str:
         + (svg(found.course) if found.course else "")
         + f"<p>{chosen}</p><ul>{won}</ul><table><tr>{head}</tr>{''.join(rows)}</table>"
         + (f"<table>{bought}</table>" if found.proposers else "")
+        + "".join(f"<p>{html.escape(said)}</p>" for said in blamed(found))
         + (f"<p>ended: {html.escape(found.ending)}</p>" if found.ending else "")
     )
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import cycle, islice
 from random import Random
 from typing import Any
 
 import dspy
 
+from ..blame import to_mend
 from ..candidate import Candidate
 from ..history import History
 from .base import Ground, fresh
@@ -40,7 +40,10 @@ class WriteInstruction(dspy.Signature):
 
 @dataclass(frozen=True)
 class WrittenInstructions:
-    """New instructions for one predictor at a time, on top of the best trial's demonstrations."""
+    """New instructions for one predictor at a time, on top of the best trial's demonstrations.
+
+    Which predictor is left to ``to_mend``.
+    """
 
     ground: Ground
     shown: int = 6
@@ -54,8 +57,7 @@ class WrittenInstructions:
     def propose(self, history: History, rng: Random, n: int) -> Sequence[Candidate]:
         """Up to ``n`` candidates; a request that fails yields none."""
         best = history.leader().candidate if history.trials else self.ground.baseline
-        start = rng.randrange(len(best.predictors))
-        names = islice(cycle(best.predictors), start, start + n)
+        names = to_mend(history, list(best.predictors), rng, n)
         told = ((name, self._write(history, rng, name)) for name in names)
         return fresh(history, (best.with_state(name, instructions=text) for name, text in told if text), n)
 

@@ -15,6 +15,7 @@ from typing import Any
 import dspy
 
 from ...eval.rows import Row, as_json
+from ..blame import to_mend
 from ..candidate import Candidate
 from ..history import History
 from .base import Attempt, Ground, fresh
@@ -58,7 +59,6 @@ class ReflectedInstructions:
     def propose(self, history: History, rng: Random, n: int) -> Sequence[Candidate]:
         """Up to ``n`` candidates, from at most ``TRIES`` times as many parents; from one that never failed, none."""
         names = list(self.ground.baseline.predictors)
-        start = rng.randrange(len(names))
 
         def rewritten(name: str) -> Candidate | None:
             drawn = draw_parent(history, rng)
@@ -71,7 +71,7 @@ class ReflectedInstructions:
             text = self.ground.write(RewriteInstruction, request, rollout) if told else ""
             return parent.with_state(name, instructions=text).made_from(parent) if text else None
 
-        tried = (rewritten(names[(start + index) % len(names)]) for index in range(TRIES * n))
+        tried = (rewritten(name) for name in to_mend(history, names, rng, TRIES * n))
         return fresh(history, (candidate for candidate in tried if candidate is not None), n)
 
     def _mistake(self, attempt: Attempt, name: str) -> str:
