@@ -31,6 +31,8 @@ from .race import Race
 
 RESERVE = 0.2
 """Share of every cap that is kept for confirming the winner's gain."""
+UNSCORED = 0.05
+"""Share of the evaluations from which on a verdict says that they could not be scored."""
 
 
 @dataclass(frozen=True)
@@ -175,17 +177,26 @@ def _compile(
 
 
 def _remarks(found: Found, chosen: Optimizer) -> tuple[str, ...]:
-    """What kept a search from telling anything apart, if something did, or ended it at a plateau."""
+    """What kept a search from telling anything apart, if something did, and what else there is to know of it."""
     if not isinstance(chosen, Race):
         return ()
-    history = found.history
+    history, said = found.history, []
     scores = [score for trial in history.trials for score in trial.scores.values()]
+    met = sum(trial.met for trial in history.trials)
     if len(history.trials) == 1 and chosen.candidates > 1:
-        return ("no proposer brought a candidate",)
-    if len(scores) > chosen.block and min(scores) == max(scores):
-        return (f"every one of {len(scores):,} scores was {scores[0]:g}, so the metric tells nothing apart",)
-    plateau = (f"the search ended at {found.ending}",) if found.ending.startswith("a plateau") else ()
-    return (*plateau, *((found.shorter,) if found.shorter else ()))
+        said.append("no proposer brought a candidate")
+    elif len(scores) > chosen.block and min(scores) == max(scores):
+        said.append(f"every one of {len(scores):,} scores was {scores[0]:g}, so the metric tells nothing apart")
+    elif found.ending.startswith("a plateau"):
+        said.append(f"the search ended at {found.ending}")
+    if found.shorter:
+        said.append(found.shorter)
+    if found.uncalled:
+        several = "predictors {} were" if len(found.uncalled) > 1 else "predictor {} was"
+        said.append(f"{several.format(', '.join(found.uncalled))} never called, so what is told there changes nothing")
+    if met - len(scores) >= UNSCORED * met > 0:
+        said.append(f"{met - len(scores):,} of {met:,} evaluations could not be scored and count for nothing")
+    return tuple(said)
 
 
 def _single(view: CompileView, chosen: Optimizer, ground: Ground, seed: int) -> Found:

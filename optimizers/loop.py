@@ -41,6 +41,8 @@ class Found:
     """Why it proposed no more, where it was not stopped."""
     shorter: str = ""
     """What came of shortening the winner."""
+    uncalled: tuple[str, ...] = ()
+    """Predictors that no evaluation with an answer ever called."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,8 @@ class Evaluations:
     def __init__(self, task: CompileView, runner: Runner, session: Session) -> None:
         self._task, self._runner, self._session = task, runner, session
         self._programs: dict[str, dspy.Module] = {}
+        self._called: set[str] = set()
+        self._answered = False
 
     def round(self, work: Sequence[tuple[Candidate, int]]) -> list[Outcome]:
         """Evaluate candidates on dev rows, in order.
@@ -90,10 +94,28 @@ class Evaluations:
         """
         jobs = [Job(self._program(candidate), self._task.dev[row], row, "dev") for candidate, row in work]
         self._session.ledger.begin_round()
-        outcomes = self._runner.run(jobs)
+        outcomes = self._runner.run(jobs, trace=True)
         if not self._session.ledger.round_holds():
             raise BudgetExhausted(f"budget exhausted: no further round fits into {self._session.ledger.budget}")
+        for job, outcome in zip(jobs, outcomes, strict=True):
+            if outcome.prediction is not None:
+                self._answered = True
+                self._note(job.program, outcome)
         return outcomes
+
+    @property
+    def uncalled(self) -> tuple[str, ...]:
+        """Predictors that no evaluation called, in the program's order; none as long as there was no answer."""
+        names = [name for name, _ in self._task.program.named_predictors()]
+        return tuple(name for name in names if self._answered and name not in self._called)
+
+    def _note(self, program: dspy.Module, outcome: Outcome) -> None:
+        """Remember whom a run called. A module that works on copies of itself (BestOfN) is known by its signatures."""
+        if len(self._called) == len(program.predictors()):
+            return
+        for name, own in program.named_predictors():
+            if any(one is own or one.signature.equals(own.signature) for one, _, _ in outcome.trace):
+                self._called.add(name)
 
     def _program(self, candidate: Candidate) -> dspy.Module:
         if candidate.digest not in self._programs:
@@ -141,8 +163,8 @@ def search(
             ahead = 0 if plan.still(history) else plan.left(history)
             _show(bar or Silent(), history, session, len(todo), ahead=ahead * len(rows), rows=len(rows))
     except BudgetExhausted:
-        return _end(history, race, BUDGET, "")
-    return _end(history, race, None, ending)
+        return replace(_end(history, race, BUDGET, ""), uncalled=evaluations.uncalled)
+    return replace(_end(history, race, None, ending), uncalled=evaluations.uncalled)
 
 
 def confirm(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,16 @@ def test_a_predictor_that_is_never_called(tmp_path: Path) -> None:
     made = compile(fakes.task(program=Two()), fakes.painter(), fakes.SMALL, run=tmp_path / "r")
     assert made.candidate.predictors["paint"].demos
     assert "a gain of" in made.verdict
+    assert "predictor never was never called, so what is told there changes nothing" in made.verdict
+    alone = compile(fakes.task(), fakes.painter(), fakes.SMALL, run=tmp_path / "alone")
+    assert "never called" not in alone.verdict
+
+
+def test_predictors_of_a_module_that_works_on_copies_of_itself_are_called(tmp_path: Path) -> None:
+    best = dspy.BestOfN(dspy.Predict(fakes.Paint), N=2, reward_fn=lambda inputs, answer: 1.0, threshold=1.0)
+    made = compile(fakes.task(program=best, dev=20), fakes.painter(), replace(fakes.SMALL, candidates=3, demos=0),
+                   run=tmp_path / "r")  # fmt: skip
+    assert "never called" not in made.verdict
 
 
 def test_a_model_that_fails_half_of_the_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,6 +96,7 @@ def test_a_model_that_fails_half_of_the_time(tmp_path: Path, monkeypatch: pytest
     assert made.evidence.gain is not None
     assert made.evidence.gain.n < 36  # what could not be asked counts for nothing
     assert made.evidence.gain.n > 4
+    assert "evaluations could not be scored and count for nothing" in made.verdict
 
 
 def test_a_budget_that_is_none(tmp_path: Path) -> None:
