@@ -13,6 +13,7 @@ from ..eval.rows import as_json
 from ..programs.knobs import Value, put, read
 from ..runtime.canonical import canonical, digest
 from ..runtime.errors import BadInput
+from .nearest import choosing, pool_of
 
 Demo = Mapping[str, Any]
 """One demonstration: field names to JSON values."""
@@ -26,10 +27,19 @@ class PredictorState:
 
     instructions: str
     demos: tuple[Demo, ...] = ()
+    pool: tuple[Demo, ...] = ()
+    """If there are any: of these as many as there are demonstrations are shown, those nearest to the input. What
+    ``demos`` holds is then shown by plain DSPy alone."""
+
+    @property
+    def shown(self) -> tuple[tuple[Demo, ...], tuple[Demo, ...]]:
+        """All that decides on the demonstrations: a part that is taken over as a whole."""
+        return self.demos, self.pool
 
     def dump(self) -> dict[str, Any]:
         """As JSON."""
-        return {"instructions": self.instructions, "demos": [dict(demo) for demo in self.demos]}
+        body = {"instructions": self.instructions, "demos": [dict(demo) for demo in self.demos]}
+        return {**body, "pool": [dict(demo) for demo in self.pool]} if self.pool else body
 
 
 @dataclass(frozen=True)
@@ -54,6 +64,7 @@ class Candidate:
                 name: PredictorState(
                     predictor.signature.instructions,
                     tuple({str(k): as_json(v) for k, v in dict(demo).items()} for demo in predictor.demos),
+                    pool_of(predictor),
                 )
                 for name, predictor in program.named_predictors()
             },
@@ -78,11 +89,13 @@ class Candidate:
             if predictor.signature.instructions != state.instructions:
                 predictor.signature = predictor.signature.with_instructions(state.instructions)
             predictor.demos = [dspy.Example(**demo) for demo in state.demos]
+            choosing(predictor, state.pool)
         put(made, self.knobs)
         return made
 
     def with_state(self, name: str, **changes: Any) -> Candidate:
-        """Another candidate in which one predictor is told something else."""
+        """Another candidate in which one predictor is told something else; other demonstrations take the pool away."""
+        changes = {"pool": (), **changes} if "demos" in changes else changes
         return Candidate({**self.predictors, name: replace(self.predictors[name], **changes)}, knobs=self.knobs)
 
     def with_knobs(self, values: Mapping[str, Value]) -> Candidate:
@@ -106,7 +119,8 @@ class Candidate:
     @cached_property
     def length(self) -> int:
         """Characters of instructions and demonstrations; of equals, the shorter is preferred."""
-        return len(canonical({name: state.dump() for name, state in self.predictors.items()}))
+        told = {name: replace(state, pool=()).dump() for name, state in self.predictors.items()}
+        return len(canonical(told))
 
     def dump(self) -> dict[str, Any]:
         """As JSON; knobs, where there are any, stand under a name that no predictor can have."""
@@ -118,7 +132,10 @@ class Candidate:
         """The inverse of ``dump``."""
         told = {name: state for name, state in body.items() if name != KNOBS}
         return cls(
-            {name: PredictorState(state["instructions"], tuple(state["demos"])) for name, state in told.items()},
+            {
+                name: PredictorState(state["instructions"], tuple(state["demos"]), tuple(state.get("pool", ())))
+                for name, state in told.items()
+            },
             knobs=dict(body.get(KNOBS, {})),
         )
 
@@ -134,7 +151,8 @@ def short(candidate: Candidate) -> str:
     parts = []
     for name, state in candidate.predictors.items():
         first = state.instructions.strip().splitlines()[0] if state.instructions.strip() else ""
-        parts.append(f"{name}: {len(state.demos)} demos, {first[:60]!r}")
+        nearest = "nearest " if state.pool else ""
+        parts.append(f"{name}: {len(state.demos)} {nearest}demos, {first[:60]!r}")
     return "; ".join([*parts, *(f"{name} = {value}" for name, value in candidate.knobs.items())])
 
 

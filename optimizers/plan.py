@@ -16,6 +16,7 @@ from .proposers import (
     KnobValues,
     LabeledDemos,
     MergedWinners,
+    NearestDemos,
     Proposer,
     ReflectedInstructions,
     ShortenedPrompts,
@@ -47,6 +48,7 @@ class Plan:
             (WrittenInstructions(ground), share["instructions"], True),
             (KnobValues(ground), share["knobs"], True),
             (DiverseDemos(ground, race.demos), share["diverse"], False),
+            (NearestDemos(ground, race.demos), share["nearest"], True),
             (ReflectedInstructions(ground), share["reflected"], False),
             (MergedWinners(), share["merged"], False),
             (CombinedParts(ground), share["tpe"], False),
@@ -133,6 +135,7 @@ def shares(race: Race, predictors: int, knobs: bool = False) -> dict[str, int]:
     for name, count in (
         ("knobs", race.knobs if knobs else 0),
         ("diverse", race.diverse if shown else 0),
+        ("nearest", race.nearest if shown else 0),
         ("reflected", race.rewrites * predictors),
         ("merged", race.merges),
     ):

@@ -28,8 +28,8 @@ ASIDE, OUT = "set aside: ", "ruled out: "
 class Race:
     """How a search is run.
 
-    ``diverse``, ``instructions``, ``rewrites`` and ``merges`` say how much is given to a kind of proposer. Every other
-    place goes by these numbers, the rest to those whose candidates improve on the best (``portfolio``).
+    ``diverse``, ``nearest``, ``instructions``, ``rewrites`` and ``merges`` say how much is given to a kind of proposer.
+    Every other place goes by these numbers, the rest to those whose candidates improve on the best (``portfolio``).
     """
 
     candidates: int = 24
@@ -55,6 +55,8 @@ class Race:
     """Training examples that a teacher runs on for bootstrapped demonstrations."""
     diverse: int = 0
     """Sets of demonstrations that are unlike one another."""
+    nearest: int = 0
+    """Candidates that show, for every input, the labelled examples nearest to it."""
     instructions: int = 6
     """Instructions to ask the prompt model for, for each predictor; 0 searches demonstrations alone."""
     rewrites: int = 0
@@ -77,7 +79,7 @@ class Race:
         for name in ("worth", "sure", "confirm", "sought", "margin"):
             if not 0 < getattr(self, name) < 1:
                 raise BadInput(f"Race({name}={getattr(self, name)}): expected a number between 0 and 1")
-        for name in ("demos", "diverse", "instructions", "rewrites", "merges", "knobs", "shorter"):
+        for name in ("demos", "diverse", "nearest", "instructions", "rewrites", "merges", "knobs", "shorter"):
             if getattr(self, name) < 0:
                 raise BadInput(f"Race({name}={getattr(self, name)}): expected 0 or more")
 

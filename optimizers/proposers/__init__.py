@@ -10,5 +10,6 @@ from .instructions import WrittenInstructions as WrittenInstructions
 from .knobs import KnobValues as KnobValues
 from .labeled import LabeledDemos as LabeledDemos
 from .merged import MergedWinners as MergedWinners
+from .nearest import NearestDemos as NearestDemos
 from .reflected import ReflectedInstructions as ReflectedInstructions
 from .shortened import ShortenedPrompts as ShortenedPrompts

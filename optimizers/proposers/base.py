@@ -161,7 +161,11 @@ def without(candidate: Candidate, example: dspy.Example) -> Candidate:
         return bool(shared) and all(demo[name] == inputs[name] for name in shared)
 
     states = {
-        name: PredictorState(state.instructions, tuple(demo for demo in state.demos if not same(demo)))
+        name: PredictorState(
+            state.instructions,
+            tuple(demo for demo in state.demos if not same(demo)),
+            tuple(demo for demo in state.pool if not same(demo)),
+        )
         for name, state in candidate.predictors.items()
     }
     return Candidate(states, knobs=candidate.knobs)

@@ -65,7 +65,7 @@ def _parts(candidate: Candidate) -> dict[str, Any]:
     parts = {
         f"{name}:{part}": getattr(state, part)
         for name, state in candidate.predictors.items()
-        for part in ("instructions", "demos")
+        for part in ("instructions", "shown")
     }
     return {**parts, KNOBS: candidate.knobs} if candidate.knobs else parts
 
@@ -95,7 +95,7 @@ def _combine(menus: Menus, params: dict[str, int], history: History) -> Candidat
         {
             name: PredictorState(
                 menus[f"{name}:instructions"][params[f"{name}:instructions"]],
-                menus[f"{name}:demos"][params[f"{name}:demos"]],
+                *menus[f"{name}:shown"][params[f"{name}:shown"]],
             )
             for name in first.predictors
         },

@@ -91,7 +91,7 @@ def merge(better: Candidate, worse: Candidate, ancestor: Candidate, chance: Rand
         {
             name: PredictorState(
                 pick(state.instructions, worse.predictors[name].instructions, ancestor.predictors[name].instructions),
-                pick(state.demos, worse.predictors[name].demos, ancestor.predictors[name].demos),
+                *pick(state.shown, worse.predictors[name].shown, ancestor.predictors[name].shown),
             )
             for name, state in better.predictors.items()
         },

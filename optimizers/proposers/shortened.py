@@ -64,7 +64,8 @@ class ShortenedPrompts:
                     if text:
                         yield parent.with_state(name, instructions=text)
                 else:
-                    yield parent.with_state(name, demos=_fewer(state.demos, way, rng))
+                    demos = _fewer(state.demos, way, rng)
+                    yield parent.with_state(name, demos=demos, pool=state.pool if demos else ())
 
 
 def _fewer(demos: Sequence[Demo], way: str, rng: Random) -> tuple[Demo, ...]:
