@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,6 +83,12 @@ class Runner:
         hint = lm.door.engine.concurrency if lm is not None else 16
         self.concurrency: int = max(1, concurrency if concurrency is not None else hint)
         self._retries = retries
+
+    def on(self, lm: LM) -> Runner:
+        """The same with another model, and as many calls in flight as that one's engine takes."""
+        made = copy(self)
+        made.lm, made.concurrency = lm, max(1, lm.door.engine.concurrency)
+        return made
 
     def run(
         self, jobs: Sequence[Job], *, trace: bool = False, on_row: Callable[[Job, Row], None] | None = None

@@ -44,7 +44,7 @@ class Plan:
         share = shares(race, len(ground.baseline.predictors), bool(ground.knobs))
         asked: list[tuple[Proposer, int, bool]] = [
             (LabeledDemos(ground, race.demos), share["labeled"], True),
-            (BootstrappedDemos(ground, race.demos, race.pool), share["bootstrapped"], True),
+            (BootstrappedDemos(ground, race.demos, race.pool, race.teacher), share["bootstrapped"], True),
             (WrittenInstructions(ground), share["instructions"], True),
             (KnobValues(ground), share["knobs"], True),
             (DiverseDemos(ground, race.demos), share["diverse"], False),

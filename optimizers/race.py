@@ -17,6 +17,7 @@ from ..eval.statistics.values import Scores
 from ..runtime.errors import BadInput
 from .evidence import against
 from .history import History, Trial
+from .proposers.bootstrapped import Teacher
 from .shorter import open_
 from .standing import Standing, standing
 
@@ -53,6 +54,8 @@ class Race:
     """Most demonstrations in a prompt, for each predictor."""
     pool: int = 48
     """Training examples that a teacher runs on for bootstrapped demonstrations."""
+    teacher: Teacher = "lm"
+    """The model that this teacher, the best program so far, runs on: ``lm``, or ``prompt_lm``."""
     diverse: int = 0
     """Sets of demonstrations that are unlike one another."""
     nearest: int = 0
@@ -82,6 +85,8 @@ class Race:
         for name in ("demos", "diverse", "nearest", "instructions", "rewrites", "merges", "knobs", "shorter"):
             if getattr(self, name) < 0:
                 raise BadInput(f"Race({name}={getattr(self, name)}): expected 0 or more")
+        if self.teacher not in ("lm", "prompt_lm"):
+            raise BadInput(f"Race(teacher={self.teacher!r}): expected 'lm' or 'prompt_lm'")
 
 
 def work(history: History, race: Race, rows: int) -> list[tuple[int, int]]:

@@ -107,8 +107,10 @@ class Ground:
             if all(f in e and e[f] is not None for f in needed)
         ]
 
-    def attempts(self, candidate: Candidate, places: Sequence[int]) -> list[Attempt]:
+    def attempts(self, candidate: Candidate, places: Sequence[int], lm: LM | None = None) -> list[Attempt]:
         """Run a candidate on training examples, and tell in the order of ``places`` what became of each.
+
+        It runs on the program's own model, or on ``lm``.
 
         A candidate is not shown the example it is run on: demonstrations with the same inputs are taken out.
         """
@@ -117,8 +119,9 @@ class Ground:
             jobs.append(
                 Job(without(candidate, self.train[place]).apply(self.program), self.train[place], place, "train")
             )
+        runner = self.runner if lm is None else self.runner.on(lm)
         found: list[Attempt] = []
-        for place, job, outcome in zip(places, jobs, self.runner.run(jobs, trace=True), strict=True):
+        for place, job, outcome in zip(places, jobs, runner.run(jobs, trace=True), strict=True):
             names = {id(predictor): name for name, predictor in job.program.named_predictors()}
             steps = tuple(
                 Step(names[id(predictor)], {k: as_json(v) for k, v in {**inputs, **dict(prediction)}.items()})
@@ -138,11 +141,12 @@ class Ground:
             return ""
         return str(answer.instruction).strip()
 
-    def traces(self, candidate: Candidate, places: Sequence[int]) -> dict[int, list[Step]]:
-        """Run a candidate on training examples; by place, the steps of those runs that the metric accepts wholly."""
+    def traces(self, candidate: Candidate, places: Sequence[int], lm: LM | None = None) -> dict[int, list[Step]]:
+        """Run a candidate on training examples, on the program's own model or on ``lm``; by place, the steps of those
+        runs that the metric accepts wholly."""
         return {
             attempt.place: list(attempt.steps)
-            for attempt in self.attempts(candidate, places)
+            for attempt in self.attempts(candidate, places, lm)
             if attempt.row.score is not None and attempt.row.score >= 1.0
         }
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
+from typing import Literal
 
 from ...runtime.derive import derive
 from ..candidate import Candidate, Demo
 from ..history import History
 from .base import Ground, fresh
+
+Teacher = Literal["lm", "prompt_lm"]
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,8 @@ class BootstrappedDemos:
     ground: Ground
     k: int
     pool: int
+    teacher: Teacher = "lm"
+    """The model that the teacher runs on: the program's own, or the one that writes instructions."""
 
     @property
     def name(self) -> str:
@@ -34,7 +39,8 @@ class BootstrappedDemos:
         teacher = history.leader().candidate if history.trials else self.ground.baseline
         chance = derive(self.ground.seed, "bootstrap pool")
         places = sorted(chance.sample(range(len(self.ground.train)), min(self.pool, len(self.ground.train))))
-        traces = self.ground.traces(teacher, places)
+        lm = self.ground.prompt_lm if self.teacher == "prompt_lm" else None
+        traces = self.ground.traces(teacher, places, lm)
         pools: dict[str, list[tuple[int, Demo]]] = {name: [] for name in self.ground.baseline.predictors}
         for place, steps in traces.items():
             for step in steps:

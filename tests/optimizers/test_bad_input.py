@@ -129,6 +129,7 @@ def test_bad_arguments(tmp_path: Path, arguments: dict[str, Any], words: str) ->
         ("race", {"candidates": "many"}, "candidates='many'"),
         ("race", {"confirm": 1.5}, "between 0 and 1"),
         ("race", {"width": 0}, "at least 1"),
+        ("race", {"teacher": "openai/gpt"}, "expected 'lm' or 'prompt_lm'"),
         ("k-shot", {"k": 0}, "at least 1"),
     ],
 )

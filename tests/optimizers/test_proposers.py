@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from random import Random
+from typing import Any
 
 import dspy
 import fakes
@@ -79,6 +80,35 @@ class TestBootstrapped(ProposerContract):
         ground.traces(shown, range(10))
         assert seen
         assert not any(seen)
+
+    @pytest.mark.parametrize("teacher", ["lm", "prompt_lm"])
+    def test_the_teacher_runs_on_the_model_that_is_asked_for(self, teacher: Any) -> None:
+        task = fakes.task()
+        pupil, better = (LM(fakes.painter(lambda d, i, skill=skill: skill), Session()) for skill in (0.0, 1.0))
+        ground = Ground(task.program, task.train, Runner(pupil, task.metric), better)
+        found = BootstrappedDemos(ground, 3, 20, teacher).propose(self.history(ground), Random(0), 2)
+        assert bool(found) == (teacher == "prompt_lm")
+        assert all(d["colour"] == fakes.truth(d["text"]) for c in found for d in c.predictors["self"].demos)
+        assert (pupil.door.engine.calls > 0) == (teacher == "lm")
+
+    def test_asked_again_it_bootstraps_from_the_better_program(self) -> None:
+        ground = self.ground()
+        history = self.history(ground)
+        asked: list[str] = []
+        engine: Any = ground.runner.lm.door.engine  # type: ignore[union-attr]
+        plain = engine._script
+
+        def script(request: Any) -> Any:
+            asked.append(str(request.system))
+            return plain(request)
+
+        engine._script = script
+        declared = History(history.trials[:1])
+        for known, told in ((declared, "Name the colour."), (history, "Look twice.")):
+            asked.clear()
+            self.make(ground).propose(known, Random(0), 1)
+            assert asked
+            assert all(told in system for system in asked)
 
     def test_no_success_brings_nothing(self) -> None:
         task = fakes.task()
