@@ -75,7 +75,7 @@ def test_a_predictor_that_is_never_called(tmp_path: Path) -> None:
 
 def test_predictors_of_a_module_that_works_on_copies_of_itself_are_called(tmp_path: Path) -> None:
     best = dspy.BestOfN(dspy.Predict(fakes.Paint), N=2, reward_fn=lambda inputs, answer: 1.0, threshold=1.0)
-    made = compile(fakes.task(program=best, dev=20), fakes.painter(), replace(fakes.SMALL, candidates=3, demos=0),
+    made = compile(fakes.task(program=best, dev=20), fakes.painter(), replace(fakes.SMALL, candidates=8, demos=0),
                    run=tmp_path / "r")  # fmt: skip
     assert "never called" not in made.verdict
 
