@@ -119,6 +119,19 @@ def test_whatever_a_model_wants_its_answer_has_the_form_and_ends_in_time(room: i
         assert re.fullmatch(r"colour: (dark )?red\nwhy: .*", walk(fields, words, random.Random(seed), 40), re.S)
 
 
+def test_room_is_counted_in_tokens_and_not_in_bytes() -> None:
+    words: list[bytes | None] = [None, *(bytes([b]) for b in range(256)), b"delivery", b"\n\n[[ ## completed ## ]]\n"]
+    encode = lambda said: [257, 258] if said.startswith("delivery") else [258] if said.startswith("\n") else []  # noqa: E731
+    form = Form(Then((either(["delivery", "fax"]), text("\n\n[[ ## completed ## ]]\n"))), Vocabulary(words, encode))
+    wants = torch.zeros(len(words))
+    wants[257] = 1.0
+    for room, first in ((30, 257), (2, 257), (1, None)):
+        found = int(Guide(form, frozenset({0})).masked(wants, room).argmax())
+        assert first is None or found == first
+    assert Automaton(either(["abc", "ab", "x"])).shortest(0) == b"x"
+    assert form.need(0) == len(b"fax\n\n[[ ## completed ## ]]\n")  # for which this tokenizer has no tokens
+
+
 def test_tokens_as_bytes() -> None:
     assert len(set(byte_letters().values())) == 256
     tokenizer = tiny_models.tokenizer()

@@ -90,6 +90,7 @@ class Form:
         self.automaton = Automaton(part)
         self._vocabulary = vocabulary
         self._fitting: dict[int, tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = {}
+        self._need: dict[int, int] = {}
         self._sure: dict[int, tuple[list[int], int] | None] = {}
 
     def fitting(self, state: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -128,6 +129,14 @@ class Form:
         tokens = self._vocabulary.tokens(bytes(data)) if data else None
         return None if tokens is None else (tokens, after)
 
+    def need(self, state: int) -> int:
+        """Tokens with which an answer can be ended from a state."""
+        if state not in self._need:
+            data = self.automaton.shortest(state)
+            tokens = self._vocabulary.tokens(data)
+            self._need[state] = len(data) if tokens is None else min(len(tokens), len(data))
+        return self._need[state]
+
     def over(self, state: int) -> bool:
         """Whether an answer has its form and nothing may follow."""
         return self.automaton.ends(state) and not len(self.fitting(state)[0])
@@ -148,11 +157,14 @@ class Guide:
         """The logits [vocabulary] with all tokens that do not fit at minus infinity.
 
         Args:
-            room: tokens that the answer may still have, this one included; a byte takes a token at most.
+            room: tokens that the answer may still have, this one included.
         """
-        tokens, _, left = self._form.fitting(self._state)
+        tokens, states, left = self._form.fitting(self._state)
         if room is not None and len(left) and int(left.max()) > room - 1:
-            near = left <= room - 1
+            near = left <= room - 1  # a byte takes a token at most, and mostly less
+            for state in states[~near].unique().tolist():
+                if self._form.need(state) <= room - 1:
+                    near |= states == state
             tokens = tokens[near] if bool(near.any()) else tokens
         found = torch.full_like(logits, -torch.inf)
         found[tokens] = logits[tokens]
@@ -170,7 +182,7 @@ class Guide:
     def jump(self, room: int | None) -> list[int]:
         """Go on with the tokens that must come; none where the model is to be asked, or where there is no room."""
         found = self._form.sure(self._state)
-        if found is None or (room is not None and len(found[0]) + self._form.automaton.left(found[1]) > room):
+        if found is None or (room is not None and len(found[0]) + self._form.need(found[1]) > room):
             return []
         self._state = found[1]
         return found[0]

@@ -143,6 +143,17 @@ class Automaton:
         """How many bytes are needed at least until it may end."""
         return min(self._left[at] for at in self._sets[state])
 
+    def shortest(self, state: int) -> bytes:
+        """The least that is missing until the text may end; of several such texts the first in the order of bytes."""
+        found = bytearray()
+        while need := self.left(state):
+            self._learn(state)
+            row = self._table[state]
+            byte = next(b for b in np.flatnonzero(row >= 0).tolist() if self.left(int(row[b])) == need - 1)
+            found.append(byte)
+            state = int(row[byte])
+        return bytes(found)
+
     def accepts(self, data: bytes) -> bool:
         """Whether a whole text is in the language."""
         state: int | None = 0
