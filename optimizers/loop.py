@@ -83,6 +83,7 @@ class Evaluations:
     def __init__(self, task: CompileView, runner: Runner, session: Session) -> None:
         self._task, self._runner, self._session = task, runner, session
         self._programs: dict[str, dspy.Module] = {}
+        self._names = tuple(name for name, _ in task.program.named_predictors())
         self._called: set[str] = set()
         self._answered = False
 
@@ -106,12 +107,11 @@ class Evaluations:
     @property
     def uncalled(self) -> tuple[str, ...]:
         """Predictors that no evaluation called, in the program's order; none as long as there was no answer."""
-        names = [name for name, _ in self._task.program.named_predictors()]
-        return tuple(name for name in names if self._answered and name not in self._called)
+        return tuple(name for name in self._names if self._answered and name not in self._called)
 
     def _note(self, program: dspy.Module, outcome: Outcome) -> None:
         """Remember whom a run called. A module that works on copies of itself (BestOfN) is known by its signatures."""
-        if len(self._called) == len(program.predictors()):
+        if len(self._called) == len(self._names):
             return
         for name, own in program.named_predictors():
             if any(one is own or one.signature.equals(own.signature) for one, _, _ in outcome.trace):
