@@ -35,7 +35,6 @@ def distill(
     seed: int = 0,
     *,
     run: Path | str | Where | None = None,
-    name: str | None = None,
 ) -> DistilledProgram:
     """Train students on a compiled program's runs and put them where they are not inferior.
 
@@ -50,8 +49,7 @@ def distill(
             one-sided 95 % level, so few dev rows let few students pass.
         budget: caps on what the teacher is asked for; students cost nothing.
         seed: order of rows, new weights, dropout.
-        run: the run directory; interrupted and called again, even a training goes on where it was.
-        name: what to call the result in boards.
+        run: the run directory, or a ``Where``; interrupted and called again, even a training goes on where it was.
 
     Returns:
         the program; ``.verdict`` says which students ship, and why the others do not.
@@ -80,7 +78,7 @@ def distill(
         "student": {"base": student, "weights": base_digest(student)},
         "recipe": chosen.dump(), "margin": margin, "budget": budget_of(budget).caps(), "seed": seed,
     }  # fmt: skip
-    label = name or f"{view.name} {student.rstrip('/').rpartition('/')[2]} ({chosen.name})"
+    label = where.name or f"{view.name} {student.rstrip('/').rpartition('/')[2]} ({chosen.name})"
     folder = run_folder(where.folder, f"{view.name}-{chosen.name}", config)
     with RunDir(folder, kind="distill", config=config, replace=where.replace) as out:
         session = Session(run=out.id, budget=budget, parent=where.session or Session(default_journal(out.path)))

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .eval.interchange import read_results as read_results
     from .eval.report import Report as Report
     from .eval.samples import Samples as Samples
+    from .optimizers.compile import Where as Where
     from .optimizers.compile import compile as compile
     from .optimizers.compiled import CompiledProgram as CompiledProgram
     from .optimizers.config import Bootstrap as Bootstrap
@@ -57,7 +58,7 @@ _HOMES = {
     "FewShot": "optimizers.config", "Journal": "runtime.journal", "LM": "runtime.lm", "Race": "optimizers.race",
     "Recipe": "distill.recipes", "Report": "eval.report", "Samples": "eval.samples", "Score": "programs.metrics",
     "Session": "runtime.session", "Stop": "runtime.errors", "Task": "programs.task",
-    "ZeroShot": "optimizers.config",
+    "Where": "optimizers.compile", "ZeroShot": "optimizers.config",
     "compare": "eval.compare", "compile": "optimizers.compile", "estimate": "optimizers.estimate",
     "evaluate": "eval.evaluate", "leaderboard": "board", "lm": "runtime.models:lm_for", "load": "saved",
     "read_examples": "programs.data", "read_hub": "programs.data", "read_results": "eval.interchange",
@@ -86,6 +87,7 @@ __all__ = [
     "Session",
     "Stop",
     "Task",
+    "Where",
     "ZeroShot",
     "compare",
     "compile",

@@ -77,6 +77,8 @@ def compile(
     task: opt.TaskOpt,
     lm: opt.LmOpt,
     optimizer: Annotated[str, typer.Option(help="race, zero-shot, k-shot, bootstrap, or dspy:NAME.")] = "race",
+    objective: opt.ObjectiveOpt = "score",
+    pick: opt.PickOpt = None,
     calls: opt.CallsOpt = None,
     tokens: opt.TokensOpt = None,
     usd: opt.UsdOpt = None,
@@ -98,19 +100,21 @@ def compile(
     from .optimizers.compile import compile as compile_
     from .optimizers.config import optimizer_of
     from .optimizers.estimate import estimate as estimate_
+    from .optimizers.objective import objective_of
     from .programs.library import task_named
     from .runtime.budget import Budget
     from .runtime.models import lm_for
 
     made_task = task_named(task, **opt.pairs(task_arg, "--task-arg"))
     budget = Budget(calls, tokens, usd, seconds)
-    chosen = optimizer_of(optimizer)
+    chosen, goals = optimizer_of(optimizer), objective_of(objective, opt.limits(pick))
     options: dict[str, Any] = {"base_url": base_url} if base_url else {}
     model = lm_for(lm, **options)
     if estimate:
-        print(estimate_(made_task, model, chosen, budget, seed))
+        print(estimate_(made_task, model, chosen, budget, seed, goals))
         return
-    made = compile_(made_task, model, chosen, budget, seed, prompt_lm=prompt_lm, run=Where(name, replace=replace))
+    where = Where(name, replace=replace)
+    made = compile_(made_task, model, chosen, budget, seed, objective=goals, prompt_lm=prompt_lm, run=where)
     print(made)
     print(f"run directory: {made.folder}")
     end(made.evidence.stopped if made.evidence else None)

@@ -10,14 +10,14 @@ import typer
 
 from . import options as opt
 
-FORMS = {"model-index": ".md", "inspect": ".eval", "junit": ".xml", "labels": ".csv"}
+FORMS = {"model-index": ".md", "inspect": ".eval", "junit": ".xml", "labels": ".csv", "optuna": ".db"}
 """What results can be written as, and how such a file's name ends."""
 
 
 def export(
     results: opt.ResultsArg,
-    to: Annotated[str, typer.Option(help="model-index, inspect, junit or labels.")],
-    out: Annotated[Path, typer.Option(help="The file: a model card, a log (.eval, .json), an .xml, a .csv.")],
+    to: Annotated[str, typer.Option(help="model-index, inspect, junit, labels or optuna.")],
+    out: Annotated[Path, typer.Option(help="The file: a model card, a log (.eval, .json), an .xml, a .csv, a .db.")],
     passing: Annotated[float, typer.Option(help="junit: the least score that passes.")] = 1.0,
     kind: Annotated[str, typer.Option(help="model-index: the hub's name of the kind of task.")] = "text-generation",
     n: Annotated[int, typer.Option("--n", help="labels: how many answers, drawn at random.")] = 60,
@@ -35,12 +35,16 @@ def export(
     With --to labels it is a sheet for people: answers drawn at random and a column for their labels from 0 (bad) to 1
     (good), which dstill eval EVALUATION --labels FILE reads.
 
+    With --to optuna it is a study for each compilation, which optuna.load_study and optuna-dashboard open.
+
     A model card that is there keeps its text and what others wrote into its head, and a sheet that holds labels is not
     touched; other files are replaced.
 
     Example:  dstill export runs/triage-mini-test --to junit --out report.xml
 
     Example:  dstill export runs/triage-mini-test --to labels --out people.csv --n 60
+
+    Example:  dstill export runs/triage-mini --to optuna --out study.db
     """
     from .eval.interchange import write_inspect, write_junit, write_model_card
     from .eval.people import write_sheet
@@ -49,6 +53,11 @@ def export(
 
     if to not in FORMS:
         raise BadInput(f"--to {to}: expected one of {', '.join(FORMS)}")
+    if to == "optuna":
+        from .optimizers.studies import write_studies
+
+        print(f"{write_studies(results, out):,} trials in {out}")
+        return
     how = How(form, task or (), metric or (), rename or (), id, scale, repeats)
     reports = [report for found in read_all(results, how) for report in found]
     if to == "junit":

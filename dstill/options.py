@@ -33,6 +33,10 @@ RepeatsOpt = Annotated[str, typer.Option(help="Several answers to an example: me
 ClusterOpt = Annotated[str | None, typer.Option(
     help="A field of the examples, e.g. document: those that share a value stand together, and intervals allow for it."
 )]  # fmt: skip
+ObjectiveOpt = Annotated[str, typer.Option(help="score, or with it any of cost, latency, prompt_tokens: a front.")]
+PickOpt = Annotated[list[str] | None, typer.Option(
+    help="Of a front, a trial's number or limits, e.g. prompt_tokens=200; nothing is paid for again."
+)]  # fmt: skip
 EstimateOpt = Annotated[bool, typer.Option("--estimate", help="Say what it may cost, and spend nothing.")]
 
 
@@ -51,6 +55,11 @@ def _explain(run: Path | None) -> None:
 ExplainOpt = Annotated[Path | None, typer.Option(
     metavar="RUN", callback=_explain, is_eager=True, help="Explain a finished run; nothing is spent."
 )]  # fmt: skip
+
+
+def limits(texts: list[str] | None) -> dict[str, Any]:
+    """``--pick``: the number of a trial, or limits."""
+    return {"trial": int(texts[0])} if texts and len(texts) == 1 and texts[0].isdecimal() else pairs(texts, "--pick")
 
 
 def pairs(texts: list[str] | None, option: str) -> dict[str, Any]:

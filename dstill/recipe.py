@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .runtime.errors import BadInput, ModelUnavailable
 from .runtime.home import LONGEST, file_name
+
+if TYPE_CHECKING:
+    from .optimizers.objective import Objective
 
 
 class _Table(BaseModel):
@@ -53,7 +56,16 @@ class CompileTable(_Table):
     name: str
     optimizer: str = "race"
     options: dict[str, Any] = Field(default_factory=dict)
+    objective: str = "score"
+    pick: dict[str, float] = Field(default_factory=dict)
+    """Of several objectives, which point of the front to take."""
     budget: BudgetTable | None = None
+
+    def goals(self) -> Objective:
+        """The objective with what to pick."""
+        from .optimizers.objective import objective_of
+
+        return objective_of(self.objective, self.pick)
 
 
 class DistillTable(_Table):
@@ -147,6 +159,7 @@ def check_recipe(tables: dict[str, Any], source: str = "recipe") -> RunRecipe:
         for index, step in enumerate(made.compile):
             place = f"{source}: compile[{index}] ({step.name})"
             optimizer_of(step.optimizer, **step.options)
+            step.goals()
             Budget(**(step.budget or BudgetTable()).model_dump())
         for index, table in enumerate(made.distill):
             place = f"{source}: distill[{index}] ({table.name})"

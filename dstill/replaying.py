@@ -16,6 +16,7 @@ from .distill.recipes import Recipe, recipe_from_tables
 from .optimizers.compile import Where, compile
 from .optimizers.compiled import load_program
 from .optimizers.config import Optimizer, optimizer_of
+from .optimizers.objective import Objective
 from .running import run_recipe
 from .runtime.budget import Budget
 from .runtime.cassette import load
@@ -89,8 +90,10 @@ def _compile(
     name = orjson.loads((folder / "program.json").read_bytes())["dstill"]["name"]
     compile(
         task_of(folder), _model(config["lm"], session), optimizer_from(config["optimizer"]),
-        Budget(**config["budget"]), config["seed"], prompt_lm=_model(config["prompt_lm"], session),
-        run=Where(target, session), name=name,
+        Budget(**config["budget"]), config["seed"],
+        objective=Objective.load(config["objective"]) if "objective" in config else "score",
+        prompt_lm=_model(config["prompt_lm"], session),
+        run=Where(target, session, name=name),
     )  # fmt: skip
 
 
@@ -104,7 +107,7 @@ def _distill(
     recipe = Recipe(config["recipe"]["name"], recipe_from_dump(config["recipe"]).stages)
     distill(
         teachers, task, config["student"]["base"], recipe, config["margin"], Budget(**config["budget"]),
-        config["seed"], run=Where(target, session), name=name,
+        config["seed"], run=Where(target, session, name=name),
     )  # fmt: skip
 
 

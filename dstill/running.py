@@ -140,7 +140,8 @@ class _Run:
         self.say(f"compile {step.name} ({step.optimizer})")
         made = compile(
             self.task, self.lm, optimizer_of(step.optimizer, **step.options), _budget(step.budget), self.recipe.seed,
-            prompt_lm=self.prompt_lm, concurrency=self.recipe.concurrency, run=self._where(step.name), name=step.name,
+            objective=step.goals(), prompt_lm=self.prompt_lm, concurrency=self.recipe.concurrency,
+            run=self._where(step.name),
         )  # fmt: skip
         self.say(f"  {made.verdict}")
         if made.evidence is not None and made.evidence.stopped is not None:
@@ -156,7 +157,7 @@ class _Run:
         )
         made: DistilledProgram = distill(
             teachers, self.task, table.student, recipe, table.margin, _budget(table.budget), self.recipe.seed,
-            run=self._where(table.name), name=table.name,
+            run=self._where(table.name),
         )  # fmt: skip
         if made.stopped is not None:
             self._stop(f"{table.name}: {made.stopped}")
@@ -195,7 +196,7 @@ class _Run:
         return board
 
     def _where(self, name: str) -> Where:
-        return Where(self._folder(name), self.session, self._replace)
+        return Where(self._folder(name), self.session, self._replace, name)
 
     def _folder(self, name: str) -> Path:
         return self.out.path / file_name(name)

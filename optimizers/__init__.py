@@ -15,7 +15,10 @@ from .config import ZeroShot as ZeroShot
 from .config import optimizer_of as optimizer_of
 from .explain import Explanation as Explanation
 from .explain import explain as explain
+from .front import Front as Front
+from .front import Point as Point
 from .history import History as History
 from .history import Trial as Trial
+from .objective import Objective as Objective
 from .proposers import Proposer as Proposer
 from .race import Race as Race

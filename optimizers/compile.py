@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..eval.runner import Job, Runner
+from ..programs.knobs import dump as dump_knobs
 from ..programs.task import CompileView, Task
 from ..runtime.budget import Budget, budget_of
 from ..runtime.cassette import export
@@ -22,22 +23,26 @@ from ..runtime.session import Session
 from .candidate import Candidate
 from .compiled import CompiledProgram, Evidence, dump_program
 from .config import Bootstrap, Dspy, FewShot, Optimizer, ZeroShot, dump, optimizer_of
+from .confirming import Confirmed, confirm
 from .dspy_optimizers import run_dspy_optimizer
+from .front import LEVEL, Front, front_of
 from .history import History, Trial
-from .loop import BUDGET, Confirmed, Found, Selection, confirm, search
+from .loop import BUDGET, Found, Selection, search
+from .objective import Objective, objective_of
 from .portfolio import accounts
 from .proposers import BootstrappedDemos, Ground, LabeledDemos
 from .race import Race
+from .race import front as race_front
 
 RESERVE = 0.2
-"""Share of every cap that is kept for confirming the winner's gain."""
+"""Share of every cap that is kept for confirming the winner's gain, or those of a front."""
 UNSCORED = 0.05
 """Share of the evaluations from which on a verdict says that they could not be scored."""
 
 
 @dataclass(frozen=True)
 class Where:
-    """Where a run lies and on whose account it calls models."""
+    """Where a run lies, what its result is called, and on whose account it calls models."""
 
     folder: Path | str | None = None
     """The run directory; one named after the work, under ``runs``, by default."""
@@ -45,6 +50,8 @@ class Where:
     """A session to work within (its journal, its budget); one on the default journal otherwise."""
     replace: bool = False
     """Whether to give up an earlier run of another configuration in the same directory."""
+    name: str | None = None
+    """What to call the result in boards; the task and how it was made by default."""
 
 
 def compile(
@@ -54,10 +61,10 @@ def compile(
     budget: Budget | None = None,
     seed: int = 0,
     *,
+    objective: str | Objective = "score",
     prompt_lm: Model | None = None,
     concurrency: int | None = None,
     run: Path | str | Where | None = None,
-    name: str | None = None,
 ) -> CompiledProgram:
     """Find instructions and demonstrations that make a task's program good on a model.
 
@@ -68,11 +75,14 @@ def compile(
             ``dstill.optimizers`` (``Race(candidates=48)``).
         budget: caps on calls, tokens, dollars or seconds; when one is reached, the best so far is returned.
         seed: everything that is left to chance follows from it.
+        objective: ``score``; or with it any of ``cost``, ``latency`` and ``prompt_tokens``, as ``score,prompt_tokens``:
+            then the race keeps whoever is best at its price, and ``.front`` holds the programs of which none is better
+            in everything. ``.pick`` takes another one of them, for nothing. Latency is what the journal recorded when
+            a call was paid for, so a replay decides as the run did, while another run may not.
         prompt_lm: the model that writes instructions; ``lm`` by default.
         concurrency: engine calls in flight.
-        run: the run directory. Calling again with equal arguments goes on where an interrupted run ended; nothing
-            is paid for twice.
-        name: what to call the result in boards.
+        run: the run directory, or a ``Where``. Calling again with equal arguments goes on where an interrupted run
+            ended; nothing is paid for twice.
 
     Returns:
         the program with its evidence; ``.verdict`` says what may be claimed.
@@ -87,18 +97,21 @@ def compile(
     chosen = optimizer_of(optimizer)
     where = run if isinstance(run, Where) else Where(run)
     models = lm_for(lm), lm_for(prompt_lm if prompt_lm is not None else lm)
+    goals = _possible(objective_of(objective), chosen, models[0])
     config = {
         "task": view.name, "source": view.source and dict(view.source), "data": view.digests, "adapter": view.adapter,
         "lm": model_config(models[0]), "prompt_lm": model_config(models[1]),
         "optimizer": dump(chosen), "budget": budget_of(budget).caps(), "seed": seed,
+        **({"objective": goals.dump()} if goals.several else {}),
+        **({"knobs": dump_knobs(view.knobs)} if view.knobs else {}),
     }  # fmt: skip
-    label = name or f"{view.name} compiled ({dump(chosen)['name']})"
+    label = where.name or f"{view.name} compiled ({dump(chosen)['name']})"
     with RunDir(
         run_folder(where.folder, view.name, config), kind="compile", config=config, replace=where.replace
     ) as out:
         parent = where.session or Session(default_journal(out.path))
         session = Session(run=out.id, budget=budget, parent=parent)
-        made = _compile(view, chosen, session, models, seed, concurrency, label, out)
+        made = _compile(view, chosen, goals, session, models, seed, concurrency, label, out)
         export(session, out.file("cassette.jsonl.zst"))
         out.finish(stopped=made.evidence.stopped if made.evidence else None)
     return made
@@ -107,6 +120,7 @@ def compile(
 def _compile(
     view: CompileView,
     chosen: Optimizer,
+    goals: Objective,
     session: Session,
     models: tuple[LM, LM],
     seed: int,
@@ -123,7 +137,7 @@ def _compile(
     with progress(f"compile {view.name}") as bar:
         race = chosen if isinstance(chosen, Race) else Race(confirm=getattr(chosen, "confirm", 0.3))
         if isinstance(chosen, Race):
-            found = search(view, chosen, runner, inner, prompt_lm=prompt_lm, seed=seed, bar=bar)
+            found = search(view, chosen, runner, inner, prompt_lm=prompt_lm, objectives=goals.names, seed=seed, bar=bar)
         elif isinstance(chosen, Dspy):
             found = run_dspy_optimizer(
                 chosen.name, dict(chosen.options), view, runner, lm=lm, prompt_lm=prompt_lm, race=race, seed=seed,
@@ -132,35 +146,41 @@ def _compile(
         else:
             found = _single(view, chosen, Ground(view.program, view.train, runner, prompt_lm, seed, view.knobs), seed)
         out.write_lines("trials.jsonl", (trial.dump() for trial in found.history.trials))
-        best, said = found.best.candidate, Confirmed()
-        if isinstance(chosen, Race | Dspy) and found.best.number != 0:
+        points = race_front(found.history) if goals.several else [found.best]
+        said = [Confirmed() for _ in points]
+        if isinstance(chosen, Race | Dspy) and (found.best.number != 0 or goals.several):
             bar.note("confirming the gain")
             # What a search that was cut off has spent depends on timing; the rest that was kept does not.
             room = rest if found.stopped == BUDGET else None
             last = Session(run=f"{session.run}/confirm", budget=room, parent=session)
             runner = Runner(models[0].on(last), view.metric, adapter=view.adapter, concurrency=concurrency)
             view = replace(declared, program=adopt(declared.program, last))
-            said = confirm(view, race, runner, last, best, seed=seed, bar=bar)
+            level = 1 - (1 - LEVEL) / max(1, sum(trial.number != 0 for trial in points))
+            said = confirm(view, race, runner, last, [t.candidate for t in points], seed=seed, level=level, bar=bar)
     stopped = f"the budget of {budget} is used up" if found.stopped == BUDGET else found.stopped
-    if said.gain is not None and said.gain.difference.value <= 0:
+    reached = front_of(found.history, points, said) if goals.several and points else None
+    trial, picked = _picked(found.best, reached, goals)
+    own = next((c for t, c in zip(points, said, strict=True) if t.number == trial.number != 0), Confirmed())
+    best = trial.candidate
+    if own.gain is not None and own.gain.difference.value <= 0 and not goals.pick:
         best = Candidate.of(declared.program, declared.knobs)
     evidence = Evidence(
         dump(chosen)["name"],
         len(found.history.trials),
-        found.best.number,
-        said.gain,
-        said.spread,
+        trial.number,
+        own.gain,
+        own.spread,
         stopped,
         race.sought,
-        _remarks(found, chosen),
+        (*_remarks(found, chosen), *picked),
     )
-    rows: dict[str, Sequence[str]] = {"choose": [], "won": said.won, "lost": said.lost}
+    rows: dict[str, Sequence[str]] = {"choose": [], "won": own.won, "lost": own.lost}
     if isinstance(chosen, Race | Dspy):
         order = Selection.of(len(view.dev), race.confirm, seed).choose
         rows["choose"] = [Job(view.program, view.dev[row], row, "dev").id for row in order]
     bound = models[0].on(session)
     program = best.apply(declared.program)
-    made = CompiledProgram(label, view.name, program, bound, view.adapter, best, evidence, out.path)
+    made = CompiledProgram(label, view.name, program, bound, view.adapter, best, evidence, reached, out.path)
     out.write("program.json", dump_program(made))
     out.write(
         "report.json",
@@ -171,9 +191,32 @@ def _compile(
             "rows": rows,
             "ending": found.ending,
             "proposers": [a.dump() for a in accounts(found.history)],
+            **({"front": reached.dump()} if reached is not None else {}),
         },
     )
     return made
+
+
+def _possible(goals: Objective, chosen: Optimizer, lm: LM) -> Objective:
+    """The objective, if the optimizer and the model allow it."""
+    if goals.several and not isinstance(chosen, Race):
+        name = dump(chosen)["name"]
+        raise BadInput(f"objective {','.join(goals.names)!r} needs the optimizer race; {name} knows of the score alone")
+    if "cost" in goals.names and not getattr(lm.door.engine, "priced", True):
+        raise BadInput(f"objective cost: the price of {lm.model} is not known; give its prices, or take prompt_tokens")
+    return goals
+
+
+def _picked(best: Trial, reached: Front | None, goals: Objective) -> tuple[Trial, tuple[str, ...]]:
+    """The trial to take, and what is to be said of it: the best, unless a point of the front was asked for."""
+    if reached is None or not goals.pick:
+        return best, ()
+    try:
+        point = reached.pick(**dict[str, Any](goals.pick))
+    except BadInput as nothing:
+        return best, (f"{nothing}; so this is the one of highest score",)
+    limits = ", ".join(f"{name}={value:g}" for name, value in goals.pick.items())
+    return Trial(point.trial, point.candidate, ""), (f"trial {point.trial} was picked from the front by {limits}",)
 
 
 def _remarks(found: Found, chosen: Optimizer) -> tuple[str, ...]:

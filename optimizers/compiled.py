@@ -23,6 +23,7 @@ from ..runtime.models import Model, lm_for
 from ..runtime.rundir import check_files
 from ..runtime.session import Session
 from .candidate import Candidate, short
+from .front import Front, read_front
 
 if TYPE_CHECKING:
     from .explain import Explanation
@@ -143,6 +144,8 @@ class CompiledProgram:
     candidate: Candidate
     evidence: Evidence | None = None
     """``None`` for a program that was loaded."""
+    front: Front | None = None
+    """Of a search for several objectives, the programs of which none is better in everything."""
     folder: Path | None = field(default=None, compare=False)
     """Its run directory."""
 
@@ -159,7 +162,11 @@ class CompiledProgram:
     @property
     def verdict(self) -> str:
         """What may be claimed, in a sentence."""
-        return self.evidence.verdict if self.evidence is not None else "loaded; see its run directory for evidence"
+        if self.evidence is not None:
+            return self.evidence.verdict
+        if self.front is not None and (own := [p for p in self.front if p.candidate == self.candidate]):
+            return self.front.verdict(own[0])
+        return "loaded; see its run directory for evidence"
 
     def explain(self) -> Explanation:
         """The tree of candidates behind this program: what each cost, why it was dropped, what won and where.
@@ -173,12 +180,29 @@ class CompiledProgram:
             raise BadInput(f"{self.name} has no run directory to be explained from")
         return explain(self.folder)
 
+    def pick(self, trial: int | None = None, **limits: float) -> CompiledProgram:
+        """Another point of the front as a program, for nothing.
+
+        Args:
+            trial: its number on the front.
+            limits: or the least ``score`` and the most of the other objectives, as ``prompt_tokens=200``.
+
+        Raises:
+            BadInput: without a front, or where it has no such point.
+        """
+        if self.front is None:
+            raise BadInput(f"{self.name} has no front to pick from: compile it with objective='score,prompt_tokens'")
+        point = self.front.pick(trial, **limits)
+        name, program = f"{self.name} (trial {point.trial})", point.candidate.apply(self.program)
+        return CompiledProgram(name, self.task, program, self.lm, self.adapter, point.candidate, None, self.front)
+
     def save(self, path: Path | str) -> None:
         """Write ``program.json``; plain DSPy loads it too (``program.load(path)``)."""
         write_json(Path(path), dump_program(self))
 
     def __str__(self) -> str:
-        return f"{self.name} of {self.task}: {short(self.candidate)}\n{self.verdict}"
+        front = f"\n{self.front}" if self.front is not None else ""
+        return f"{self.name} of {self.task}: {short(self.candidate)}\n{self.verdict}{front}"
 
     __repr__ = __str__
 
@@ -190,7 +214,9 @@ class CompiledProgram:
             + "</pre></details>"
             for name, state in self.candidate.predictors.items()
         )
-        return f"<b>{html.escape(self.name)}</b> of {html.escape(self.task)}: {html.escape(self.verdict)}{parts}"
+        return f"<b>{html.escape(self.name)}</b> of {html.escape(self.task)}: {html.escape(self.verdict)}{parts}" + (
+            self.front._repr_html_() if self.front is not None else ""
+        )
 
 
 def setting(lm: LM, adapter: str) -> Any:
@@ -214,7 +240,8 @@ def dump_program(made: CompiledProgram) -> dict[str, Any]:
     set_here = {id(place(program, knob)[0]) for knob in made.candidate.knobs}
     for name, predictor in program.named_predictors():
         if id(predictor) in set_here:
-            state[name]["config"] = dict(predictor.config)  # DSPy does not write it, but reads it
+            own = state if predictor is program else state[name]
+            own["config"] = dict(predictor.config)  # DSPy does not write it, but reads it
     return {
         **state,
         "metadata": {"dependency_versions": get_dependency_versions()},
@@ -260,4 +287,5 @@ def load_program(
         raise Damaged(f"{file} is no saved program: {type(error).__name__}: {error}") from None
     bound = lm_for(model["model"] if lm is None else lm, session, **(model["settings"] if lm is None else {}))
     folder = file.parent if file.name == "program.json" else None
-    return CompiledProgram(name, task, candidate.apply(program), bound, adapter, candidate, None, folder)
+    front = read_front(folder) if folder is not None else None
+    return CompiledProgram(name, task, candidate.apply(program), bound, adapter, candidate, None, front, folder)

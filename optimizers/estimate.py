@@ -17,6 +17,7 @@ from ..runtime.wire import request_of_chat
 from .candidate import Candidate, demos_from
 from .config import Bootstrap, Dspy, FewShot, Optimizer, ZeroShot, optimizer_of
 from .loop import Selection
+from .objective import Objective, objective_of
 from .plan import shares
 from .proposers.reflected import BATCH, TRIES
 from .race import Race
@@ -55,11 +56,12 @@ def estimate(
     optimizer: str | Optimizer = "race",
     budget: Budget | None = None,
     seed: int = 0,
+    objective: str | Objective = "score",
 ) -> Estimate:
     """What ``compile`` with the same arguments may cost; nothing is spent."""
     view = task.compile_view if isinstance(task, Task) else task
     chosen, model = optimizer_of(optimizer), lm_for(lm)
-    least, most, known = _evaluations(view, chosen, seed)
+    least, most, known = _evaluations(view, chosen, seed, objective_of(objective).several)
     demos = getattr(chosen, "demos", getattr(chosen, "k", 0 if isinstance(chosen, ZeroShot) else 4))
     bare, full = _per_example(view, model, 0), _per_example(view, model, demos)
     low = Cost(bare.calls, bare.tokens // 2, bare.pico // 2)  # answers rarely use the room they may
@@ -67,7 +69,7 @@ def estimate(
     return Estimate(scaled(low, least), scaled(full, most), budget or Budget(), known, priced)
 
 
-def _evaluations(view: CompileView, chosen: Optimizer, seed: int) -> tuple[int, int, bool]:
+def _evaluations(view: CompileView, chosen: Optimizer, seed: int, several: bool) -> tuple[int, int, bool]:
     """(least, most) runs of the program, and whether that is certain."""
     if isinstance(chosen, ZeroShot | FewShot):
         return 0, 0, True
@@ -83,6 +85,8 @@ def _evaluations(view: CompileView, chosen: Optimizer, seed: int) -> tuple[int, 
     # Calls are made for twice a proposer's share at the most; every bootstrapping may have another teacher.
     bootstrapped = 2 * share["bootstrapped"] * min(race.pool, len(view.train))
     rewritten = 2 * share["reflected"] * TRIES * min(BATCH, len(view.train))
+    if several:  # the front may hold all of them
+        confirm = race.candidates * len(rows.confirm)
     return first, race.candidates * len(rows.choose) + bootstrapped + rewritten + confirm, True
 
 

@@ -17,7 +17,9 @@ import orjson
 from ..runtime.atomic import write_bytes
 from ..runtime.errors import BadInput, Damaged
 from ..runtime.rundir import check_files
+from .front import Front
 from .history import History, Trial
+from .objective import SCORE
 from .portfolio import Account
 from .race import Race, decide, enter, work
 
@@ -53,6 +55,8 @@ class Explanation:
     """What each proposer cost and brought; empty in runs that keep no account of it."""
     ending: str = ""
     """Why the search proposed no more; empty where its budget ended it."""
+    front: Front | None = None
+    """Of a search for several objectives."""
 
     def against_declared(self) -> tuple[list[str], list[str]]:
         """Ids of the choosing examples that the best won, and lost, against the declared program."""
@@ -102,24 +106,31 @@ def explain(run: Path | str) -> Explanation:
         found, seed, best = report.get("rows") or {}, config["seed"], report["best"]
         choose = tuple(found.get("choose", ()))
         confirmed = tuple(found.get("won", ())), tuple(found.get("lost", ()))
-        steps = course(trials, _race(config["optimizer"]), len(choose), seed) if choose else ()
+        names = tuple(config.get("objective", {}).get("names", (SCORE,)))
+        steps = course(trials, _race(config["optimizer"]), len(choose), seed, names) if choose else ()
         proposers = tuple(Account(**body) for body in report.get("proposers", ()))
         ending = report.get("ending", "")
-        return Explanation(folder.name, report["verdict"], trials, best, steps, choose, confirmed, proposers, ending)
+        front = Front.load(report["front"], trials) if "front" in report else None
+        return Explanation(
+            folder.name, report["verdict"], trials, best, steps, choose, confirmed, proposers, ending, front
+        )
     except (OSError, orjson.JSONDecodeError, KeyError, TypeError, IndexError) as error:
         raise Damaged(f"{folder} cannot be explained: {type(error).__name__}: {error}") from None
 
 
-def course(trials: Sequence[Trial], race: Race | None, rows: int, seed: int) -> tuple[Step, ...]:
+def course(
+    trials: Sequence[Trial], race: Race | None, rows: int, seed: int, objectives: tuple[str, ...] = (SCORE,)
+) -> tuple[Step, ...]:
     """The rounds of a race, carried out again from its trials' scores; none if they do not come out as they were.
 
     Args:
         rows: examples that choose.
         seed: the run's.
+        objectives: the run's.
     """
     if race is None:
         return ()
-    history, calls = History(), 0.0
+    history, calls = History(objectives=objectives), 0.0
     steps: list[Step] = []
     each = [trial.cost.calls / max(1, trial.met) for trial in trials]
     while True:
@@ -128,9 +139,12 @@ def course(trials: Sequence[Trial], race: Race | None, rows: int, seed: int) -> 
         todo = work(history, race, rows)
         if not todo or any(place >= trials[number].met for number, place in todo):
             break
-        history = decide(
-            enter(history, todo, [trials[number].scores.get(place) for number, place in todo]), race, rows, seed
-        )
+        scores = [trials[number].scores.get(place) for number, place in todo]
+        others = [
+            {name: own[place] for name, own in trials[number].measures.items() if place in own}
+            for number, place in todo
+        ]
+        history = decide(enter(history, todo, scores, others), race, rows, seed)
         calls += sum(each[number] for number, _ in todo)
         leader = history.leader()
         steps.append(Step(calls, leader.number, leader.mean))

@@ -23,6 +23,8 @@ def text(found: Explanation) -> str:
     parts += [f"{lead}{line(trial, found)}" for lead, trial in tree(found.trials)]
     parts += ["", f"chosen: trial {found.best}, {short(found.trials[found.best].candidate)}"]
     parts += [f"  {said}" for said in outcomes(found)]
+    if found.front is not None:
+        parts += ["", "the front", str(found.front)]
     if found.proposers:
         parts += ["", *(f"{cells[0]:<16}{''.join(f'{c:>12}' for c in cells[1:])}" for cells in costs(found))]
     if told := blamed(found):
@@ -180,6 +182,7 @@ def fragment(found: Explanation) -> str:
     return (
         f"<p><b>{html.escape(found.name)}</b>: {html.escape(found.verdict)}</p>"
         + (svg(found.course) if found.course else "")
+        + (found.front._repr_html_() if found.front is not None else "")
         + f"<p>{chosen}</p><ul>{won}</ul><table><tr>{head}</tr>{''.join(rows)}</table>"
         + (f"<table>{bought}</table>" if found.proposers else "")
         + "".join(f"<p>{html.escape(said)}</p>" for said in blamed(found))

@@ -6,8 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
+from ..eval.statistics.values import Scores
 from ..runtime.budget import Cost
 from .candidate import Candidate
+from .objective import SCORE
 
 PRIOR = 8.0
 """Pseudo-examples with which a candidate's mean is drawn towards the mean of all, against luck on few examples."""
@@ -37,6 +41,8 @@ class Trial:
     why: str = ""
     evidence: float = 1.0
     """Against its being the best of all, if it was dropped: a capital that rivals won by betting, from 1."""
+    measures: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
+    """Of each objective but the score, its value by place, wherever there is a score."""
 
     @property
     def mean(self) -> float:
@@ -45,6 +51,7 @@ class Trial:
 
     def dump(self) -> dict[str, Any]:
         """As JSON, a line of ``trials.jsonl``."""
+        measures = {name: [[place, own[place]] for place in sorted(own)] for name, own in self.measures.items()}
         return {
             "number": self.number,
             "origin": self.origin,
@@ -59,6 +66,7 @@ class Trial:
             "calls": self.cost.calls,
             "tokens": self.cost.tokens,
             "usd": self.cost.usd,
+            **({"measures": measures} if measures else {}),
             "digest": self.candidate.digest,
             "candidate": self.candidate.dump(),
         }
@@ -71,6 +79,7 @@ class Trial:
         return cls(
             body["number"], Candidate.load(body["candidate"]), body["origin"], tuple(body["parents"]), body["met"],
             scores, cost, body["born"], body["decision"], body["why"], body.get("evidence", 1.0),
+            {name: dict(own) for name, own in body.get("measures", {}).items()},
         )  # fmt: skip
 
 
@@ -98,9 +107,13 @@ class History:
     leads: tuple[int, ...] = ()
     """The trials that the race saw ahead of all others, one after another; none before its first decision."""
     since: int = 0
-    """How many trials have dropped out or finished since the lead last changed."""
+    """How many trials have dropped out or finished since the lead, or of several objectives the front, last changed."""
     turns: tuple[Turn, ...] = ()
     """When which proposer was asked."""
+    objectives: tuple[str, ...] = (SCORE,)
+    """What the search is after; all but the score are the less the better."""
+    front: tuple[int, ...] = ()
+    """Of several objectives, the trials that nobody dominated when the race last decided."""
 
     @property
     def lead(self) -> int | None:
@@ -160,6 +173,11 @@ class History:
             for total, trial in zip(totals, self.trials, strict=True)
         ]
 
+    def values(self, trial: Trial) -> list[float]:
+        """What a trial with scores is worth: its estimate, and its mean in each further objective."""
+        others = [trial.measures[name].values() for name in self.objectives[1:]]
+        return [self.estimate(trial), *(sum(own) / len(own) for own in others)]
+
     def leader(self) -> Trial:
         """Who is in the lead; before a race has decided the best estimate, of equals the shorter, then the earlier."""
         if self.lead is not None:
@@ -168,3 +186,12 @@ class History:
             (trial for trial in self.standing if trial.scores or trial.number == 0),
             key=lambda trial: (-self.estimate(trial), trial.candidate.length, trial.number),
         )
+
+
+def table(trials: Sequence[Trial], name: str = SCORE) -> Scores:
+    """(A, n) values of an objective by trial and place in the order; nan where not met or unscored."""
+    found = np.full((len(trials), max((trial.met for trial in trials), default=0)), np.nan)
+    for index, trial in enumerate(trials):
+        own = trial.scores if name == SCORE else trial.measures.get(name, {})
+        found[index, list(own)] = list(own.values())
+    return found

@@ -1,4 +1,4 @@
-"""The compile loop: propose, evaluate a round, decide, until the budget or the ideas are used up; then confirm."""
+"""The compile loop: propose, evaluate a round, decide, until the budget or the ideas are used up."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from dataclasses import dataclass, replace
 
 import dspy
 
-from ..eval.compare import Comparison, compare_scores
 from ..eval.evaluate import check_answers
-from ..eval.rows import Row
 from ..eval.runner import Job, Outcome, Runner
 from ..programs.task import CompileView
 from ..runtime.budget import Cost
@@ -20,9 +18,10 @@ from ..runtime.progress import Bar, Silent
 from ..runtime.session import Session
 from .candidate import Candidate
 from .history import History, Trial
+from .objective import SCORE, measured
 from .plan import Plan
 from .proposers import Ground
-from .race import Race, decide, enter, weigh, work
+from .race import Race, decide, enter, weigh, winner, work
 from .shorter import settle
 
 BUDGET = "the budget"
@@ -61,20 +60,6 @@ class Selection:
         derive(seed, "selection").shuffle(order)
         kept = min(rows - 1, round(rows * share))
         return cls(tuple(order[kept:]), tuple(sorted(order[:kept])))
-
-
-@dataclass(frozen=True)
-class Confirmed:
-    """What the rows kept apart from selection said."""
-
-    gain: Comparison | None = None
-    """``None`` where there were no rows, or no budget."""
-    spread: float | None = None
-    """Mean square of the paired differences."""
-    won: tuple[str, ...] = ()
-    """Ids of the rows on which the candidate did better than the declared program."""
-    lost: tuple[str, ...] = ()
-    """And worse."""
 
 
 class Evaluations:
@@ -130,6 +115,7 @@ def search(
     session: Session,
     *,
     prompt_lm: LM,
+    objectives: tuple[str, ...] = (SCORE,),
     seed: int = 0,
     bar: Bar | None = None,
 ) -> Found:
@@ -141,7 +127,7 @@ def search(
     """
     rows = Selection.of(len(task.dev), race.confirm, seed).choose
     ground = Ground(task.program, task.train, runner, prompt_lm, seed, task.knobs)
-    history = History().add([(ground.baseline, "declared", ())], 0)
+    history = History(objectives=objectives).add([(ground.baseline, "declared", ())], 0)
     evaluations, plan, last = Evaluations(task, runner, session), Plan.of(ground, race), Plan.last(ground, race)
     number, ending = 0, ""
     try:
@@ -157,7 +143,9 @@ def search(
             outcomes = evaluations.round([(history.trials[t].candidate, rows[place]) for t, place in todo])
             if number == 0:
                 check_answers("the program", [outcome.row for outcome in outcomes])
-            history = _paid(enter(history, todo, [outcome.row.score for outcome in outcomes]), todo, outcomes)
+            found = [outcome.row for outcome in outcomes]
+            others = [measured(row, objectives) for row in found] if len(objectives) > 1 else None
+            history = _paid(enter(history, todo, [row.score for row in found], others), todo, outcomes)
             history = decide(history, race, len(rows), seed)
             number += 1
             ahead = 0 if plan.still(history) else plan.left(history)
@@ -165,45 +153,6 @@ def search(
     except BudgetExhausted:
         return replace(_end(history, race, BUDGET, ""), uncalled=evaluations.uncalled)
     return replace(_end(history, race, None, ending), uncalled=evaluations.uncalled)
-
-
-def confirm(
-    task: CompileView,
-    race: Race,
-    runner: Runner,
-    session: Session,
-    candidate: Candidate,
-    *,
-    seed: int = 0,
-    bar: Bar | None = None,
-) -> Confirmed:
-    """The gain of a candidate over the declared program on rows that had no part in choosing it.
-
-    On fewer rows where the budget does not reach for all; nothing if it reaches for none, or there are none.
-    """
-    rows = Selection.of(len(task.dev), race.confirm, seed).confirm
-    declared = Candidate.of(task.program, task.knobs)
-    evaluations = Evaluations(task, runner, session)
-    pairs: list[tuple[Row, Row]] = []
-    for start in range(0, len(rows), race.block):
-        part = rows[start : start + race.block]
-        try:
-            outcomes = evaluations.round([(c, row) for c in (candidate, declared) for row in part])
-        except BudgetExhausted:
-            break
-        pairs += [(a.row, b.row) for a, b in zip(outcomes[: len(part)], outcomes[len(part) :], strict=True)]
-        if bar is not None:
-            bar.advance(len(outcomes))
-            bar.note(f"confirming the gain; {session.ledger.status}")
-    scored = [(a.score, b.score, a.id) for a, b in pairs if a.score is not None and b.score is not None]
-    if not scored:
-        return Confirmed()
-    return Confirmed(
-        compare_scores([a for a, _, _ in scored], [b for _, b, _ in scored], seed=seed),
-        sum((a - b) ** 2 for a, b, _ in scored) / len(scored),
-        tuple(name for a, b, name in scored if a > b),
-        tuple(name for a, b, name in scored if a < b),
-    )
 
 
 def _paid(history: History, todo: Sequence[tuple[int, int]], outcomes: Sequence[Outcome]) -> History:
@@ -217,7 +166,7 @@ def _paid(history: History, todo: Sequence[tuple[int, int]], outcomes: Sequence[
 
 
 def _end(history: History, race: Race, stopped: str | None, ending: str) -> Found:
-    best, said = settle(history, race)
+    best, said = settle(history, race) if len(history.objectives) == 1 else (winner(history), "")
     why = said if best.number != history.leader().number else best.why
     history = weigh(history.change(best.number, decision="winner", why=why), race)
     return Found(history, best, stopped, ending, said)

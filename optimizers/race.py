@@ -8,7 +8,7 @@ the winner rests on examples kept apart.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,7 +16,8 @@ import numpy as np
 from ..eval.statistics.values import Scores
 from ..runtime.errors import BadInput
 from .evidence import against
-from .history import History, Trial
+from .history import History, Trial, table
+from .pareto import Outdone, nondominated, outdone
 from .proposers.bootstrapped import Teacher
 from .shorter import open_
 from .standing import Standing, standing
@@ -101,17 +102,35 @@ def work(history: History, race: Race, rows: int) -> list[tuple[int, int]]:
     return [(trial.number, place) for trial in going for place in range(trial.met, min(rows, trial.met + each))]
 
 
-def enter(history: History, todo: Sequence[tuple[int, int]], scores: Sequence[float | None]) -> History:
-    """The history with a round's scores, in the order of ``todo``; ``None`` for what could not be scored."""
+def enter(
+    history: History,
+    todo: Sequence[tuple[int, int]],
+    scores: Sequence[float | None],
+    measured: Sequence[Mapping[str, float]] | None = None,
+) -> History:
+    """The history with a round's scores, in the order of ``todo``; ``None`` for what could not be scored.
+
+    Args:
+        measured: of each evaluation the objectives but the score, where the search is after any.
+    """
     new: dict[int, dict[int, float]] = {}
     met: dict[int, int] = {}
-    for (number, place), score in zip(todo, scores, strict=True):
+    others: dict[int, dict[str, dict[int, float]]] = {}
+    for (number, place), score, said in zip(todo, scores, measured or [{}] * len(todo), strict=True):
         own = new.setdefault(number, {})
         met[number] = max(met.get(number, history.trials[number].met), place + 1)
         if score is not None:
             own[place] = score
+            for name, value in said.items():
+                others.setdefault(number, {}).setdefault(name, {})[place] = value
     trials = (history.trials[number] for number in new)
-    return history.update(replace(t, scores={**t.scores, **new[t.number]}, met=met[t.number]) for t in trials)
+    return history.update(
+        replace(
+            t, scores={**t.scores, **new[t.number]}, met=met[t.number],
+            measures={n: {**t.measures.get(n, {}), **own} for n, own in others.get(t.number, t.measures).items()},
+        )
+        for t in trials
+    )  # fmt: skip
 
 
 def decide(history: History, race: Race, rows: int, seed: int = 0) -> History:
@@ -127,25 +146,36 @@ def decide(history: History, race: Race, rows: int, seed: int = 0) -> History:
         for trial in history.live
         if trial.met >= rows
     )
-    field = sorted(
-        (trial for trial in history.standing if trial.met), key=lambda trial: (trial.candidate.length, trial.number)
-    )
+    field = _field(history)
     if not field:
         return history
     found = standing(table(field), rows, worth=race.worth, seed=seed)
-    ahead, before = field[found.leader].number, history.lead
-    history = history if ahead == before else replace(history, leads=(*history.leads, ahead))
-    lost = [
-        index
-        for index in range(len(field))
-        if not found.keep[index] and not open_(field[index], history.trials[ahead], race)
-    ]
-    history = history.update(_dropped(history, field, found, index) for index in lost)
-    return replace(history, since=history.since + live - len(history.live) if ahead == before else 0)
+    leader, before = field[found.leader].number, (history.lead, history.front)
+    history = history if leader == history.lead else replace(history, leads=(*history.leads, leader))
+    if len(history.objectives) == 1:
+        lost = [
+            index
+            for index in range(len(field))
+            if not found.keep[index] and not open_(field[index], history.trials[leader], race)
+        ]
+        history = history.update(_dropped(history, field, found, index) for index in lost)
+    else:
+        scores, *others = tables(history, field)
+        going = [index for index, trial in enumerate(field) if trial.decision == "live"]
+        gone = outdone(scores, others, going, rows, worth=race.worth, seed=seed)
+        history = history.update(_outdone(field, index, why) for index, why in gone.items())
+        history = replace(history, front=tuple(trial.number for trial in front(history)))
+    same = (history.lead, history.front) == before
+    return replace(history, since=history.since + live - len(history.live) if same else 0)
 
 
 def weigh(history: History, race: Race) -> History:
-    """The history in which every dropped trial says how strong the evidence is that it is not the best."""
+    """The history in which every dropped trial says how strong the evidence is that it is not the best.
+
+    Where there are several objectives nobody is best, and nothing is weighed.
+    """
+    if len(history.objectives) > 1:
+        return history
     scores = table(history.trials)
     weighed = []
     for trial in history.trials:
@@ -159,16 +189,31 @@ def weigh(history: History, race: Race) -> History:
 
 
 def winner(history: History) -> Trial:
-    """Who is ahead of all others; the declared program if nothing was decided."""
+    """Who is ahead of all others; the declared program if nothing was decided. Of several objectives, by the score."""
+    if len(history.objectives) > 1 and (field := front(history)):
+        leading = [trial for trial in field if trial.number == history.lead]
+        return (leading or sorted(field, key=lambda trial: (-history.estimate(trial), trial.number)))[0]
     return history.trials[history.lead or 0]
 
 
-def table(trials: Sequence[Trial]) -> Scores:
-    """(A, n) scores by trial and place in the order; nan where not met or unscored."""
-    found = np.full((len(trials), max((trial.met for trial in trials), default=0)), np.nan)
-    for index, trial in enumerate(trials):
-        found[index, list(trial.scores)] = list(trial.scores.values())
-    return found
+def front(history: History) -> list[Trial]:
+    """Trials that were not dropped and that nobody dominates, in order of their numbers."""
+    field = [trial for trial in _field(history) if trial.scores]
+    if not field:
+        return []
+    keep = nondominated(tables(history, field))
+    return sorted((t for t, kept in zip(field, keep, strict=True) if kept), key=lambda trial: trial.number)
+
+
+def tables(history: History, field: Sequence[Trial]) -> list[Scores]:
+    """Of each objective a table of some trials, the more the better."""
+    return [table(field), *(-table(field, name) for name in history.objectives[1:])]
+
+
+def _field(history: History) -> list[Trial]:
+    """Trials with scores that were not dropped; those that are preferred of equals come first."""
+    met = (trial for trial in history.standing if trial.met)
+    return sorted(met, key=lambda trial: (trial.candidate.length, trial.number))
 
 
 def _reached(history: History, leader: Trial) -> bool:
@@ -180,3 +225,9 @@ def _dropped(history: History, field: Sequence[Trial], found: Standing, index: i
     behind = f"{100 * found.behind[index]:.1f} points behind trial {history.lead} on {found.shared[index]} examples"
     why = f"{ASIDE}{behind}, expected to add {100 * found.value[index]:.3f} points to the best"
     return replace(field[index], decision="dropped", why=why)
+
+
+def _outdone(field: Sequence[Trial], index: int, why: Outdone) -> Trial:
+    behind = f"{100 * why.behind:.1f} points behind trial {field[why.by].number}, which is no worse in anything else"
+    text = f"{ASIDE}{behind}, on {why.shared} examples; expected to add {100 * why.value:.3f} points"
+    return replace(field[index], decision="dropped", why=text)

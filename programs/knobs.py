@@ -53,7 +53,7 @@ def checked(program: dspy.Module, knobs: Any) -> dict[str, BaseDistribution]:
         if owner is place(copy, name)[0]:
             raise BadInput(f"knob {name!r} cannot be set: copies of the program share its {type(owner).__name__}")
         for value in read(program, [name]).values():
-            if not holds(space, value):
+            if not holds(space, value) and not (value is None and isinstance(owner, dspy.Predict)):
                 raise BadInput(f"knob {name!r}: the program as declared has {value!r}, which {space} does not hold")
     return dict(knobs)
 
@@ -70,13 +70,11 @@ def holds(space: BaseDistribution, value: Value) -> bool:
 
 
 def read(program: dspy.Module, names: Iterable[str]) -> dict[str, Value]:
-    """What a program's knobs are set to; a setting that a predictor leaves to its model is not there."""
+    """What a program's knobs are set to; ``None`` for a setting that a predictor leaves to its model."""
     found = {}
     for name in names:
         owner, last = place(program, name)
-        value = owner.config.get(last, _UNSET) if isinstance(owner, dspy.Predict) else getattr(owner, last)
-        if value is not _UNSET:
-            found[name] = value
+        found[name] = owner.config.get(last) if isinstance(owner, dspy.Predict) else getattr(owner, last)
     return found
 
 
@@ -89,7 +87,8 @@ def put(program: dspy.Module, values: Mapping[str, Value]) -> None:
     for name, value in values.items():
         owner, last = place(program, name)
         if isinstance(owner, dspy.Predict):
-            owner.config = {**owner.config, last: value}
+            rest = {key: kept for key, kept in owner.config.items() if key != last}
+            owner.config = rest if value is None else {**rest, last: value}
         else:
             setattr(owner, last, value)
 

@@ -1,13 +1,11 @@
 """Search over the product of instructions and demonstration sets, with Optuna's TPE (Bergstra et al., 2011).
 
 The choices are those that the history holds: every instruction and every demonstration set that some trial has, for
-every predictor, and every setting of the knobs. A study is built anew from the history in every call, so nothing is
-kept between calls.
+every predictor, and every setting of the knobs.
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
@@ -16,6 +14,7 @@ from typing import Any
 from ..candidate import KNOBS, Candidate, PredictorState
 from ..history import History
 from .base import Ground
+from .study import study_of
 
 
 @dataclass(frozen=True)
@@ -34,10 +33,11 @@ class CombinedParts:
         menus = _menus(history)
         if all(len(menu) < 2 for menu in menus.values()):
             return []
-        study, spaces = _study(history, menus, rng.randrange(2**31))
+        space = _space(menus)
+        study = study_of(history, rng.randrange(2**31), space, lambda candidate: _params(candidate, menus))
         made: list[Candidate] = []
         for _ in range(6 * n):
-            trial = study.ask(spaces)
+            trial = study.ask(space)
             candidate = _combine(menus, trial.params, history)
             if candidate not in made and not history.has(candidate):
                 made.append(candidate)
@@ -70,23 +70,14 @@ def _parts(candidate: Candidate) -> dict[str, Any]:
     return {**parts, KNOBS: candidate.knobs} if candidate.knobs else parts
 
 
-def _study(history: History, menus: Menus, seed: int) -> tuple[Any, dict[str, Any]]:
-    import optuna
+def _space(menus: Menus) -> dict[str, Any]:
+    from optuna.distributions import CategoricalDistribution
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    spaces = {key: optuna.distributions.CategoricalDistribution(list(range(len(menu)))) for key, menu in menus.items()}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True, n_startup_trials=4)
-    study = optuna.create_study(direction="maximize", sampler=sampler)
-    estimates = history.estimates()
-    for trial in history.trials:
-        if trial.scores:
-            params = {key: menus[key].index(value) for key, value in _parts(trial.candidate).items()}
-            study.add_trial(
-                optuna.trial.create_trial(params=params, distributions=spaces, value=estimates[trial.number])
-            )
-    return study, spaces
+    return {key: CategoricalDistribution(list(range(len(menu)))) for key, menu in menus.items()}
+
+
+def _params(candidate: Candidate, menus: Menus) -> dict[str, int]:
+    return {key: menus[key].index(value) for key, value in _parts(candidate).items()}
 
 
 def _combine(menus: Menus, params: dict[str, int], history: History) -> Candidate:

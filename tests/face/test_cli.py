@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import fakes
 import pytest
 import tests_support
 from commands import Cli, recipe
 from dstill.runtime.errors import BudgetExhausted
+from dstill.runtime.fields import render_fields
 
 
 @pytest.mark.parametrize(
@@ -32,6 +34,36 @@ def test_help_of_everything(cli: Cli) -> None:
     code, out, _ = cli("--help")
     assert code == 0
     assert "export-cassette" in out
+
+
+def writing(handler: Any, body: dict[str, Any]) -> None:
+    """``fakes.painting``, which writes an instruction where it is asked for one."""
+    if "`instruction`" in str(body["messages"][0]):
+        reply = render_fields({"instruction": "Look."}) + "\n\n[[ ## completed ## ]]"
+        tests_support.answer(reply)(handler, body)
+    else:
+        fakes.painting(handler, body)
+
+
+def test_a_front_is_shown_and_picked_from(cli: Cli, paint: list[str], server: tests_support.OpenAIServer) -> None:
+    server.script = [writing]
+    words = ["compile", *paint, "--objective", "score,prompt_tokens"]
+    code, out, _ = cli(*words, "--run", "front")
+    assert code == 0
+    assert "hypervolume" in out
+    paid = len(server.requests)
+    code, out, _ = cli(*words, "--pick", "score=0", "--run", "least")
+    assert code == 0
+    assert "was picked from the front by score=0" in out
+    code, out, err = cli("replay", "runs/least")
+    assert (code, err) == (0, "")
+    assert "3 files have the same bytes" in out
+    assert len(server.requests) == paid
+    code, out, err = cli("export", "runs/front", "runs/least", "--to", "optuna", "--out", "study.db")
+    assert (code, "trials in study.db" in out) == (0, True), err
+    code, _, err = cli("compile", *paint, "--objective", "score,speed")
+    assert code == 2
+    assert "'speed' is not known" in err
 
 
 def test_one_by_one(cli: Cli, paint: list[str], server: tests_support.OpenAIServer, tmp_path: Path) -> None:

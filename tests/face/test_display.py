@@ -86,7 +86,7 @@ def evil_lm() -> ScriptedEngine:
 
 
 def compiled(tmp_path: Path) -> dstill.CompiledProgram:
-    return dstill.compile(evil_task(), evil_lm(), "k-shot", run=tmp_path / "compiled", name=EVIL)
+    return dstill.compile(evil_task(), evil_lm(), "k-shot", run=dstill.Where(tmp_path / "compiled", name=EVIL))
 
 
 def distilled(tmp_path: Path) -> DistilledProgram:
@@ -129,7 +129,9 @@ def test_a_board_is_one_page_inside_another(tmp_path: Path) -> None:
 def test_a_board_shows_a_student_that_was_held_back_and_says_so(tmp_path: Path, answer: str) -> None:
     """The row of a student is the student's own score, whether it ships or not."""
     task = fakes.task()
-    made = dstill.compile(task, fakes.painter(lambda demos, told: 1.0), "zero-shot", run=tmp_path / "r", name="teacher")
+    made = dstill.compile(
+        task, fakes.painter(lambda demos, told: 1.0), "zero-shot", run=dstill.Where(tmp_path / "r", name="teacher")
+    )
     weak = task.program.deepcopy()
     student = ScriptedEngine(["..."]) if answer == "nothing readable" else fakes.painter(lambda demos, told: 0.0)
     student.name = "student"

@@ -92,7 +92,7 @@ class TestKnobValues(ProposerContract):
 
 def test_a_candidate_keeps_its_knobs() -> None:
     declared = Candidate.of(Book(), SPACE)
-    assert declared.knobs == {"k": 1}
+    assert declared.knobs == {"k": 1, "answer.temperature": None}
     other = declared.with_knobs({"k": 8, "answer.temperature": 0.5})
     assert other != declared
     assert Candidate.load(json.loads(json.dumps(other.dump()))) == other
@@ -100,6 +100,7 @@ def test_a_candidate_keeps_its_knobs() -> None:
     assert other.length == declared.length  # they are no part of the prompt
     program = Book()
     assert Candidate.of(other.apply(program), SPACE) == other
+    assert declared.apply(other.apply(program)).answer.config == {}
     assert program.k == 1
     assert "@knobs" not in Candidate.of(Book()).dump()
     with pytest.raises(BadInput, match="no 'j' there"):

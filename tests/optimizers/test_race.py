@@ -8,7 +8,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from dstill.optimizers import Candidate, History, PredictorState, Race
-from dstill.optimizers.race import decide, enter, table, weigh, winner, work
+from dstill.optimizers.history import table
+from dstill.optimizers.race import decide, enter, weigh, winner, work
 from dstill.optimizers.standing import standing
 from scipy import stats
 

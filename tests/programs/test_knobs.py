@@ -49,7 +49,8 @@ def task(knobs: Any, program: Any = None) -> Task:
 
 def test_knobs_are_read_and_set_wherever_they_are() -> None:
     made = task(SPACE)
-    assert read(made.program, made.knobs) == {"threshold": 0.5, "shelf.k": 3, "steps[0].temperature": 0.3}
+    unset = {"threshold": 0.5, "shelf.k": 3, "steps[0].temperature": 0.3, "parts['last'].predict.max_tokens": None}
+    assert read(made.program, made.knobs) == unset
     values = {"threshold": 0.1, "shelf.k": 7, "steps[0].temperature": 0.9, "parts['last'].predict.max_tokens": 64}
     copy = made.program.deepcopy()
     put(copy, values)
@@ -58,6 +59,8 @@ def test_knobs_are_read_and_set_wherever_they_are() -> None:
         7, {"temperature": 0.9}, {"max_tokens": 64},
     )  # fmt: skip
     assert (made.program.shelf.k, made.program.steps[0].config) == (3, {"temperature": 0.3})
+    put(copy, unset)
+    assert copy.parts["last"].predict.config == {}
 
 
 def test_a_program_that_is_a_predictor_has_its_settings() -> None:

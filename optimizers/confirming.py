@@ -1,0 +1,84 @@
+"""Confirmation: what was chosen, measured on dev rows that had no part in choosing it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..eval.compare import Comparison, compare_scores
+from ..eval.rows import Row
+from ..eval.runner import Runner
+from ..programs.task import CompileView
+from ..runtime.errors import BudgetExhausted
+from ..runtime.progress import Bar
+from ..runtime.session import Session
+from .candidate import Candidate
+from .loop import Evaluations, Selection
+from .race import Race
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """What the rows kept apart from selection said of a candidate."""
+
+    gain: Comparison | None = None
+    """Over the declared program; ``None`` where there were no rows, or no budget."""
+    spread: float | None = None
+    """Mean square of the paired differences."""
+    won: tuple[str, ...] = ()
+    """Ids of the rows on which the candidate did better than the declared program."""
+    lost: tuple[str, ...] = ()
+    """And worse."""
+    rows: tuple[Row, ...] = ()
+    """Its own rows."""
+
+
+def confirm(
+    task: CompileView,
+    race: Race,
+    runner: Runner,
+    session: Session,
+    candidates: Sequence[Candidate],
+    *,
+    seed: int = 0,
+    level: float = 0.95,
+    bar: Bar | None = None,
+) -> list[Confirmed]:
+    """The gain of each candidate over the declared program on rows that had no part in choosing it, in order.
+
+    On fewer rows where the budget does not reach for all; nothing if it reaches for none, or there are none.
+
+    Args:
+        level: of each gain's interval.
+    """
+    rows = Selection.of(len(task.dev), race.confirm, seed).confirm
+    versions = [*candidates, Candidate.of(task.program, task.knobs)]
+    evaluations = Evaluations(task, runner, session)
+    met: list[list[Row]] = [[] for _ in versions]
+    for start in range(0, len(rows), race.block):
+        part = rows[start : start + race.block]
+        try:
+            outcomes = evaluations.round([(version, row) for version in versions for row in part])
+        except BudgetExhausted:
+            break
+        for index, own in enumerate(met):
+            own += [outcome.row for outcome in outcomes[index * len(part) : (index + 1) * len(part)]]
+        if bar is not None:
+            bar.advance(len(outcomes))
+            bar.note(f"confirming the gain; {session.ledger.status}")
+    *own_rows, declared = met
+    return [_confirmed(own, declared, level, seed) for own in own_rows]
+
+
+def _confirmed(own: Sequence[Row], declared: Sequence[Row], level: float, seed: int) -> Confirmed:
+    pairs = zip(own, declared, strict=True)
+    scored = [(a.score, b.score, a.id) for a, b in pairs if a.score is not None and b.score is not None]
+    if not scored:
+        return Confirmed(rows=tuple(own))
+    return Confirmed(
+        compare_scores([a for a, _, _ in scored], [b for _, b, _ in scored], level=level, seed=seed),
+        sum((a - b) ** 2 for a, b, _ in scored) / len(scored),
+        tuple(name for a, b, name in scored if a > b),
+        tuple(name for a, b, name in scored if a < b),
+        tuple(own),
+    )

@@ -1,0 +1,173 @@
+"""Finished compilations as studies of Optuna, which ``optuna.load_study`` and optuna-dashboard open."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from ..programs.knobs import holds
+from ..runtime.atomic import sync_folder
+from ..runtime.errors import BadInput
+from .candidate import Candidate
+from .explain import Explanation, explain
+from .history import Trial
+from .objective import SCORE
+
+SHOWN = 60
+"""Characters of an instruction in the name of a choice; the whole text is among a trial's attributes."""
+
+
+def write_studies(runs: Sequence[Path | str], out: Path | str) -> int:
+    """Write a study for each run into one file, an SQLite database (``.db``) or Optuna's journal (``.log``).
+
+    A study is named as the run's folder. Its trials have the run's numbers. A parameter is the choice of a predictor's
+    instruction or demonstrations, or a knob. The value is the mean score, and the means of further objectives;
+    intermediate values are the mean score after each example. A trial that met all examples, and the winner, is
+    complete; all others are pruned, with the reason among their attributes. A file that is there is replaced.
+
+    Args:
+        runs: directories of ``dstill compile``.
+        out: ``.db``, ``.sqlite`` or ``.sqlite3``; ``.log`` or ``.journal``.
+
+    Returns:
+        the number of trials.
+
+    Raises:
+        BadInput: for a folder that holds no compilation, two runs of one name, or a file of another kind.
+    """
+    path, found = Path(out), [(explain(run), _config(Path(run))) for run in runs]
+    names = [run.name for run, _ in found]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise BadInput(f"two runs are called {twice[0]}: expected a study of its own for each")
+    opened = _storage(path.suffix)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+        part = Path(folder) / path.name
+        storage, close = opened(part)
+        for run, config in found:
+            _write(run, config, storage)
+        close()
+        os.replace(part, path)
+    sync_folder(path.parent)
+    return sum(len(run.trials) for run, _ in found)
+
+
+def _storage(suffix: str) -> Callable[[Path], tuple[Any, Callable[[], None]]]:
+    """What opens a file of a kind, and how to close it."""
+
+    def database(path: Path) -> tuple[Any, Callable[[], None]]:
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        storage = optuna.storages.RDBStorage(f"sqlite:///{path.absolute()}")
+        return storage, lambda: storage.engine.dispose()
+
+    def journal(path: Path) -> tuple[Any, Callable[[], None]]:
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        return optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(path))), lambda: None
+
+    kinds = {".db": database, ".sqlite": database, ".sqlite3": database, ".log": journal, ".journal": journal}
+    if suffix not in kinds:
+        raise BadInput(f"a study in a file {suffix or 'without an ending'}: expected one of {', '.join(kinds)}")
+    return kinds[suffix]
+
+
+def _write(run: Explanation, config: dict[str, Any], storage: Any) -> None:
+    import optuna
+
+    names = config.get("objective", {}).get("names", [SCORE])
+    directions = ["maximize", *("minimize" for _ in names[1:])]
+    study = optuna.create_study(storage=storage, study_name=run.name, directions=directions)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        study.set_metric_names(names)
+    told = {"verdict": run.verdict, "best": run.best, "task": config["task"], "optimizer": config["optimizer"]["name"]}
+    for key, value in {**told, "lm": config["lm"]["model"], "seed": config["seed"]}.items():
+        study.set_user_attr(key, value)
+    menus = _menus(run.trials)
+    space = _space(menus, config.get("knobs", {}))
+    for trial in run.trials:
+        params = _params(trial.candidate, menus, space)
+        others = [trial.measures.get(name, {}).values() for name in names[1:]]
+        done = trial.decision in ("finished", "winner")
+        study.add_trial(
+            optuna.trial.create_trial(
+                state=optuna.trial.TrialState.COMPLETE if done else optuna.trial.TrialState.PRUNED,
+                values=[trial.mean, *(sum(own) / len(own) for own in others)] if trial.scores else None,
+                params=params,
+                distributions={key: space[key] for key in params},
+                user_attrs=_attributes(trial, run.best),
+                intermediate_values=_course(trial) if len(names) == 1 else {},
+            )
+        )
+
+
+def _menus(trials: Sequence[Trial]) -> dict[str, list[Any]]:
+    """By parameter, the instructions or demonstrations of a predictor in order of first appearance."""
+    menus: dict[str, list[Any]] = {}
+    for trial in trials:
+        for key, value in _parts(trial.candidate).items():
+            menu = menus.setdefault(key, [])
+            if value not in menu:
+                menu.append(value)
+    return menus
+
+
+def _parts(candidate: Candidate) -> dict[str, Any]:
+    return {
+        f"{name}:{part}": value
+        for name, state in candidate.predictors.items()
+        for part, value in (("instructions", state.instructions), ("demos", state.demos))
+    }
+
+
+def _space(menus: dict[str, list[Any]], knobs: dict[str, str]) -> dict[str, Any]:
+    """The distributions of all parameters: the choices that some trial has, and the knobs as the task declares them."""
+    from optuna.distributions import CategoricalDistribution, json_to_distribution
+
+    choices = {key: [_called(number, value) for number, value in enumerate(menu)] for key, menu in menus.items()}
+    told = {key: CategoricalDistribution(found) for key, found in choices.items()}
+    return {**told, **{name: json_to_distribution(text) for name, text in knobs.items()}}
+
+
+def _params(candidate: Candidate, menus: dict[str, list[Any]], space: dict[str, Any]) -> dict[str, Any]:
+    """A trial's parameters; a knob that its program leaves to the model is none."""
+    told = {key: _called(menus[key].index(value), value) for key, value in _parts(candidate).items()}
+    knobs = {name: value for name, value in candidate.knobs.items() if name in space and holds(space[name], value)}
+    return {**told, **knobs}
+
+
+def _called(number: int, value: Any) -> str:
+    """A choice in a few words, unlike all others of its parameter."""
+    if isinstance(value, str):
+        return f"{number}: {' '.join(value.split())[:SHOWN]}"
+    return f"{number}: {len(value)} demonstrations"
+
+
+def _attributes(trial: Trial, best: int) -> dict[str, Any]:
+    kept = ("number", "origin", "parents", "born", "decision", "why", "met", "calls", "tokens", "usd", "digest",
+            "candidate")  # fmt: skip
+    body = trial.dump()
+    return {**{name: body[name] for name in kept}, "chosen": trial.number == best}
+
+
+def _course(trial: Trial) -> dict[int, float]:
+    """The mean score after each example, by how many had been met."""
+    total, found = 0.0, {}
+    for count, place in enumerate(sorted(trial.scores), 1):
+        total += trial.scores[place]
+        found[place + 1] = total / count
+    return found
+
+
+def _config(run: Path) -> dict[str, Any]:
+    found: dict[str, Any] = orjson.loads((run / "config.json").read_bytes())
+    return found
