@@ -168,7 +168,7 @@ class BoardFolder:
                         len(report.rows), datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), label, version("dstill"),
                         git, files, added[-1][0].digest if added else "",
                     )  # fmt: skip
-                    added.append((entry, report))
+                    added.append((entry, Report.load(place)))  # as it will be read: the pages are made of the files
                     staged.append((place, entry))
                 found.append(entry)
             made = boards_of(added, self.title)  # refuses what cannot stand on one board, before anything is changed

@@ -52,8 +52,8 @@ function setUpTable(view) {
     head.replaceChildren(button);
   }
   for (const cell of $$('td[data-key="score"], td[data-key^="metric_"]', root)) split(cell);
-  const note = $(".gain-note", root);
-  view.noted = note.textContent.slice(`Gain over ${board.systems[board.baseline].name}`.length);
+  const note = $(".gain-note", root); // none on a board of one system
+  view.noted = note?.textContent.slice(`Gain over ${board.systems[board.baseline].name}`.length);
   const names = board.systems.map((system) => [system.name, system.name]);
   options($('[data-do="baseline"]', root), names, names[baselineOf(board)][0]);
   $('[data-do="baseline"]', root).addEventListener("change", (event) => update({ base: event.target.value }));
@@ -131,7 +131,8 @@ function drawGains(view, base) {
     track.append(range, place(make("i", { class: "dot" }), at(value)));
   });
   drawRuler(view, base);
-  $(".gain-note", root).textContent = `Gain over ${board.systems[base].name}${view.noted}`;
+  const note = $(".gain-note", root);
+  if (note) note.textContent = `Gain over ${board.systems[base].name}${view.noted}`;
 }
 
 /** The baseline's score, as a dashed line through every score bar. */

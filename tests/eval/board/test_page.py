@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -418,6 +419,21 @@ def test_boards_of_little_open_without_a_complaint(chrome: Browser, tmp_path: Pa
         page.click(".item")
         page.set('[data-do="baseline"]', found[-1].system)
         assert chrome.complaints() == []
+
+
+@pytest.mark.parametrize("noted", [(), ("read from a table",)])
+def test_a_board_of_one_system_works_and_keeps_its_notes(
+    chrome: Browser, tmp_path: Path, noted: tuple[str, ...]
+) -> None:
+    chrome.size(*DESKTOP)
+    chrome.complaints()
+    found = [replace(report("one", [1.0, 0.0]), notes=noted)]
+    page = Page(chrome, leaderboard(found).save(tmp_path)["html"])
+    page.set('[data-do="filter"]', "nobody")
+    page.until("return document.querySelector('.announce').textContent.startsWith('0 of 1 systems')")
+    page.set('[data-do="baseline"]', "one")
+    assert page.texts(".notes p") == [f"one: {note}" for note in noted]
+    assert chrome.complaints() == []
 
 
 def test_a_link_to_what_is_not_there_opens_the_board(chrome: Browser, saved: Path) -> None:

@@ -52,6 +52,17 @@ def test_the_board_is_that_of_the_newest_versions_and_knows_the_older_ones(tmp_p
     assert check_board(folder.path).problems == ()
 
 
+def test_pages_are_those_of_the_files_whatever_the_order_of_fields_was(tmp_path: Path) -> None:
+    outputs = [{"output": f"o{i}", "confidence": "0.5"} for i in range(40)]  # files have names in their own order
+    found = replace(report("a", [1.0, 0.0] * 20, outputs=outputs), examples=ASKED)
+    folder = BoardFolder(tmp_path)
+    folder.add([found])
+    assert check_board(folder.path).problems == ()
+    other = tuple({name: body[name] for name in reversed(body)} for body in ASKED)
+    folder.add([replace(one("b", 0.5), examples=other)])
+    assert check_board(folder.path).problems == ()
+
+
 def test_several_tasks_are_tabs_and_the_newest_named_baseline_counts(tmp_path: Path) -> None:
     folder = BoardFolder(tmp_path)
     folder.add([one("a", 0.5), one("b", 0.6), one("a", 0.4, task="words"), one("b", 0.4, task="words")])
