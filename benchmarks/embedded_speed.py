@@ -4,7 +4,8 @@
 
 Calls share a system turn and demonstrations (as many as `--demos` says, one measurement for each) and differ in the
 text that is asked about. Both decode greedily, in float32 on the same weights and threads, in turn; the answers are
-compared.
+compared. Ours holds an answer to the form that its prompt asks for, as ``lm="embedded"`` does, so the answers differ
+where the pipeline's has none.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ class Ours:
         from dspy import lm15
         from dstill.runtime.engines.local.causal import CausalEngine
 
-        self.engine: Any = CausalEngine(weights)
+        self.engine: Any = CausalEngine(weights, constrained=True)
         self.concurrency = concurrency
         self.config = lm15.Config(max_tokens=NEW_TOKENS)
 
