@@ -43,7 +43,8 @@ def eval_(
 
     Written to a directory beside the run's, NAME-SPLIT. With --against it is a gate: exit code 0 for better or not
     worse, 10 for worse, 11 for undecided, and with --better 12 for not worse. A finished evaluation, ours or another
-    tool's, is judged as it stands. With --samples a row is the mean of several answers to its example.
+    tool's, is taken as it stands, and nothing is run. With --samples a row is the mean of several answers to its
+    example.
 
     With --stop-when-decided examples are met in random order, and it ends as soon as it is decided, by intervals that
     allow for looking; what was met is written to NAME-SPLIT-decided.
@@ -76,6 +77,7 @@ def eval_(
         NOT_BETTER,
         Asked,
         diagram_of,
+        is_evaluation,
         margin_of,
         reliability_lines,
         report_of,
@@ -89,6 +91,8 @@ def eval_(
         )
     if shared and (against is None or stop):
         raise BadInput("--shared: it is for two evaluations of different examples; give --against, and no early stop")
+    if better and against is None:
+        raise BadInput("--better: there is nothing to be better than; add --against EVALUATION")
     people = None if labels is None else read_labels(labels)  # before anything is paid for
     baseline = None if against is None else read_one(str(against))
     asked = Asked(split, lm, name, concurrency, Samples(samples, temperature), cluster)
@@ -99,8 +103,8 @@ def eval_(
         report, stopped, folder = report_until(run, until, asked)
         verdict = stopped.decision, str(stopped)
     else:
-        finished = people is not None or confidence is not None
-        report, folder = report_of(run, baseline, asked, finished=finished)
+        finished = baseline is not None or people is not None or confidence is not None
+        report, folder = report_of(run, baseline, asked, finished=finished or is_evaluation(run))
         if baseline is not None:
             mine, base = on_shared(report, baseline) if shared else (report, aligned(baseline, report))
             if cluster is not None and len(base.rows) == len(mine.rows):

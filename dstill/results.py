@@ -43,6 +43,8 @@ def read_all(words: Sequence[str], how: How) -> list[Results]:
     for word in words:
         name, equals, path = word.partition("=")
         named = bool(equals) and not Path(word).exists()
+        if named and not name.strip():
+            raise BadInput(f"{word}: expected a name before the =, or the path alone")
         results = read_results(path if named else word, system=name if named else None, **options)
         found.append(results)
         for said in results.left_out:

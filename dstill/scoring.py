@@ -93,14 +93,14 @@ def report_of(
 ) -> tuple[Report, Path | None]:
     """What ``dstill eval`` reports on, and the directory to which its rows were written.
 
-    Beside a baseline, or where ``finished`` says so, it may be an evaluation that was made before, of any form that a
+    Where ``finished`` says so, it may be an evaluation that was made before, of any form that a
     board reads; nothing is run then, and of several reports the one on the baseline's task and metric is taken.
 
     Raises:
         BadInput: as ``score_run``; or of such an evaluation, where there is none or several, or something is given
             that only a program can be asked with.
     """
-    if is_program(run) or (baseline is None and not finished):
+    if is_program(run) or not finished:
         report, _, folder = score_run(run, asked)
         return report, folder
     given = {"lm": asked.lm, "samples": None if asked.samples.count == 1 else asked.samples.count,
@@ -111,6 +111,8 @@ def report_of(
                 f"--{option} {value}: {run} is a finished evaluation, of which no model is asked anything; leave it out"
             )
     report = read_one(str(run), baseline)
+    if asked.split not in ("test", report.split):  # the first is the option's default
+        raise BadInput(f"--split {asked.split}: {run} is a finished evaluation of {report.split or 'no split'}")
     if asked.cluster is not None:
         report = clustered(report, asked.cluster)
     return report if asked.name is None else replace(report, system=asked.name), None
@@ -142,6 +144,11 @@ def report_until(run: Path, until: Until | None, asked: Asked) -> tuple[Report, 
 def is_program(run: Path) -> bool:
     """Whether a directory holds a program to be run, and not a finished evaluation."""
     return (run / "program.json").exists()
+
+
+def is_evaluation(run: Path) -> bool:
+    """Whether it can only be a finished evaluation: one of ours, or a file, which no run is."""
+    return (run / "report.json").exists() or run.is_file()
 
 
 def reliability_lines(report: Report) -> list[str]:

@@ -65,9 +65,10 @@ class Overall:
         best = ranked[0]
         assert best.rank is not None
         rest = len(self.places) - len(ranked)
+        systems = "1 system" if len(ranked) == 1 else f"{len(ranked)} systems"
         missing = f" {rest} are not on every task and have no mean rank." if rest else ""
         return (
-            f"{best.system} has the best mean rank, {_plain(best.rank)}, among {len(ranked)} systems on all "
+            f"{best.system} has the best mean rank, {_plain(best.rank)}, among {systems} on all "
             f"{len(self.boards)} tasks.{missing}"
         )
 

@@ -66,6 +66,11 @@ def write_inspect(reports: Sequence[Report], path: Path | str, *, when: datetime
     return path
 
 
+def _called(report: Report) -> str:
+    where = " ".join(name for name in (report.task, report.split) if name)  # a plain table may name neither
+    return f"{report.system}{' on ' * bool(where)}{where} ({len(report.rows)} examples)"
+
+
 def _one(reports: Sequence[Report]) -> Report:
     """The first of reports that belong into one log."""
     if not reports:
@@ -75,8 +80,8 @@ def _one(reports: Sequence[Report]) -> Report:
         same = (report.system, report.task, report.split) == (base.system, base.task, base.split)
         if not same or {row.id for row in report.rows} != {row.id for row in base.rows}:
             raise BadInput(
-                f"a log of inspect is of one system on one task: {base.system} on {base.task} {base.split} and "
-                f"{report.system} on {report.task} {report.split} have other names or examples; write a log of each"
+                f"a log of inspect is of one system on one task: {_called(base)} and {_called(report)} have other "
+                "names or examples; write a log of each"
             )
     metrics = [report.metric for report in reports]
     twice = [metric for metric in metrics if metrics.count(metric) > 1]

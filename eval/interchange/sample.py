@@ -104,12 +104,12 @@ def score_of(value: Any, scale: tuple[float, float] | None) -> float | None:
     if scale is not None:
         number = (number - scale[0]) / (scale[1] - scale[0])
         if not -1e-9 <= number <= 1 + 1e-9:
-            raise NoScore(f"{value} is outside the scale from {scale[0]:g} to {scale[1]:g}")
+            raise NoScore(f"{value!s:.40} is outside the scale from {scale[0]:g} to {scale[1]:g}")
         return min(1.0, max(0.0, number))
     if not 0 <= number <= 1:
         worst, best = ("0", "100") if 0 < number <= 100 else ("WORST", "BEST")
         raise NoScore(
-            f"{value} is outside [0, 1]; if the metric runs from {worst} to {best}, read it with "
+            f"{value!s:.40} is outside [0, 1]; if the metric runs from {worst} to {best}, read it with "
             f"scale=({worst}, {best}), on the command line --scale {worst}:{best}"
         )
     return number

@@ -59,7 +59,8 @@ def check_board(path: Path | str, *, head: str = "") -> Checked:
     except Damaged as error:
         return Checked(0, 0, 0, "", (str(error),))
     last = entries[-1].digest if entries else ""
-    problems = [] if any(entry.digest.startswith(head) for entry in entries) else [
+    problems = [] if entries else [f"{folder.path / BOARD} has no entries: they were removed"]
+    problems += [] if not head or any(entry.digest.startswith(head) for entry in entries) else [
         f"no entry has the digest {head}: this board has not grown from the one that had"
     ]  # fmt: skip
     problems += _strays(folder, entries)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from ...runtime.errors import BadInput
 from .intervals import Interval
-from .values import Holed, Scores, as_scores, scored
+from .values import Holed, Scores, as_scores, check_level, scored
 
 Side = Literal["at most", "at least"]
 BETS = np.geomspace(0.01, 0.95, 12)
@@ -119,6 +119,7 @@ def decisions(differences: Scores, *, margin: float = 0.01, level: float = 0.95)
     """
     if not 0 < margin < 1 or not 0 < level < 1:
         raise BadInput(f"margin={margin}, level={level}: expected both between 0 and 1")
+    differences = np.asarray(differences, dtype=np.float64)
     half, whole = -math.log((1 - level) / 2), -math.log(1 - level)
     found = np.where(log_capital(differences, 0.0, "at least") >= half, -1, 0)
     found[log_capital(differences, -margin, "at most") >= whole] = 1
@@ -158,6 +159,8 @@ def anytime_interval(differences: Scores, level: float = 0.95) -> Interval:
 
     It contains the mean, and it is wider than one for a number of examples that was fixed beforehand.
     """
+    check_level(level)
+    differences = np.asarray(differences, dtype=np.float64)
     if differences.size == 0:
         return Interval(math.nan, -1.0, 1.0, level)
     bar = math.log(2 / (1 - level))

@@ -9,6 +9,7 @@ import math
 
 from ...runtime.errors import BadInput
 from .intervals import normal_quantile
+from .values import check_level
 
 
 def examples_needed(spread: float, effect: float, *, level: float = 0.95, power: float = 0.8) -> int | None:
@@ -18,6 +19,7 @@ def examples_needed(spread: float, effect: float, *, level: float = 0.95, power:
         spread: the mean square of the paired differences (for right-or-wrong scores: the share of disagreements).
         effect: the difference, or the margin, in score.
     """
+    _check_chances(level, power)
     if spread <= 0 or effect <= 0:
         return None
     # The interval adds two disagreements: (z / effect)^2 * (spread + 2 / n) = n, solved for n.
@@ -37,6 +39,7 @@ def detectable_effect(n: int, spread: float, *, level: float = 0.95, power: floa
     """
     if n < 1 or spread < 0:
         raise BadInput(f"n={n}, spread={spread}: expected at least one example and a mean square of 0 or more")
+    _check_chances(level, power)
     return (normal_quantile(level) + normal_quantile(power)) * math.sqrt((spread + 2 / n) / n)
 
 
@@ -56,6 +59,7 @@ def examples_needed_single(bar: float, accuracy: float, *, level: float = 0.95, 
     for name, value in (("bar", bar), ("accuracy", accuracy)):
         if not 0 <= value <= 1:
             raise BadInput(f"{name}={value}: expected a share of 1")
+    _check_chances(level, power)
     if bar == accuracy:
         return None
     root = normal_quantile(level) * math.sqrt(bar * (1 - bar))
@@ -83,3 +87,9 @@ def detectable_effect_single(n: int, bar: float, *, level: float = 0.95, power: 
         middle = (low + high) / 2
         low, high = (low, middle) if enough(middle) else (middle, high)
     return high - bar
+
+
+def _check_chances(level: float, power: float) -> None:
+    check_level(level)
+    if not 0 < power < 1:
+        raise BadInput(f"power={power}: expected a number between 0 and 1, e.g. 0.8")

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...runtime.derive import derive_int
+from ...runtime.errors import BadInput
 
 RESAMPLES = 9_999
 """Resamples of a bootstrap or a permutation test."""
@@ -98,7 +99,12 @@ def resampled_means(
 
     Returns:
         ``(resamples, S)``; the plain mean where none of a system's examples was drawn.
+
+    Raises:
+        BadInput: for no resamples.
     """
+    if resamples < 1:
+        raise BadInput(f"resamples={resamples}: expected at least 1, and some thousands for an interval")
     there = ~np.isnan(table)
     filled = np.where(there, table, 0.0)
     plain = filled.sum(axis=1) / there.sum(axis=1)

@@ -90,7 +90,11 @@ def test_runs_of_another_kind(cli: Cli, paint: list[str]) -> None:
     assert cli("eval", "runs/all/zero")[0] == 0
     for words, said in [
         (["leaderboard", "runs/all/zero"], "rows.jsonl is missing (make one: dstill eval runs/all/zero)"),
-        (["eval", "runs/all/zero-test"], "is a run of kind eval: expected one of compile or distill"),
+        (
+            ["distill", "runs/all/zero-test", "--student", "embedded:encoder"],
+            "is a run of kind eval: expected one of compile or distill",
+        ),
+        (["eval", "runs/all/zero-test", "--split", "dev"], "--split dev: runs/all/zero-test is a finished evaluation"),
         (["replay", "runs/all/zero-test"], "runs of kind run, compile, distill can be replayed"),
         (["distill", "runs/all/zero", "--student", "embedded:encoder"], "labels, soft-labels and gold train encoders"),
     ]:

@@ -130,10 +130,23 @@ def test_the_gate_offers_the_shared_examples(cli: Cli) -> None:
     assert "share no example" in cli("eval", "other.csv", "--against", "low.csv", "--shared")[2]
 
 
-def test_without_a_baseline_a_program_is_expected(cli: Cli) -> None:
+def test_a_finished_evaluation_is_told_without_a_baseline(cli: Cli) -> None:
+    Path("low.csv").write_text("id,score,epoch\ne1,1,1\ne1,0,2\n")
+    code, out, _ = cli("eval", "low.csv", "--junit", "low.xml")
+    assert (code, out.splitlines()[0]) == (0, "low: 50.0 [0.0, 100.0] (n=1)")
+    assert "pass@2" in out and Path("low.xml").is_file()
+    code, _, err = cli("eval", "low.csv", "--samples", "2")
+    assert (code, "--samples 2: low.csv is a finished evaluation" in err) == (2, True)
+    code, _, err = cli("eval", "low.csv", "--better")
+    assert (code, "--better: there is nothing to be better than; add --against EVALUATION" in err) == (2, True)
+    Path("folder").mkdir()
+    assert "folder holds no run: config.json is missing" in cli("eval", "folder")[2]
+
+
+def test_a_system_needs_a_name(cli: Cli) -> None:
     Path("low.csv").write_text("id,score\ne1,1\n")
-    code, _, err = cli("eval", "low.csv")
-    assert (code, "low.csv holds no run: config.json is missing" in err) == (2, True)
+    code, _, err = cli("leaderboard", "=low.csv")
+    assert (code, "=low.csv: expected a name before the =, or the path alone" in err) == (2, True)
 
 
 @pytest.mark.parametrize(("to", "file"), [("junit", "r.xml"), ("inspect", "r.eval"), ("model-index", "README.md")])

@@ -202,7 +202,7 @@ class TestInspect:
 
     def test_what_does_not_belong_into_one_log(self, tmp_path: Path) -> None:
         other = report("other", [1.0, 0.0, 0.0, 1.0, 1.0])
-        with pytest.raises(BadInput, match="write a log of each"):
+        with pytest.raises(BadInput, match=r"one task: .* on sums test \(5 examples\) and .*; write a log of each"):
             write_inspect([mixed(), other], tmp_path / "log.json")
         with pytest.raises(BadInput, match="two reports have the metric 'exact'"):
             write_inspect([mixed(), mixed()], tmp_path / "log.json")

@@ -66,6 +66,13 @@ def test_a_board_as_it_was_added_has_no_problem_and_a_head(board: Path) -> None:
         check_board(board, head="xyz")
 
 
+def test_a_board_whose_entries_were_all_removed_says_so(board: Path) -> None:
+    edit(board / "board.json", lambda body: body.update(entries=[], head=""))
+    first, *rest = check_board(board).problems
+    assert first == f"{board / 'board.json'} has no entries: they were removed"
+    assert rest and all("belongs to no entry" in problem for problem in rest)
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [

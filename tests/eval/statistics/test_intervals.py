@@ -249,3 +249,10 @@ def test_a_bootstrap_of_nothing(method: Any) -> None:
         method([])
     with pytest.raises(BadInput, match="level=1.5"):
         method([0.2, 0.7], 1.5)
+
+
+@pytest.mark.parametrize("method", [bca, percentile, lambda x, **more: paired_bootstrap(x, [1.0, 1.0, 0.0], **more)])
+def test_a_bootstrap_needs_resamples(method: Any) -> None:
+    for wrong in (0, -1):
+        with pytest.raises(BadInput, match=f"resamples={wrong}: expected at least 1"):
+            method([0.0, 1.0, 1.0], resamples=wrong)

@@ -7,7 +7,15 @@ import math
 
 import numpy as np
 import pytest
-from dstill.eval.statistics.monitor import BETS, anytime_interval, anytime_mean, log_capital, monitor, stopping
+from dstill.eval.statistics.monitor import (
+    BETS,
+    anytime_interval,
+    anytime_mean,
+    decisions,
+    log_capital,
+    monitor,
+    stopping,
+)
 from dstill.runtime.errors import BadInput
 
 PATHS = np.array(list(itertools.product((-1.0, 0.0, 1.0), repeat=7)))
@@ -107,3 +115,11 @@ def test_of_no_score_nothing_is_known() -> None:
     found = anytime_mean([None])
     assert np.isnan(found.value)
     assert (found.low, found.high) == (0.0, 1.0)
+
+
+def test_lists_are_taken_as_arrays_are() -> None:
+    found = [1.0, 0.0, -1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
+    assert anytime_interval(found) == anytime_interval(np.array(found))  # type: ignore[arg-type]
+    assert decisions(found).tolist() == decisions(np.array(found)).tolist()  # type: ignore[arg-type]
+    with pytest.raises(BadInput, match="level=95"):
+        anytime_interval(np.array(found), 95)

@@ -72,3 +72,12 @@ def test_what_cannot_be_seen_and_what_is_no_input() -> None:
             wrong()
     with pytest.raises(BadInput, match=r"bar=90: expected a share of 1"):
         examples_needed_single(90, 0.95)
+    for wrong in (
+        lambda: examples_needed(0.2, 0.05, power=1.0),
+        lambda: detectable_effect(100, 0.2, power=1.0),
+        lambda: examples_needed_single(0.8, 0.9, power=1.0),
+    ):
+        with pytest.raises(BadInput, match=r"power=1\.0: expected a number between 0 and 1"):
+            wrong()
+    with pytest.raises(BadInput, match="level=95"):
+        examples_needed(0.2, 0.05, level=95)
