@@ -108,6 +108,13 @@ def check(
         f"{folder}: {found.entries} entries of {found.systems} systems as they were added; {found.figures:,} figures "
         f"are what the rows give; head {found.head}"
     )
+    if found.pages_by:
+        from importlib.metadata import version
+
+        print(
+            f"not made anew, and so not compared: the pages, which dstill {found.pages_by:.40} has made (this is "
+            f"{version('dstill')}); dstill leaderboard add makes them anew"
+        )
 
 
 @boards.command()

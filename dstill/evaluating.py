@@ -37,14 +37,22 @@ def eval_(
     passing: Annotated[
         float | None, typer.Option(help="The score from which on an answer is right, for graded metrics' confidences.")
     ] = None,
+    form: opt.FormOpt = None,
+    task: opt.TasksOpt = None,
+    metric: opt.MetricsOpt = None,
+    rename: opt.RenameOpt = None,
+    id: opt.IdOpt = None,
+    scale: opt.ScaleOpt = None,
+    repeats: opt.RepeatsOpt = "mean",
     junit: Annotated[Path | None, typer.Option(help="A file for JUnit XML, a test case for each example.")] = None,
 ) -> None:
     """Score a compiled or distilled program on a split.
 
     Written to a directory beside the run's, NAME-SPLIT. With --against it is a gate: exit code 0 for better or not
     worse, 10 for worse, 11 for undecided, and with --better 12 for not worse. A finished evaluation, ours or another
-    tool's, is taken as it stands, and nothing is run. With --samples a row is the mean of several answers to its
-    example.
+    tool's, is taken as it stands, and nothing is run; --task and --metric choose among several results in a file, and
+    the other options of dstill leaderboard say how it is read. With --samples a row is the mean of several answers to
+    its example.
 
     With --stop-when-decided examples are met in random order, and it ends as soon as it is decided, by intervals that
     allow for looking; what was met is written to NAME-SPLIT-decided.
@@ -59,6 +67,8 @@ def eval_(
 
     Example:  dstill eval runs/triage-mini --samples 8 --temperature 0.7
 
+    Example:  dstill eval logs/new.eval --against logs/old.eval --metric accuracy
+
     Example:  dstill eval runs/triage-mini-test --labels people.csv
 
     Example:  dstill eval answers.csv --confidence sure --certain 100
@@ -70,7 +80,7 @@ def eval_(
     from .eval.people import judged, read_labels
     from .eval.samples import Samples
     from .eval.until import Until
-    from .results import read_one
+    from .results import How, read_one
     from .runtime.errors import BadInput
     from .scoring import (
         EXIT_CODES,
@@ -78,6 +88,7 @@ def eval_(
         Asked,
         diagram_of,
         is_evaluation,
+        is_program,
         margin_of,
         reliability_lines,
         report_of,
@@ -93,8 +104,11 @@ def eval_(
         raise BadInput("--shared: it is for two evaluations of different examples; give --against, and no early stop")
     if better and against is None:
         raise BadInput("--better: there is nothing to be better than; add --against EVALUATION")
+    how = How(form, task or (), metric or (), rename or (), id, scale, repeats)
+    if how != How() and against is None and is_program(run):
+        raise BadInput(f"{how.given}: {run} is a program, of which no results are read; leave it out")
     people = None if labels is None else read_labels(labels)  # before anything is paid for
-    baseline = None if against is None else read_one(str(against))
+    baseline = None if against is None else read_one(str(against), how)
     asked = Asked(split, lm, name, concurrency, Samples(samples, temperature), cluster)
     verdict: tuple[str, str] | None = None
     folder: Path | None
@@ -104,7 +118,7 @@ def eval_(
         verdict = stopped.decision, str(stopped)
     else:
         finished = baseline is not None or people is not None or confidence is not None
-        report, folder = report_of(run, baseline, asked, finished=finished or is_evaluation(run))
+        report, folder = report_of(run, baseline, asked, how if finished or is_evaluation(run) else None)
         if baseline is not None:
             mine, base = on_shared(report, baseline) if shared else (report, aligned(baseline, report))
             if cluster is not None and len(base.rows) == len(mine.rows):

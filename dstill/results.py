@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,14 @@ class How:
     scale: str | None = None
     """``WORST:BEST``."""
     repeats: str = "mean"
+
+    @property
+    def given(self) -> str:
+        """The options that were given, as on the command line."""
+        names = {"tasks": "task", "metrics": "metric"}
+        return ", ".join(
+            f"--{names.get(part.name, part.name)}" for part in fields(self) if getattr(self, part.name) != part.default
+        )
 
 
 def read_all(words: Sequence[str], how: How) -> list[Results]:
@@ -52,18 +60,18 @@ def read_all(words: Sequence[str], how: How) -> list[Results]:
     return found
 
 
-def read_one(word: str, like: Report | None = None) -> Report:
+def read_one(word: str, how: How, like: Report | None = None) -> Report:
     """One report; of several the one on the task, split and metric of another.
 
     Raises:
         BadInput: where there is none, or there are several.
     """
-    reports = list(read_all([word], How())[0])
+    reports = list(read_all([word], how)[0])
     if like is not None and len(reports) > 1:
         reports = [one for one in reports if one.metric == like.metric and one.task in ("", like.task)] or reports
     if len(reports) != 1:
         shown = ", ".join(f"{one.system} on {one.task} {one.split} ({one.metric})" for one in reports[:6])
-        raise BadInput(f"{word} holds {len(reports)} reports, {shown}: expected one")
+        raise BadInput(f"{word} holds {len(reports)} reports, {shown}: expected one; --metric or --task chooses")
     return reports[0]
 
 

@@ -10,7 +10,7 @@ from .eval.evaluate import check_answers, evaluate_on
 from .eval.report import Report
 from .eval.samples import ONE, Samples
 from .eval.until import Stopped, Until, evaluate_until
-from .results import read_one
+from .results import How, read_one
 from .runtime.canonical import JSON, digest
 from .runtime.errors import BadInput
 from .runtime.home import default_journal, file_name
@@ -88,19 +88,17 @@ def _config(until: Until) -> dict[str, JSON]:
     }  # fmt: skip
 
 
-def report_of(
-    run: Path, baseline: Report | None, asked: Asked, *, finished: bool = False
-) -> tuple[Report, Path | None]:
+def report_of(run: Path, baseline: Report | None, asked: Asked, how: How | None = None) -> tuple[Report, Path | None]:
     """What ``dstill eval`` reports on, and the directory to which its rows were written.
 
-    Where ``finished`` says so, it may be an evaluation that was made before, of any form that a
-    board reads; nothing is run then, and of several reports the one on the baseline's task and metric is taken.
+    With ``how`` it may be an evaluation that was made before, of any form that a board reads; nothing is run then, and
+    of several reports the one on the baseline's task and metric is taken.
 
     Raises:
         BadInput: as ``score_run``; or of such an evaluation, where there is none or several, or something is given
             that only a program can be asked with.
     """
-    if is_program(run) or not finished:
+    if is_program(run) or how is None:
         report, _, folder = score_run(run, asked)
         return report, folder
     given = {"lm": asked.lm, "samples": None if asked.samples.count == 1 else asked.samples.count,
@@ -110,7 +108,7 @@ def report_of(
             raise BadInput(
                 f"--{option} {value}: {run} is a finished evaluation, of which no model is asked anything; leave it out"
             )
-    report = read_one(str(run), baseline)
+    report = read_one(str(run), how, baseline)
     if asked.split not in ("test", report.split):  # the first is the option's default
         raise BadInput(f"--split {asked.split}: {run} is a finished evaluation of {report.split or 'no split'}")
     if asked.cluster is not None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import orjson
@@ -17,14 +17,17 @@ from ..runtime.atomic import write_json, writing
 from ..runtime.canonical import canonical
 from ..runtime.errors import BadInput, Damaged
 from ..runtime.rundir import RunDir, check_files
+from .checks import check_rows
 from .confidence import Calibrated, Stated, calibrated
 from .rows import Row, Scoring
-from .samples import is_mean, tries
+from .samples import tries
 from .statistics.clusters import cluster_score
 from .statistics.intervals import Interval, mean_interval
 from .statistics.monitor import anytime_mean
 from .statistics.reliability import Reliability, reliability
 from .statistics.values import is_binary
+
+Spent: TypeAlias = Literal["usd", "seconds", "tokens"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,8 @@ class Report:
     """What was asked, the fields of the example of each row as JSON, where they were kept."""
     planned: int | None = None
     """Examples of the split, where the rows are only some of them: it was stopped when a comparison was decided."""
+    recorded: tuple[Spent, ...] | None = None
+    """What of costs another tool has recorded; ``None`` for all, as we do."""
 
     @cached_property
     def scores(self) -> list[float]:
@@ -136,33 +141,8 @@ class Report:
         return calibrated(self, Stated(confidence, certain, passing), bins=bins, kind=kind, level=level, seed=seed)
 
     def check(self) -> None:
-        """Refuse rows of which no figure could be made.
-
-        Raises:
-            BadInput: for no rows, two of one id, a score outside [0, 1], a row that is unscored and has a score, or one
-                whose score is not the mean of its answers.
-        """
-        if not self.rows:
-            raise BadInput(f"{self.system} has no rows: expected at least one example")
-        twice = [id for id, count in Counter(row.id for row in self.rows).items() if count > 1]
-        if twice:
-            raise BadInput(f"{self.system} has two rows with the id {twice[0]!r}: give each example an id of its own")
-        for row in self.rows:
-            if row.score is not None and not 0 <= row.score <= 1:
-                raise BadInput(
-                    f"{self.system} scores {row.score!r} on the example {row.id!r}: expected a number from 0 to 1, or "
-                    "None where it could not be scored"
-                )
-            if (row.score is None) != (row.status == "unscored"):
-                raise BadInput(
-                    f"{self.system} has the score {row.score!r} on the example {row.id!r}, which is called "
-                    f"{row.status}: expected no score if and only if it is unscored"
-                )
-            if not is_mean(row):
-                raise BadInput(
-                    f"{self.system} scores {row.score!r} on the example {row.id!r}, whose answers score "
-                    f"{row.samples}: expected their mean, and each a number from 0 to 1 or None"
-                )
+        """Refuse rows of which no figure could be made; see ``check_rows``."""
+        check_rows(self.system, self.rows)
 
     @property
     def failed(self) -> int:
@@ -189,19 +169,23 @@ class Report:
         """What the metric asked of models, such as a judge; apart from the system's calls, tokens and dollars."""
         return sum((row.scoring for row in self.rows), Scoring())
 
-    def latency(self, quantile: float) -> float:
-        """Seconds in engines per example, at a quantile (linear interpolation)."""
-        return float(np.quantile([row.seconds for row in self.rows], quantile)) if self.rows else 0.0
+    def knows(self, what: Spent) -> bool:
+        """Whether dollars, seconds or tokens were recorded."""
+        return self.spent and (self.recorded is None or what in self.recorded)
+
+    def latency(self, quantile: float) -> float | None:
+        """Seconds in engines per example, at a quantile (linear interpolation); ``None`` where none were recorded."""
+        return float(np.quantile([row.seconds for row in self.rows], quantile)) if self.knows("seconds") else None
 
     @property
-    def usd_per_1000(self) -> float:
-        """Dollars for 1,000 examples."""
-        return 1000 * sum(row.usd for row in self.rows) / max(1, len(self.rows))
+    def usd_per_1000(self) -> float | None:
+        """Dollars for 1,000 examples; ``None`` where none were recorded."""
+        return 1000 * sum(row.usd for row in self.rows) / len(self.rows) if self.knows("usd") else None
 
     @property
-    def prompt_tokens(self) -> float:
-        """Mean tokens read per example."""
-        return sum(row.tokens_in for row in self.rows) / max(1, len(self.rows))
+    def prompt_tokens(self) -> float | None:
+        """Mean tokens read per example; ``None`` where none were recorded."""
+        return sum(row.tokens_in for row in self.rows) / len(self.rows) if self.knows("tokens") else None
 
     def dump(self) -> dict[str, Any]:
         """The figures as JSON; equal evaluations have equal bytes, so times stand in the rows only."""
@@ -220,7 +204,8 @@ class Report:
             "calls": sum(row.calls for row in self.rows),
             "tokens_in": sum(row.tokens_in for row in self.rows),
             "tokens_out": sum(row.tokens_out for row in self.rows),
-            "usd_per_1000": round(self.usd_per_1000, 9),
+            "usd_per_1000": round(self.usd_per_1000 or 0.0, 9) if self.recorded is None or self.knows("usd") else None,
+            **({} if self.recorded is None else {"recorded": list(self.recorded)}),
             **({"scoring": self.scoring.dump()} if self.scoring.calls else {}),
             "parameters": self.parameters,
             "notes": list(self.notes),
@@ -261,6 +246,7 @@ class Report:
             return cls(
                 head["system"], head["task"], head["split"], head["metric"], rows, head["parameters"],
                 tuple(head["notes"]), _asked(folder / "examples.jsonl", len(rows)), head.get("planned"),
+                tuple(head["recorded"]) if "recorded" in head else None,
             )  # fmt: skip
         except FileNotFoundError as error:
             made = f" (make one: dstill eval {folder})" if (folder / "program.json").is_file() else ""

@@ -135,12 +135,14 @@ def _system(entry: Entry) -> dict[str, Any]:
     return {
         "name": report.system, "score": _interval(report.score), "group": entry.group,
         "rank": None if entry.rank is None else [entry.rank.low, entry.rank.high],
-        "usd": round(report.usd_per_1000, 6) if report.spent else None,
-        "p50": round(report.latency(0.5), 6) if report.spent else None,
-        "p95": round(report.latency(0.95), 6) if report.spent else None,
-        "tokens": round(report.prompt_tokens, 2) if report.spent else None,
+        "usd": _rounded(report.usd_per_1000), "p50": _rounded(report.latency(0.5)),
+        "p95": _rounded(report.latency(0.95)), "tokens": _rounded(report.prompt_tokens),
         "weights": report.parameters, "failed": report.failed, "unscored": report.unscored,
     }  # fmt: skip
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 6)
 
 
 def _version(version: Version) -> dict[str, Any]:

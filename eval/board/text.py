@@ -175,14 +175,18 @@ def _line(entry: Entry, board: Board, place: int) -> dict[str, str]:
         "gain": NONE if gain is None else points(gain.difference, sign="+"),
         "p": NONE if gain is None else probability(gain.p),
         **{head: points(one.scores[place]) for head, one in zip(heads_beside(board), board.beside, strict=True)},
-        "$/1000": f"{report.usd_per_1000:.4g}" if report.spent else NONE,
-        "p50 ms": f"{1000 * report.latency(0.5):.0f}" if report.spent else NONE,
-        "p95 ms": f"{1000 * report.latency(0.95):.0f}" if report.spent else NONE,
-        "tokens in": f"{report.prompt_tokens:.0f}" if report.spent else NONE,
+        "$/1000": _told(report.usd_per_1000, "{:.4g}"),
+        "p50 ms": _told(report.latency(0.5), "{:.0f}", 1000),
+        "p95 ms": _told(report.latency(0.95), "{:.0f}", 1000),
+        "tokens in": _told(report.prompt_tokens, "{:.0f}"),
         "weights": count(report.parameters),
         "failed": str(report.failed),
         "unscored": str(report.unscored),
     }
+
+
+def _told(value: float | None, form: str, scale: float = 1) -> str:
+    return NONE if value is None else form.format(scale * value)
 
 
 def _recorded(lines: list[dict[str, str]], empty: dict[str, str]) -> list[dict[str, str]]:
@@ -190,4 +194,7 @@ def _recorded(lines: list[dict[str, str]], empty: dict[str, str]) -> list[dict[s
     silent = {head for head, cell in empty.items() if all(line[head] == cell for line in lines)}
     if all(line[head] in ("0", NONE) for line in lines for head in ("$/1000", "p50 ms", "p95 ms", "tokens in")):
         silent |= {"$/1000", "p50 ms", "p95 ms", "tokens in"}
+    silent |= {
+        head for head in ("$/1000", "p50 ms", "p95 ms", "tokens in") if all(line[head] == NONE for line in lines)
+    }
     return [{head: cell for head, cell in line.items() if head not in silent} for line in lines]

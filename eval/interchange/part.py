@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...runtime.errors import BadInput
-from ..report import Report
+from ..report import Report, Spent
 from ..rows import Failure, Row, Status
 from ..samples import gaps, merged
 from .keep import Keep, Twice
@@ -173,7 +173,7 @@ class Part:
         source = self.source
         return Report(
             source.system, source.task, source.split, metric, tuple(rows), None, self._said(metric, rows),
-            tuple(asked) if any(asked) else None,
+            tuple(asked) if any(asked) else None, recorded=_recorded(rows),
         )  # fmt: skip
 
     def _answers(self) -> Iterator[tuple[str, list[Sample]]]:
@@ -206,6 +206,15 @@ class Part:
 
 
 MISSING = Failure("error", "Missing", "the example was to be answered, and there is no sample of it")
+
+
+def _recorded(rows: Sequence[Row]) -> tuple[Spent, ...]:
+    """What of costs a tool has kept: where it has nothing but zeros, it has kept none."""
+    found: dict[Spent, bool] = {
+        "usd": any(row.usd for row in rows), "seconds": any(row.seconds for row in rows),
+        "tokens": any(row.tokens_in for row in rows),
+    }  # fmt: skip
+    return tuple(what for what, there in found.items() if there)
 
 
 def row_of(index: int, id: str, samples: Sequence[Sample], metric: str) -> Row:

@@ -35,6 +35,8 @@ class Checked:
     """The digest of the last entry: whoever keeps it can tell later that nothing before it has changed."""
     problems: tuple[str, ...]
     """What is not as it was, a line each; empty if all is well."""
+    pages_by: str = ""
+    """The version of dstill that made the pages, where it is another one: then their text was not made anew."""
 
 
 def check_board(path: Path | str, *, head: str = "") -> Checked:
@@ -79,19 +81,20 @@ def check_board(path: Path | str, *, head: str = "") -> Checked:
             f"{here / 'report.json'} says {place} = {said}, and its rows ({here / 'rows.jsonl'}) give {given}"
             for place, said, given in _differences(told, _figures(_as_saved(report.dump())))
         ]
+    pages_by = ""
     if len(kept) == len(entries) and entries:
-        found, more = _pages(folder, kept)
+        found, more, pages_by = _pages(folder, kept)
         problems, count = [*problems, *found], count + more
-    return Checked(len(entries), len({entry.system for entry in entries}), count, last, tuple(problems))
+    return Checked(len(entries), len({entry.system for entry in entries}), count, last, tuple(problems), pages_by)
 
 
-def _pages(folder: BoardFolder, kept: list[tuple[Entry, Report]]) -> tuple[list[str], int]:
-    """What is wrong with the pages, and how many figures were recomputed."""
+def _pages(folder: BoardFolder, kept: list[tuple[Entry, Report]]) -> tuple[list[str], int, str]:
+    """What is wrong with the pages, how many figures were recomputed, and which other version made them."""
     body = folder.manifest()
     pages: dict[str, Any] = body["pages"] if isinstance(body.get("pages"), dict) else {}
     files = pages.get("files")
     if not isinstance(files, dict) or set(files) != {f"{PAGES}.{kind}" for kind in ("html", "md", "json", "csv")}:
-        return [f"{folder.path / BOARD} does not name the board's pages"], 0
+        return [f"{folder.path / BOARD} does not name the board's pages"], 0, ""
     problems = []
     for name, told in files.items():
         file = folder.path / name
@@ -100,7 +103,7 @@ def _pages(folder: BoardFolder, kept: list[tuple[Entry, Report]]) -> tuple[list[
     try:
         made = boards_of(kept, folder.title)
     except BadInput as error:
-        return [*problems, f"the entries make no board: {error}"], 0
+        return [*problems, f"the entries make no board: {error}"], 0, ""
     file = folder.path / f"{PAGES}.json"
     told, given = _figures(_read(file)), _figures(_as_saved(made.dump()))
     same = pages.get("made_by") == version("dstill")
@@ -119,7 +122,7 @@ def _pages(folder: BoardFolder, kept: list[tuple[Entry, Report]]) -> tuple[list[
             for kind, text in texts.items()
             if (folder.path / f"{PAGES}.{kind}").read_bytes() != text.encode()
         ]
-    return problems, len(told)
+    return problems, len(told), "" if same else str(pages.get("made_by"))
 
 
 def _whose(made: Board | Boards, place: str, rows: Mapping[str, Path]) -> str:

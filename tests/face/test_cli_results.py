@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import tests_support
 from commands import Cli
+from dstill.eval import read_results
 from dstill.runtime import RunDir
 from outcomes import report
 
@@ -241,3 +242,28 @@ def test_confidences_of_a_program_that_has_none(cli: Cli, paint: list[str]) -> N
     code, out, err = cli("eval", "runs/zero", "--confidence", "sure")
     assert (code, "rows: runs/zero-test/rows.jsonl" in out) == (2, True)
     assert "no answer of zero has a field 'sure': its outputs have 'colour'" in err
+
+
+def test_a_gate_of_results_with_several_metrics(cli: Cli) -> None:
+    log = DATA / "inspect" / "one.eval"
+    code, _, err = cli("eval", log, "--against", log)
+    assert (code, "--metric or --task chooses" in err) == (2, True)
+    metric = read_results(log)[0].metric
+    code, out, err = cli("eval", log, "--against", log, "--metric", metric, "--margin", "90pt")
+    assert code in (0, 11), err
+    assert " is " in out
+    code, _, err = cli("eval", log, "--against", log, "--metric", "no such")
+    assert code == 2
+
+
+def test_what_a_tool_did_not_record_is_no_zero(cli: Cli) -> None:
+    Path("timed.csv").write_text("id,score,seconds\ne0,1,2\ne1,0,4\ne2,1,3\n")
+    assert cli("leaderboard", "timed.csv", ours("ours", [1.0, 0.0, 1.0]), "--rename", "score=exact")[0] == 0
+    body = {s["system"]: s for s in json.loads(Path("leaderboard.json").read_text())["systems"]}
+    assert (body["timed"]["usd_per_1000"], body["timed"]["prompt_tokens"]) == (None, None)
+    assert body["timed"]["latency"]["p50"] == 3.0
+    assert body["ours"]["prompt_tokens"] == 100
+    line = next(line for line in Path("leaderboard.md").read_text().splitlines() if "| timed |" in line)
+    assert line.count("–") >= 2
+    code, out, _ = cli("leaderboard", "timed.csv")
+    assert (code, "$/1000" in out, "p50 ms" in out) == (0, False, True)

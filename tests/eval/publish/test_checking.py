@@ -205,3 +205,15 @@ def test_of_another_version_the_figures_are_compared_that_both_tell(board: Path)
     forge(board)
     (problem,) = check_board(board).problems
     assert "systems[0].score.low = 0.1" in problem
+
+
+def test_pages_of_another_version_are_named_as_not_compared(board: Path) -> None:
+    page = board / "leaderboard.html"
+    page.write_text(page.read_text().replace("examples", "samples"))
+    edit(board / "board.json", lambda body: body["pages"].update(made_by="0.0.9"))
+    forge(board)
+    found = check_board(board)
+    assert (found.problems, found.pages_by) == ((), "0.0.9")
+    edit(board / "leaderboard.json", lambda body: body["systems"][0]["score"].update(value=0.99))
+    forge(board)
+    assert any("score.value = 0.99" in problem for problem in check_board(board).problems)
