@@ -89,19 +89,16 @@ class Form:
     def __init__(self, part: Part, vocabulary: Vocabulary) -> None:
         self.automaton = Automaton(part)
         self._vocabulary = vocabulary
-        self._fitting: dict[int, tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = {}
+        self._fitting: dict[int, tuple[torch.Tensor, torch.Tensor, int]] = {}
         self._need: dict[int, int] = {}
         self._sure: dict[int, tuple[list[int], int] | None] = {}
 
-    def fitting(self, state: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Tokens that fit a state, the states after them, and the bytes that are then still needed, each (tokens,)."""
+    def fitting(self, state: int) -> tuple[torch.Tensor, torch.Tensor, int]:
+        """Tokens (n,) that fit a state, the states (n,) after them, and the most bytes that are then still needed."""
         if state not in self._fitting:
             tokens, states = self._vocabulary.walk(self.automaton, state)
-            some, place = np.unique(states, return_inverse=True)
-            left = np.array([self.automaton.left(int(after)) for after in some], dtype=np.int64)
-            self._fitting[state] = (
-                torch.from_numpy(tokens), torch.from_numpy(states), torch.from_numpy(left[place.ravel()])
-            )  # fmt: skip
+            most = max((self.automaton.left(after) for after in np.unique(states).tolist()), default=0)
+            self._fitting[state] = torch.from_numpy(tokens), torch.from_numpy(states), most
         return self._fitting[state]
 
     def sure(self, state: int) -> tuple[list[int], int] | None:
@@ -130,7 +127,7 @@ class Form:
         return None if tokens is None else (tokens, after)
 
     def need(self, state: int) -> int:
-        """Tokens with which an answer can be ended from a state."""
+        """Tokens with which an answer can be ended from a state; a byte takes one at most, and mostly less."""
         if state not in self._need:
             data = self.automaton.shortest(state)
             tokens = self._vocabulary.tokens(data)
@@ -159,13 +156,11 @@ class Guide:
         Args:
             room: tokens that the answer may still have, this one included.
         """
-        tokens, states, left = self._form.fitting(self._state)
-        if room is not None and len(left) and int(left.max()) > room - 1:
-            near = left <= room - 1  # a byte takes a token at most, and mostly less
-            for state in states[~near].unique().tolist():
-                if self._form.need(state) <= room - 1:
-                    near |= states == state
-            tokens = tokens[near] if bool(near.any()) else tokens
+        tokens, states, most = self._form.fitting(self._state)
+        if room is not None and most > room - 1:
+            near = [after for after in states.unique().tolist() if self._form.need(after) <= room - 1]
+            kept = torch.isin(states, torch.tensor(near, dtype=states.dtype))
+            tokens = tokens[kept] if near else tokens
         found = torch.full_like(logits, -torch.inf)
         found[tokens] = logits[tokens]
         if self._form.automaton.ends(self._state) and self._ends:

@@ -26,6 +26,9 @@ from .sampling import Chooser
 
 PRECISIONS = ("float32", "bfloat16", "float16", "float64")
 
+FORMS = 64
+"""Forms of answers that are kept; of a large vocabulary each takes some ten megabytes."""
+
 Prompt = tuple[Request, list[int]]
 """A request and its tokens."""
 
@@ -75,7 +78,7 @@ class LocalEngine(Priced):
         self.constrained = constrained
         self.form: Form | None = None
         """The form that all answers are held to."""
-        self._form = lru_cache(maxsize=256)(self._new_form)
+        self._form = lru_cache(maxsize=FORMS)(self._new_form)
         self._batcher: Batcher[Prompt, Response] = Batcher(self.answer, most=batch)
 
     @abstractmethod
