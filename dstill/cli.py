@@ -89,12 +89,16 @@ def compile(
     base_url: opt.UrlOpt = None,
     name: opt.NameOpt = None,
     replace: opt.ReplaceOpt = False,
+    storage: opt.StorageOpt = None,
     estimate: opt.EstimateOpt = False,
     explain: opt.ExplainOpt = None,
 ) -> None:
     """Find instructions and demonstrations that make a task's program good on a model.
 
     Example:  dstill compile --task triage --lm openai/gpt-4.1-mini --usd 2 --run triage-mini
+
+    With --storage the same command in several shells, or on several machines, is one run: they share its calls, pay
+    for each once, keep its budget together, and all end with the same result.
     """
     from .optimizers.compile import Where
     from .optimizers.compile import compile as compile_
@@ -113,7 +117,7 @@ def compile(
     if estimate:
         print(estimate_(made_task, model, chosen, budget, seed, goals))
         return
-    where = Where(name, replace=replace)
+    where = Where(name, replace=replace, storage=storage)
     made = compile_(made_task, model, chosen, budget, seed, objective=goals, prompt_lm=prompt_lm, run=where)
     print(made)
     print(f"run directory: {made.folder}")

@@ -37,6 +37,10 @@ ObjectiveOpt = Annotated[str, typer.Option(help="score, or with it any of cost, 
 PickOpt = Annotated[list[str] | None, typer.Option(
     help="Of a front, a trial's number or limits, e.g. prompt_tokens=200; nothing is paid for again."
 )]  # fmt: skip
+StorageOpt = Annotated[str | None, typer.Option(
+    help="An Optuna storage (sqlite:///study.db, grpc://HOST:PORT, a .db or .log file): a study to watch in "
+    "optuna-dashboard, which every process that runs the same command works on."
+)]  # fmt: skip
 EstimateOpt = Annotated[bool, typer.Option("--estimate", help="Say what it may cost, and spend nothing.")]
 
 

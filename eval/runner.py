@@ -117,13 +117,16 @@ class Runner:
     ) -> list[Outcome]:
         found: dict[int, Outcome] = {}
         stops: list[tuple[int, BaseException]] = []
-        queue, lock, report = iter(places), threading.Lock(), threading.Lock()
+        session = _session_of(self.lm, jobs)
+        workers = session.workers if session is not None else None
+        queue = iter(places if workers is None else workers.order(places))
+        lock, report = threading.Lock(), threading.Lock()
         # A few threads more than calls in flight: while some read an answer and store it, the model stays busy.
         crew = min(self.concurrency + min(2 + self.concurrency // 4, 32), len(places))
         left, done = [crew], threading.Event()
         settings: dict[str, Any] = {"adapter": self.adapter, "disable_history": True, "trace": None}
         settings["dstill_slots"] = Slots(self.concurrency)
-        settings["dstill_session"] = _session_of(self.lm, jobs)
+        settings["dstill_session"] = session
         if self.lm is not None:
             settings["lm"] = self.lm
 

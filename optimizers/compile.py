@@ -27,12 +27,14 @@ from .confirming import Confirmed, confirm
 from .dspy_optimizers import run_dspy_optimizer
 from .front import LEVEL, Front, front_of
 from .history import History, Trial
+from .live import Live
 from .loop import BUDGET, Found, Selection, search
 from .objective import Objective, objective_of
 from .portfolio import accounts
 from .proposers import BootstrappedDemos, Ground, LabeledDemos
 from .race import Race
 from .race import front as race_front
+from .together import check_shareable, together
 
 RESERVE = 0.2
 """Share of every cap that is kept for confirming the winner's gain, or those of a front."""
@@ -52,6 +54,9 @@ class Where:
     """Whether to give up an earlier run of another configuration in the same directory."""
     name: str | None = None
     """What to call the result in boards; the task and how it was made by default."""
+    storage: Any = None
+    """An Optuna storage or its address (``runtime/storages.py``): the run is a study there while it lasts, and all
+    processes that are given the same work and storage do it together, with the result of one."""
 
 
 def compile(
@@ -106,15 +111,20 @@ def compile(
         **({"knobs": dump_knobs(view.knobs)} if view.knobs else {}),
     }  # fmt: skip
     label = where.name or f"{view.name} compiled ({dump(chosen)['name']})"
-    with RunDir(
-        run_folder(where.folder, view.name, config), kind="compile", config=config, replace=where.replace
-    ) as out:
-        parent = where.session or Session(default_journal(out.path))
+
+    def work(out: RunDir, parent: Session) -> CompiledProgram:
         session = Session(run=out.id, budget=budget, parent=parent)
         made = _compile(view, chosen, goals, session, models, seed, concurrency, label, out)
         export(session, out.file("cassette.jsonl.zst"))
         out.finish(stopped=made.evidence.stopped if made.evidence else None)
-    return made
+        return made
+
+    folder = run_folder(where.folder, view.name, config)
+    if where.storage is not None:
+        check_shareable(chosen, budget_of(budget), where.session)
+        return together(work, folder, view.name, config, where.storage, replace_other=where.replace)
+    with RunDir(folder, kind="compile", config=config, replace=where.replace) as out:
+        return work(out, where.session or Session(default_journal(out.path)))
 
 
 def _compile(
@@ -136,8 +146,11 @@ def _compile(
     runner = Runner(lm, view.metric, adapter=view.adapter, concurrency=concurrency)
     with progress(f"compile {view.name}") as bar:
         race = chosen if isinstance(chosen, Race) else Race(confirm=getattr(chosen, "confirm", 0.3))
+        live = Live(inner.workers, out.config) if inner.workers is not None else None
         if isinstance(chosen, Race):
-            found = search(view, chosen, runner, inner, prompt_lm=prompt_lm, objectives=goals.names, seed=seed, bar=bar)
+            told, names = live.show if live is not None else None, goals.names
+            found = search(view, chosen, runner, inner, prompt_lm=prompt_lm, objectives=names, seed=seed, bar=bar,
+                           told=told)  # fmt: skip
         elif isinstance(chosen, Dspy):
             found = run_dspy_optimizer(
                 chosen.name, dict(chosen.options), view, runner, lm=lm, prompt_lm=prompt_lm, race=race, seed=seed,
@@ -194,6 +207,8 @@ def _compile(
             **({"front": reached.dump()} if reached is not None else {}),
         },
     )
+    if live is not None:
+        live.end(found.history, trial.number, made.verdict)
     return made
 
 

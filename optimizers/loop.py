@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import dspy
@@ -118,8 +118,12 @@ def search(
     objectives: tuple[str, ...] = (SCORE,),
     seed: int = 0,
     bar: Bar | None = None,
+    told: Callable[[History], None] | None = None,
 ) -> Found:
     """The best candidate by the rows that choose; a function of its arguments and the journal alone.
+
+    Args:
+        told: of the history before and after every round.
 
     Raises:
         BadInput: if not one candidate brings a readable answer in the first round.
@@ -129,7 +133,7 @@ def search(
     ground = Ground(task.program, task.train, runner, prompt_lm, seed, task.knobs)
     history = History(objectives=objectives).add([(ground.baseline, "declared", ())], 0)
     evaluations, plan, last = Evaluations(task, runner, session), Plan.of(ground, race), Plan.last(ground, race)
-    number, ending = 0, ""
+    number, ending, tell = 0, "", told or (lambda history: None)
     try:
         while True:
             history = plan.fill(history, session, seed, number)
@@ -140,6 +144,7 @@ def search(
                 todo = work(history, race, len(rows))
             if not todo:
                 break
+            tell(history)
             outcomes = evaluations.round([(history.trials[t].candidate, rows[place]) for t, place in todo])
             if number == 0:
                 check_answers("the program", [outcome.row for outcome in outcomes])
@@ -147,6 +152,7 @@ def search(
             others = [measured(row, objectives) for row in found] if len(objectives) > 1 else None
             history = _paid(enter(history, todo, [row.score for row in found], others), todo, outcomes)
             history = decide(history, race, len(rows), seed)
+            tell(history)
             number += 1
             ahead = 0 if plan.still(history) else plan.left(history)
             _show(bar or Silent(), history, session, len(todo), ahead=ahead * len(rows), rows=len(rows))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import orjson
 from ..programs.knobs import holds
 from ..runtime.atomic import sync_folder
 from ..runtime.errors import BadInput
+from ..runtime.storages import DATABASES, JOURNALS, open_storage
 from .candidate import Candidate
 from .explain import Explanation, explain
 from .history import Trial
@@ -45,11 +46,13 @@ def write_studies(runs: Sequence[Path | str], out: Path | str) -> int:
     names = [run.name for run, _ in found]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise BadInput(f"two runs are called {twice[0]}: expected a study of its own for each")
-    opened = _storage(path.suffix)
+    if path.suffix not in DATABASES + JOURNALS:
+        kinds = ", ".join(DATABASES + JOURNALS)
+        raise BadInput(f"a study in a file {path.suffix or 'without an ending'}: expected one of {kinds}")
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
         part = Path(folder) / path.name
-        storage, close = opened(part)
+        storage, close = open_storage(part)
         for run, config in found:
             _write(run, config, storage)
         close()
@@ -58,70 +61,70 @@ def write_studies(runs: Sequence[Path | str], out: Path | str) -> int:
     return sum(len(run.trials) for run, _ in found)
 
 
-def _storage(suffix: str) -> Callable[[Path], tuple[Any, Callable[[], None]]]:
-    """What opens a file of a kind, and how to close it."""
-
-    def database(path: Path) -> tuple[Any, Callable[[], None]]:
-        import optuna
-
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        storage = optuna.storages.RDBStorage(f"sqlite:///{path.absolute()}")
-        return storage, lambda: storage.engine.dispose()
-
-    def journal(path: Path) -> tuple[Any, Callable[[], None]]:
-        import optuna
-
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        return optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(path))), lambda: None
-
-    kinds = {".db": database, ".sqlite": database, ".sqlite3": database, ".log": journal, ".journal": journal}
-    if suffix not in kinds:
-        raise BadInput(f"a study in a file {suffix or 'without an ending'}: expected one of {', '.join(kinds)}")
-    return kinds[suffix]
-
-
 def _write(run: Explanation, config: dict[str, Any], storage: Any) -> None:
     import optuna
 
-    names = config.get("objective", {}).get("names", [SCORE])
-    directions = ["maximize", *("minimize" for _ in names[1:])]
-    study = optuna.create_study(storage=storage, study_name=run.name, directions=directions)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        study.set_metric_names(names)
-    told = {"verdict": run.verdict, "best": run.best, "task": config["task"], "optimizer": config["optimizer"]["name"]}
-    for key, value in {**told, "lm": config["lm"]["model"], "seed": config["seed"]}.items():
-        study.set_user_attr(key, value)
-    menus = _menus(run.trials)
-    space = _space(menus, config.get("knobs", {}))
+    study, names = study_of(storage, run.name, config), objectives_of(config)
+    study.set_user_attr("verdict", run.verdict)
+    study.set_user_attr("best", run.best)
+    shown = menus(run.trials)
+    space = _space(shown, config.get("knobs", {}))
     for trial in run.trials:
-        params = _params(trial.candidate, menus, space)
-        others = [trial.measures.get(name, {}).values() for name in names[1:]]
+        params = _params(trial.candidate, shown, space)
         done = trial.decision in ("finished", "winner")
         study.add_trial(
             optuna.trial.create_trial(
                 state=optuna.trial.TrialState.COMPLETE if done else optuna.trial.TrialState.PRUNED,
-                values=[trial.mean, *(sum(own) / len(own) for own in others)] if trial.scores else None,
+                values=means(trial, names),
                 params=params,
                 distributions={key: space[key] for key in params},
-                user_attrs=_attributes(trial, run.best),
-                intermediate_values=_course(trial) if len(names) == 1 else {},
+                user_attrs=attributes(trial, run.best),
+                intermediate_values=course(trial, names),
             )
         )
 
 
-def _menus(trials: Sequence[Trial]) -> dict[str, list[Any]]:
+def study_of(storage: Any, name: str, config: dict[str, Any]) -> Any:
+    """The study of a compilation, made where it is missing, with what there is to say of it from the start."""
+    import optuna
+
+    names = objectives_of(config)
+    directions = ["maximize", *("minimize" for _ in names[1:])]
+    study = optuna.create_study(storage=storage, study_name=name, directions=directions, load_if_exists=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        study.set_metric_names(names)
+    told = {"task": config["task"], "optimizer": config["optimizer"]["name"], "lm": config["lm"]["model"]}
+    for key, value in {**told, "seed": config["seed"]}.items():
+        study.set_user_attr(key, value)
+    return study
+
+
+def objectives_of(config: dict[str, Any]) -> list[str]:
+    """The names of a run's objectives, the score first."""
+    found: list[str] = config.get("objective", {}).get("names", [SCORE])
+    return found
+
+
+def means(trial: Trial, names: Sequence[str]) -> list[float] | None:
+    """A trial's mean in each objective; ``None`` where it has no score."""
+    others = [trial.measures.get(name, {}).values() for name in names[1:]]
+    return [trial.mean, *(sum(own) / len(own) for own in others)] if trial.scores else None
+
+
+def menus(trials: Sequence[Trial]) -> dict[str, list[Any]]:
     """By parameter, the instructions or demonstrations of a predictor in order of first appearance."""
-    menus: dict[str, list[Any]] = {}
+    found: dict[str, list[Any]] = {}
     for trial in trials:
-        for key, value in _parts(trial.candidate).items():
-            menu = menus.setdefault(key, [])
+        for key, value in parts(trial.candidate).items():
+            menu = found.setdefault(key, [])
             if value not in menu:
                 menu.append(value)
-    return menus
+    return found
 
 
-def _parts(candidate: Candidate) -> dict[str, Any]:
+def parts(candidate: Candidate) -> dict[str, Any]:
+    """By parameter, a candidate's instructions and demonstrations."""
     return {
         f"{name}:{part}": value
         for name, state in candidate.predictors.items()
@@ -140,7 +143,7 @@ def _space(menus: dict[str, list[Any]], knobs: dict[str, str]) -> dict[str, Any]
 
 def _params(candidate: Candidate, menus: dict[str, list[Any]], space: dict[str, Any]) -> dict[str, Any]:
     """A trial's parameters; a knob that its program leaves to the model is none."""
-    told = {key: _called(menus[key].index(value), value) for key, value in _parts(candidate).items()}
+    told = {key: _called(menus[key].index(value), value) for key, value in parts(candidate).items()}
     knobs = {name: value for name, value in candidate.knobs.items() if name in space and holds(space[name], value)}
     return {**told, **knobs}
 
@@ -152,16 +155,19 @@ def _called(number: int, value: Any) -> str:
     return f"{number}: {len(value)} demonstrations"
 
 
-def _attributes(trial: Trial, best: int) -> dict[str, Any]:
+def attributes(trial: Trial, best: int | None) -> dict[str, Any]:
+    """What is told of a trial besides its values; ``best`` is the number of the chosen one."""
     kept = ("number", "origin", "parents", "born", "decision", "why", "met", "calls", "tokens", "usd", "digest",
             "candidate")  # fmt: skip
     body = trial.dump()
     return {**{name: body[name] for name in kept}, "chosen": trial.number == best}
 
 
-def _course(trial: Trial) -> dict[int, float]:
-    """The mean score after each example, by how many had been met."""
+def course(trial: Trial, names: Sequence[str]) -> dict[int, float]:
+    """The mean score after each example, by how many had been met; of several objectives Optuna takes none."""
     total, found = 0.0, {}
+    if len(names) > 1:
+        return {}
     for count, place in enumerate(sorted(trial.scores), 1):
         total += trial.scores[place]
         found[place + 1] = total / count

@@ -239,6 +239,10 @@ class Ledger:
             short = self._short(self._spent + self._owed + cost)
         return short is None and (self._parent is None or self._parent.fits(cost))
 
+    def allows(self, total: Cost) -> bool:
+        """Whether the run could have spent this much in all, by its own caps."""
+        return self._short(total) is None
+
     def check_time(self) -> None:
         """Raises BudgetExhausted once the seconds are spent."""
         cap = self.budget.seconds

@@ -12,13 +12,14 @@ import orjson
 from .budget import Cost
 from .canonical import digest
 from .engines.base import Engine
-from .errors import BadInput, BudgetExhausted, CassetteMiss, ModelUnavailable, Stop
+from .errors import BadInput, BudgetExhausted, CassetteMiss, JournalFailed, ModelUnavailable, Stop
 from .journal import Entry, Identity
-from .retry import Gate, Retry, judge
+from .retry import Gate, Retry, judge, retold, told
 from .secrets import redact
 from .session import Flight, Session
 from .slots import Slots
 from .wire import Answer, Request, Response, Wire, wire_of, with_seed
+from .workers import Claim, Told, Workers
 
 
 class Door:
@@ -113,11 +114,13 @@ class Door:
     def _answer(
         self, key: bytes, wire: Wire, make: Callable[[int | None], Request], sample: int, greedy: bool
     ) -> Entry:
+        if self.session.workers is not None:
+            return self._share(self.session.workers, key, wire, make, sample, greedy)
         found = self.session.journal.get(key)
         if found is not None:
             self.session.account(found, hit=True)
             return found
-        request = make(int.from_bytes(key[:6], "big") if self.engine.repeatable and not greedy else None)
+        request = self._request(key, make, greedy)
         if self.session.replay is not None:
             ledger = self.session.ledger
             if ledger.in_dollars or not ledger.fits(self.engine.bound(request)):  # a cassette keeps no prices
@@ -125,10 +128,63 @@ class Door:
             end = str(request.messages[-1].text or "")[-160:]
             raise CassetteMiss(f"the cassette has no answer of {self.name} to the request that ends with {end!r}")
         entry = self._pay(key, wire, request, sample)
+        assert entry is not None, "nobody else could have had the call"
         self.session.account(entry, hit=False)
         return entry
 
-    def _pay(self, key: bytes, wire: Wire, request: Request, sample: int) -> Entry:
+    def _request(self, key: bytes, make: Callable[[int | None], Request], greedy: bool) -> Request:
+        return make(int.from_bytes(key[:6], "big") if self.engine.repeatable and not greedy else None)
+
+    def _share(
+        self, workers: Workers, key: bytes, wire: Wire, make: Callable[[int | None], Request], sample: int, greedy: bool
+    ) -> Entry:
+        """The completed call as all workers have it: told by the one that had the claim, or paid for and told here."""
+        session, request = self.session, self._request(key, make, greedy)
+        while True:
+            entry = session.journal.get(key)
+            bound = self.engine.bound(request) if entry is None else Cost()
+            found = workers.ask(key, session.run, bound, session.caps())
+            if isinstance(found, Told):
+                return self._told(found, key, wire, sample)
+            entry = entry or session.journal.get(key)  # of one on the same journal that died before it could tell
+            try:
+                if entry is not None:
+                    kept = entry if found.answered(entry) else None
+                else:
+                    kept = self._pay(key, wire, request, sample, found)
+            except Exception as error:
+                if found.failed(*told(error)):
+                    raise
+                kept = None
+            except BaseException:
+                found.void()
+                raise
+            if kept is not None:
+                session.account(kept, hit=entry is not None)
+                return kept
+
+    def _told(self, found: Told, key: bytes, wire: Wire, sample: int) -> Entry:
+        """The entry, or the error, that the book has of a call; it is as if this worker had met it itself."""
+        session, said = self.session, found.said
+        first = not session.has(key)
+        if first and found.lost.calls:
+            session.ledger.replay(found.lost, found.lost)
+        if found.failed:
+            raise retold(said["kind"], said["message"])
+        cost, bound = Cost(*said["cost"]), Cost(*said["bound"])
+        answer = Answer.load(said["text"])
+        entry = Entry(key, self.digest, wire, sample, answer, cost, bound, said["seconds"], said["run"])
+        stored = session.journal.get(key) or session.journal.put(entry, self.identity)
+        if stored.answer != answer:
+            raise JournalFailed(
+                f"the journal {session.journal.path} has another answer to a call than the workers share: "
+                "start them on the same journal, or each on a new one"
+            )
+        session.account(entry, hit=True)
+        return entry
+
+    def _pay(self, key: bytes, wire: Wire, request: Request, sample: int, claim: Claim | None = None) -> Entry | None:
+        """The answer, on disk and told to other workers; ``None`` if they lost patience and have one of their own."""
         session, engine = self.session, self.engine
         bound = engine.bound(request)
         attempt = 0
@@ -147,6 +203,8 @@ class Door:
                 charge = bound if verdict.billed else Cost()
                 if verdict.billed:
                     session.journal.lose(key, session.run, redact(f"{type(error).__name__}: {error}"), bound)
+                    if claim is not None:
+                        claim.lose(bound)
                 session.ledger.settle(held, charge)
                 wait = self._retry.wait(attempt, verdict.asked, key) if verdict.again else None
                 if verdict.fatal or (verdict.unreachable and wait is None):
@@ -162,8 +220,15 @@ class Door:
                 session.ledger.settle(held, Cost() if isinstance(stop, Stop) else bound)
                 raise
             entry = Entry(key, self.digest, wire, sample, Answer.of(response), cost, bound, seconds, session.run)
+            stored = None
             try:
-                stored = session.journal.put(entry, self.identity)
+                if claim is None or claim.answered(entry):
+                    stored = session.journal.put(entry, self.identity)
+                else:
+                    cost = Cost()  # theirs is the one that counts, for everybody
+            except JournalFailed:
+                session.journal.put(entry, self.identity)
+                raise
             finally:
                 session.ledger.settle(held, cost)
             return stored

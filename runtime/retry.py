@@ -10,7 +10,15 @@ from dataclasses import dataclass
 from dspy import lm15
 
 from .derive import derive
-from .internals import LMError, fatal_errors, never_connected, retryable_errors, unbilled_errors
+from .internals import (
+    ContextWindowExceededError,
+    LMError,
+    fatal_errors,
+    never_connected,
+    retryable_errors,
+    unbilled_errors,
+)
+from .secrets import redact
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +81,20 @@ def judge(error: Exception) -> Verdict:
         fatal=isinstance(error, fatal_errors()),
         asked=asked if isinstance(asked, int | float) and asked >= 0 else None,
     )
+
+
+def told(error: Exception) -> tuple[str, str]:
+    """A failed call in words for other workers: whose fault it was, and a message of one line without credentials."""
+    said = (redact(str(error)).strip().splitlines() or [type(error).__name__])[0][:300]
+    if isinstance(error, ContextWindowExceededError | lm15.ContextLengthError):
+        return "context", said
+    return ("lm" if isinstance(error, lm15.LM15Error | LMError) else "program"), said
+
+
+def retold(kind: str, message: str) -> Exception:
+    """The error that another worker met, as one of the same kind."""
+    kinds: dict[str, type[Exception]] = {"context": lm15.ContextLengthError, "lm": lm15.ProviderError}
+    return kinds.get(kind, RuntimeError)(message)
 
 
 class Gate:

@@ -133,6 +133,18 @@ class RunDir:
         self.write("config.json", ours)
 
 
+def belongs(path: Path, kind: str, config: dict[str, JSON]) -> bool:
+    """Whether a directory is that of this work; one that has just been made is anybody's."""
+    file = path / "config.json"
+    return not file.exists() or canonical(_read(file)) == canonical({"kind": kind, **config})
+
+
+def awaited(path: Path) -> bool:
+    """Wait for the process that works on a directory; whether the run there has then ended."""
+    with FileLock(path / ".lock"):
+        return (path / MANIFEST).exists()
+
+
 def run_id(kind: str, config: dict[str, JSON]) -> str:
     """The name of a run for accounting."""
     return digest([kind, config])[:32]

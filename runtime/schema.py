@@ -51,9 +51,11 @@ def prepare(connection: sqlite3.Connection, name: str) -> None:
     Raises:
         Damaged: for a file that is not a journal, or one written by a newer dstill.
     """
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    # In one statement, as another process may be making the tables.
+    version, application, tables = connection.execute(
+        "SELECT (SELECT user_version FROM pragma_user_version), (SELECT application_id FROM pragma_application_id), "
+        "(SELECT count(*) FROM sqlite_master)"
+    ).fetchone()
     if application not in (0, APPLICATION) or (application == 0 and tables):
         raise Damaged(f"{name} is an SQLite file, but not a dstill journal; name another file")
     if version > VERSION:
@@ -65,6 +67,7 @@ def prepare(connection: sqlite3.Connection, name: str) -> None:
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version == 0:
             for statement in TABLES.split(";"):
                 if statement.strip():

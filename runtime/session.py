@@ -8,6 +8,7 @@ from typing import Any
 
 from .budget import Budget, Cost, Ledger
 from .journal import Entry, Identity, Journal
+from .workers import Workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ class Session:
         budget: the run's caps.
         parent: a session whose budget this one's spending counts against as well.
         replay: a cassette to live on: no engine is called, and a call that it lacks is a ``CassetteMiss``.
+        workers: the processes that do the same run, with which its calls are shared; those of the parent by default.
     """
 
     def __init__(
@@ -62,11 +64,14 @@ class Session:
         budget: Budget | None = None,
         parent: Session | None = None,
         replay: Replay | None = None,
+        workers: Workers | None = None,
     ) -> None:
         if parent is not None:
             replay = replay or parent.replay
+            workers = workers or parent.workers
             journal = journal if journal is not None else parent.journal  # an empty one is false
         self.replay: Replay | None = replay
+        self.workers: Workers | None = workers
         self.journal: Journal = journal if journal is not None else Journal()
         self.run = run
         elapsed = self.journal.elapsed(_whole(run)) if run else 0.0
@@ -83,7 +88,8 @@ class Session:
         self._saved = Cost()
         self._noted = elapsed
         self._join(run)
-        lost = self.journal.lost(run) if run else Cost()
+        # Of losses that workers share, the call book tells when they are met.
+        lost = self.journal.lost(run) if run and workers is None else Cost()
         if run and self.ledger.capped:
             self.ledger.owe(lost + self.journal.paid(run))
         if lost.calls:
@@ -123,6 +129,11 @@ class Session:
         """The names of this run and of its parts, for accounting."""
         return frozenset(self._runs)
 
+    def caps(self) -> list[tuple[str, Ledger]]:
+        """The run and ledger of every session that this one's calls count against and that has caps."""
+        above = self._parent.caps() if self._parent is not None else []
+        return [*([(self.run, self.ledger)] if self.ledger.budget.caps() and self.run else []), *above]
+
     def meet(self, name: str, identity: Identity, max_tokens: int | None, parameters: int | None = None) -> None:
         """Remember a model by name, so that a replay knows what it was without having it."""
         with self._lock:
@@ -135,6 +146,10 @@ class Session:
         """The models that the run used, by name."""
         with self._lock:
             return dict(sorted(self._models.items()))
+
+    def has(self, key: bytes) -> bool:
+        """Whether the run has used a call."""
+        return key in self._used
 
     @property
     def distinct(self) -> int:

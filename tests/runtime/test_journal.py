@@ -178,3 +178,19 @@ def test_losses_and_time_are_kept_by_run(tmp_path: Path) -> None:
     assert journal.lost("a") == Cost(2, 20, 10)
     assert journal.lost("b") == Cost()
     assert (journal.elapsed("a"), journal.elapsed("b")) == (3.5, 0.0)
+
+
+def test_many_that_open_a_new_journal_at_once_share_it(tmp_path: Path) -> None:
+    start = threading.Barrier(8)
+
+    def opened(name: str) -> int:
+        start.wait()
+        journal = Journal(tmp_path / name / "journal.sqlite")
+        try:
+            return len(journal)
+        finally:
+            journal.close()
+
+    for attempt in range(5):
+        with ThreadPoolExecutor(8) as pool:
+            assert list(pool.map(opened, [str(attempt)] * 8)) == [0] * 8
