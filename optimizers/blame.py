@@ -69,7 +69,7 @@ def _pairs(history: History, name: str) -> list[tuple[Trial, Trial]]:
     """Trials that differ from another in one predictor alone, each with the one of its kind that met most."""
     kinds: dict[object, list[Trial]] = {}
     for trial in history.trials:
-        if trial.scores:
+        if trial.scores and not trial.candidate.others:
             marks = trial.candidate.marks
             rest = tuple(mark for other, mark in marks.items() if other != name)
             kinds.setdefault((rest, tuple(sorted(trial.candidate.knobs.items()))), []).append(trial)

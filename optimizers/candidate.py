@@ -14,11 +14,14 @@ from ..programs.knobs import Value, put, read
 from ..runtime.canonical import canonical, digest
 from ..runtime.errors import BadInput
 from .nearest import choosing, pool_of
+from .voting import Vote, voters
 
 Demo = Mapping[str, Any]
 """One demonstration: field names to JSON values."""
 KNOBS = "@knobs"
 """Where a candidate's JSON keeps its knobs."""
+OTHERS = "@others"
+"""Where it keeps those that vote with it."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,9 @@ class Candidate:
     """Digests of the candidates that it was made from, where its maker said so; no part of its identity."""
     knobs: Mapping[str, Value] = field(default_factory=dict)
     """By path, what the task's knobs are set to; those that are not here stay as the program has them."""
+    others: tuple[Candidate, ...] = ()
+    """Candidates that answer too: the majority's answer is taken, of equals this one's, then that of the first of them
+    (``voting``). Plain DSPy shows what this one shows."""
 
     @classmethod
     def of(cls, program: dspy.Module, knobs: Iterable[str] = ()) -> Candidate:
@@ -59,6 +65,8 @@ class Candidate:
         Args:
             knobs: paths of the knobs to read too.
         """
+        knobs = tuple(knobs)
+        program, *others = voters(program)
         return cls(
             {
                 name: PredictorState(
@@ -69,6 +77,7 @@ class Candidate:
                 for name, predictor in program.named_predictors()
             },
             knobs=read(program, knobs),
+            others=tuple(cls.of(other, knobs) for other in others),
         )
 
     def apply(self, program: dspy.Module) -> dspy.Module:
@@ -77,7 +86,7 @@ class Candidate:
         Raises:
             BadInput: if the program has other predictors, or lacks a knob.
         """
-        made = program.deepcopy()
+        made = voters(program)[0].deepcopy()
         found = dict(made.named_predictors())
         if found.keys() != self.predictors.keys():
             raise BadInput(
@@ -91,10 +100,15 @@ class Candidate:
             predictor.demos = [dspy.Example(**demo) for demo in state.demos]
             choosing(predictor, state.pool)
         put(made, self.knobs)
-        return made
+        if not self.others:
+            return made
+        return Vote([made, *(other.apply(program) for other in self.others)])
 
     def with_state(self, name: str, **changes: Any) -> Candidate:
-        """Another candidate in which one predictor is told something else; other demonstrations take the pool away."""
+        """Another candidate in which one predictor is told something else; other demonstrations take the pool away.
+
+        Those that vote with this one do not vote with the other; nor do they when knobs are set otherwise.
+        """
         changes = {"pool": (), **changes} if "demos" in changes else changes
         return Candidate({**self.predictors, name: replace(self.predictors[name], **changes)}, knobs=self.knobs)
 
@@ -105,6 +119,11 @@ class Candidate:
     def made_from(self, *parents: Candidate) -> Candidate:
         """The same candidate, which says what it was made from."""
         return replace(self, origins=tuple(parent.digest for parent in parents))
+
+    @property
+    def voices(self) -> tuple[Candidate, ...]:
+        """The candidates that vote, each alone; a candidate without others is its only one."""
+        return (replace(self, others=()), *self.others) if self.others else (self,)
 
     @cached_property
     def digest(self) -> str:
@@ -120,23 +139,28 @@ class Candidate:
     def length(self) -> int:
         """Characters of instructions and demonstrations; of equals, the shorter is preferred."""
         told = {name: replace(state, pool=()).dump() for name, state in self.predictors.items()}
-        return len(canonical(told))
+        return len(canonical(told)) + sum(other.length for other in self.others)
 
     def dump(self) -> dict[str, Any]:
-        """As JSON; knobs, where there are any, stand under a name that no predictor can have."""
-        told = {name: state.dump() for name, state in self.predictors.items()}
-        return {**told, KNOBS: dict(self.knobs)} if self.knobs else told
+        """As JSON; knobs and others, where there are any, stand under names that no predictor can have."""
+        told: dict[str, Any] = {name: state.dump() for name, state in self.predictors.items()}
+        if self.knobs:
+            told[KNOBS] = dict(self.knobs)
+        if self.others:
+            told[OTHERS] = [other.dump() for other in self.others]
+        return told
 
     @classmethod
     def load(cls, body: Mapping[str, Any]) -> Candidate:
         """The inverse of ``dump``."""
-        told = {name: state for name, state in body.items() if name != KNOBS}
+        told = {name: state for name, state in body.items() if name not in (KNOBS, OTHERS)}
         return cls(
             {
                 name: PredictorState(state["instructions"], tuple(state["demos"]), tuple(state.get("pool", ())))
                 for name, state in told.items()
             },
             knobs=dict(body.get(KNOBS, {})),
+            others=tuple(cls.load(other) for other in body.get(OTHERS, ())),
         )
 
     def __eq__(self, other: object) -> bool:
@@ -148,6 +172,8 @@ class Candidate:
 
 def short(candidate: Candidate) -> str:
     """A line about a candidate for people."""
+    if candidate.others:
+        return f"a vote of {len(candidate.voices)}: " + " | ".join(short(one) for one in candidate.voices)
     parts = []
     for name, state in candidate.predictors.items():
         first = state.instructions.strip().splitlines()[0] if state.instructions.strip() else ""

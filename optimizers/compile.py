@@ -185,7 +185,7 @@ def _compile(
         own.spread,
         stopped,
         race.sought,
-        (*_remarks(found, chosen), *picked),
+        (*_remarks(found, chosen), *picked, *_price(found.history, trial, best)),
     )
     rows: dict[str, Sequence[str]] = {"choose": [], "won": own.won, "lost": own.lost}
     if isinstance(chosen, Race | Dspy):
@@ -255,6 +255,15 @@ def _remarks(found: Found, chosen: Optimizer) -> tuple[str, ...]:
     if met - len(scores) >= UNSCORED * met > 0:
         said.append(f"{met - len(scores):,} of {met:,} evaluations could not be scored and count for nothing")
     return tuple(said)
+
+
+def _price(history: History, trial: Trial, best: Candidate) -> tuple[str, ...]:
+    """What a vote costs, if the result is one: calls for an answer, by what its evaluations took."""
+    if not best.others or best != trial.candidate:
+        return ()
+    ours, declared = (t.cost.calls / max(1, t.met) for t in (history.trials[trial.number], history.trials[0]))
+    told = f"it is a vote of {1 + len(best.others)} programs, which takes {ours:.3g} calls an answer"
+    return (f"{told}, and the declared program {declared:.3g}",)
 
 
 def _single(view: CompileView, chosen: Optimizer, ground: Ground, seed: int) -> Found:

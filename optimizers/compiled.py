@@ -24,6 +24,7 @@ from ..runtime.rundir import check_files
 from ..runtime.session import Session
 from .candidate import Candidate, short
 from .front import Front, read_front
+from .voting import voters
 
 if TYPE_CHECKING:
     from .explain import Explanation
@@ -212,7 +213,8 @@ class CompiledProgram:
             f"<details><summary>{len(state.demos)} demonstrations</summary><pre>"
             + html.escape("\n\n".join("\n".join(f"{k}: {v}" for k, v in d.items()) for d in state.demos))
             + "</pre></details>"
-            for name, state in self.candidate.predictors.items()
+            for voice in self.candidate.voices
+            for name, state in voice.predictors.items()
         )
         return f"<b>{html.escape(self.name)}</b> of {html.escape(self.task)}: {html.escape(self.verdict)}{parts}" + (
             self.front._repr_html_() if self.front is not None else ""
@@ -227,10 +229,10 @@ def setting(lm: LM, adapter: str) -> Any:
 
 
 def dump_program(made: CompiledProgram) -> dict[str, Any]:
-    """A program as JSON: DSPy's own state, and under ``dstill`` what DSPy does not keep."""
+    """A program as JSON: DSPy's own state, of a vote the first program's, and under ``dstill`` what DSPy lacks."""
     from dspy.utils.saving import get_dependency_versions
 
-    program = made.program.deepcopy()
+    program = voters(made.program)[0].deepcopy()
     for _, module in program.named_sub_modules():
         if isinstance(module, dspy.Module):
             module._compiled = False  # DSPy leaves frozen sub-modules out of the state

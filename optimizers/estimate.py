@@ -19,6 +19,7 @@ from .config import Bootstrap, Dspy, FewShot, Optimizer, ZeroShot, optimizer_of
 from .loop import Selection
 from .objective import Objective, objective_of
 from .plan import shares
+from .proposers.ensembles import MOST
 from .proposers.reflected import BATCH, TRIES
 from .race import Race
 
@@ -87,7 +88,10 @@ def _evaluations(view: CompileView, chosen: Optimizer, seed: int, several: bool)
     rewritten = 2 * share["reflected"] * TRIES * min(BATCH, len(view.train))
     if several:  # the front may hold all of them
         confirm = race.candidates * len(rows.confirm)
-    return first, race.candidates * len(rows.choose) + bootstrapped + rewritten + confirm, True
+    runs = race.candidates * len(rows.choose)
+    if share["ensembles"]:  # whoever wins or is on the front may be a vote, and those who vote may have met little
+        confirm, runs = MOST * confirm, runs + share["ensembles"] * (MOST - 1) * len(rows.choose)
+    return first, runs + bootstrapped + rewritten + confirm, True
 
 
 def _per_example(view: CompileView, lm: LM, demos: int) -> Cost:

@@ -154,7 +154,8 @@ def fragment(found: Explanation) -> str:
     for lead, trial in tree(found.trials):
         told = "\n\n".join(
             "\n".join([f"{name}: {state.instructions}", *(str(dict(demo)) for demo in state.demos)])
-            for name, state in trial.candidate.predictors.items()
+            for voice in trial.candidate.voices
+            for name, state in voice.predictors.items()
         )
         told += "".join(f"\n\n{name} = {value}" for name, value in trial.candidate.knobs.items())
         score = f"{100 * trial.mean:.1f} on {len(trial.scores)}" if trial.met else "–"

@@ -23,6 +23,7 @@ from .plan import Plan
 from .proposers import Ground
 from .race import Race, decide, enter, weigh, winner, work
 from .shorter import settle
+from .voting import voters
 
 BUDGET = "the budget"
 """What ended a search that its budget ended; which call it was depends on timing, and is not told."""
@@ -98,7 +99,7 @@ class Evaluations:
         """Remember whom a run called. A module that works on copies of itself (BestOfN) is known by its signatures."""
         if len(self._called) == len(self._names):
             return
-        for name, own in program.named_predictors():
+        for name, own in (named for voter in voters(program) for named in voter.named_predictors()):
             if any(one is own or one.signature.equals(own.signature) for one, _, _ in outcome.trace):
                 self._called.add(name)
 
@@ -132,15 +133,16 @@ def search(
     rows = Selection.of(len(task.dev), race.confirm, seed).choose
     ground = Ground(task.program, task.train, runner, prompt_lm, seed, task.knobs)
     history = History(objectives=objectives).add([(ground.baseline, "declared", ())], 0)
-    evaluations, plan, last = Evaluations(task, runner, session), Plan.of(ground, race), Plan.last(ground, race)
+    evaluations, plan, last = Evaluations(task, runner, session), Plan.of(ground, race), [*Plan.last(ground, race)]
     number, ending, tell = 0, "", told or (lambda history: None)
     try:
         while True:
             history = plan.fill(history, session, seed, number)
             todo = work(history, race, len(rows))
-            if not todo:  # the race is decided
-                plan, ending = last, ending or plan.ending(history)
-                history = last.fill(history, session, seed, number)
+            while not todo and last:  # the race is decided
+                ending = ending or plan.ending(history)
+                plan = last.pop(0)
+                history = plan.fill(history, session, seed, number)
                 todo = work(history, race, len(rows))
             if not todo:
                 break

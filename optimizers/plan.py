@@ -20,6 +20,7 @@ from .proposers import (
     Proposer,
     ReflectedInstructions,
     ShortenedPrompts,
+    VotingEnsembles,
     WrittenInstructions,
 )
 from .race import Race
@@ -55,15 +56,20 @@ class Plan:
         ]
         kept = [each for each in asked if each[1] or each is asked[-1]]
         sources = tuple(Source(proposer.name, count, early) for proposer, count, early in kept)
-        places = race.candidates - 1 - share["shortened"]
+        places = race.candidates - 1 - share["shortened"] - share["ensembles"]
         return cls(tuple(proposer for proposer, _, _ in kept), sources, race, places)
 
     @classmethod
-    def last(cls, ground: Ground, race: Race) -> Plan:
-        """What is tried once the race is decided: shorter versions of the winner."""
-        places = shares(race, len(ground.baseline.predictors))["shortened"]
-        shortened = ShortenedPrompts(ground)
-        return cls((shortened,), (Source(shortened.name, places),), race, places, closing=True)
+    def last(cls, ground: Ground, race: Race) -> tuple[Plan, ...]:
+        """What is tried once the race is decided, one after another: votes, and shorter versions of the winner."""
+        share = shares(race, len(ground.baseline.predictors))
+        asked: list[tuple[Proposer, int]] = [
+            (VotingEnsembles(), share["ensembles"]),
+            (ShortenedPrompts(ground), share["shortened"]),
+        ]
+        return tuple(
+            cls((proposer,), (Source(proposer.name, places),), race, places, closing=True) for proposer, places in asked
+        )
 
     def fill(self, history: History, session: Session, seed: int, number: int) -> History:
         """The history with new candidates in the free places of the field, and a note of who was asked.
@@ -125,7 +131,8 @@ def shares(race: Race, predictors: int, knobs: bool = False) -> dict[str, int]:
         knobs: whether the task has any.
     """
     shortened = min(race.shorter, (race.candidates - 1) // 2)
-    rest = race.candidates - 1 - shortened
+    ensembles = min(race.ensembles, (race.candidates - 1 - shortened) // 2)
+    rest = race.candidates - 1 - shortened - ensembles
     shown = race.demos > 0
     labelled = min(max(1, rest // 4), rest) if shown else 0
     bootstrapped = min(max(1, rest // 4), rest - labelled) if shown else 0
@@ -141,4 +148,4 @@ def shares(race: Race, predictors: int, knobs: bool = False) -> dict[str, int]:
     ):
         found[name] = min(count, spare)
         spare -= found[name]
-    return {**found, "tpe": spare, "shortened": shortened}
+    return {**found, "tpe": spare, "ensembles": ensembles, "shortened": shortened}

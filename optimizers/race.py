@@ -69,6 +69,8 @@ class Race:
     """Children of two candidates that win on different examples."""
     knobs: int = 6
     """Settings of the task's knobs to try, where it declares any."""
+    ensembles: int = 0
+    """Votes of three or five candidates to try once the race is decided; each calls the model for all of them."""
     shorter: int = 0
     """Shorter versions of the winner to try once the race is decided."""
     margin: float = 0.02
@@ -83,7 +85,8 @@ class Race:
         for name in ("worth", "sure", "confirm", "sought", "margin"):
             if not 0 < getattr(self, name) < 1:
                 raise BadInput(f"Race({name}={getattr(self, name)}): expected a number between 0 and 1")
-        for name in ("demos", "diverse", "nearest", "instructions", "rewrites", "merges", "knobs", "shorter"):
+        kinds = ("diverse", "nearest", "instructions", "rewrites", "merges", "knobs", "ensembles", "shorter")
+        for name in ("demos", *kinds):
             if getattr(self, name) < 0:
                 raise BadInput(f"Race({name}={getattr(self, name)}): expected 0 or more")
         if self.teacher not in ("lm", "prompt_lm"):

@@ -142,7 +142,9 @@ def _space(menus: dict[str, list[Any]], knobs: dict[str, str]) -> dict[str, Any]
 
 
 def _params(candidate: Candidate, menus: dict[str, list[Any]], space: dict[str, Any]) -> dict[str, Any]:
-    """A trial's parameters; a knob that its program leaves to the model is none."""
+    """A trial's parameters; a knob that its program leaves to the model is none, and a vote has none of its own."""
+    if candidate.others:
+        return {}
     told = {key: _called(menus[key].index(value), value) for key, value in parts(candidate).items()}
     knobs = {name: value for name, value in candidate.knobs.items() if name in space and holds(space[name], value)}
     return {**told, **knobs}

@@ -11,6 +11,7 @@ import dspy
 from ...eval.runner import Job, Outcome, Runner
 from ...optimizers.compiled import CompiledProgram
 from ...optimizers.proposers.base import without
+from ...optimizers.voting import predictor_names
 from ...runtime.errors import BadInput, BudgetExhausted
 from ...runtime.internals import format_field_value
 from ..state import DistillState, Pair
@@ -149,7 +150,7 @@ class Collect:
 def _enter_rows(found: Rows, runs: Sequence[tuple[Job, Outcome, bool]], *, alone: bool) -> bool:
     votes: dict[str, list[tuple[Pair, bool]]] = {}
     for job, outcome, fit in runs:
-        names = {id(predictor): name for name, predictor in job.program.named_predictors()}
+        names = predictor_names(job.program)
         for predictor, inputs, prediction in outcome.trace:
             name = names.get(id(predictor))
             if name is not None:

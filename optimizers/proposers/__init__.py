@@ -6,6 +6,7 @@ from .base import Proposer as Proposer
 from .bootstrapped import BootstrappedDemos as BootstrappedDemos
 from .combined import CombinedParts as CombinedParts
 from .diverse import DiverseDemos as DiverseDemos
+from .ensembles import VotingEnsembles as VotingEnsembles
 from .instructions import WrittenInstructions as WrittenInstructions
 from .knobs import KnobValues as KnobValues
 from .labeled import LabeledDemos as LabeledDemos

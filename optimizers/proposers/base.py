@@ -18,6 +18,7 @@ from ...runtime.internals import AdapterParseError, LMError
 from ...runtime.lm import LM
 from ..candidate import Candidate, Demo, PredictorState
 from ..history import History
+from ..voting import predictor_names
 
 
 def fresh(history: History, drawn: Iterable[Candidate], n: int) -> list[Candidate]:
@@ -122,7 +123,7 @@ class Ground:
         runner = self.runner if lm is None else self.runner.on(lm)
         found: list[Attempt] = []
         for place, job, outcome in zip(places, jobs, runner.run(jobs, trace=True), strict=True):
-            names = {id(predictor): name for name, predictor in job.program.named_predictors()}
+            names = predictor_names(job.program)
             steps = tuple(
                 Step(names[id(predictor)], {k: as_json(v) for k, v in {**inputs, **dict(prediction)}.items()})
                 for predictor, inputs, prediction in outcome.trace
@@ -172,4 +173,5 @@ def without(candidate: Candidate, example: dspy.Example) -> Candidate:
         )
         for name, state in candidate.predictors.items()
     }
-    return Candidate(states, knobs=candidate.knobs)
+    others = tuple(without(other, example) for other in candidate.others)
+    return Candidate(states, knobs=candidate.knobs, others=others)

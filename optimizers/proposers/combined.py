@@ -76,7 +76,10 @@ def _space(menus: Menus) -> dict[str, Any]:
     return {key: CategoricalDistribution(list(range(len(menu)))) for key, menu in menus.items()}
 
 
-def _params(candidate: Candidate, menus: Menus) -> dict[str, int]:
+def _params(candidate: Candidate, menus: Menus) -> dict[str, int] | None:
+    """Which of the choices it has; a vote says nothing of them."""
+    if candidate.others:
+        return None
     return {key: menus[key].index(value) for key, value in _parts(candidate).items()}
 
 

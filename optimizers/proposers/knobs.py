@@ -42,6 +42,8 @@ class KnobValues:
 
 
 def _params(candidate: Candidate, space: Space) -> dict[str, Any] | None:
-    """Its values of the knobs; a program that leaves one to its model says nothing of them."""
+    """Its values of the knobs; a program that leaves one to its model says nothing of them, nor does a vote."""
+    if candidate.others:
+        return None
     values = {name: candidate.knobs.get(name) for name in space}
     return values if all(holds(space[name], value) for name, value in values.items()) else None

@@ -20,8 +20,10 @@ from dstill.distill import (
     distill,
 )
 from dstill.distill.similar import first_of_kind, jaccard, shingles
+from dstill.distill.stages.gate import Trials, bind
 from dstill.distill.stages.votes import shares_by_logprobs
-from dstill.optimizers import compile
+from dstill.optimizers import Candidate, compile
+from dstill.optimizers.voting import Vote
 from dstill.programs import Fence
 from dstill.runtime import (
     LM,
@@ -304,3 +306,26 @@ def test_an_effect_says_what_its_answers_cost(tmp_path: Path) -> None:
     again = distill(teacher(tmp_path), fakes.task(), "embedded:encoder", [Collect()], run=tmp_path / "run")
     assert again.effects == made.effects
     assert "40 calls" in made._repr_html_()
+
+
+def test_a_vote_teaches_the_answers_that_were_taken(tmp_path: Path) -> None:
+    """Rows, the gate and a program without students, of a teacher that is three programs."""
+    task = fakes.task()
+    one, *others = (Candidate.of(task.program).with_state("self", instructions=way) for way in ("a", "b", "c"))
+    vote = replace(one, others=tuple(others))
+
+    def script(request: Any) -> str:
+        told = str(request.system).rpartition("objective is:")[2].strip()
+        right = fakes.truth(input_fields(request)["text"])
+        return render_fields({"colour": "black" if told == "a" else right})
+
+    engine = ScriptedEngine(script, name="trio", repeatable=True)
+    base = teacher(tmp_path, task, engine)
+    made = replace(base, candidate=vote, program=vote.apply(task.program))
+    given = DistillState(task.compile_view, made, "", Session(), tmp_path / "run")
+    rows = Collect().run(given).pairs["self"]
+    assert len(rows) == len(task.train)
+    assert all(row.outputs["colour"] == fakes.truth(row.inputs["text"]) for row in rows)
+    assert Trials(given).scores(()) == [1.0] * len(task.dev)
+    assert type(bind(given, {"self": LM(engine)})) is dspy.Predict
+    assert isinstance(bind(given, {}), Vote)
