@@ -16,7 +16,8 @@ from ..runtime.errors import Damaged
 if TYPE_CHECKING:
     import torch
 
-BEST = "best.safetensors"
+BEST, TRAINED = "best.safetensors", "trained.safetensors"
+"""The best weights so far; the last ones, on their way to another process."""
 
 Named: TypeAlias = "Sequence[tuple[str, torch.nn.Parameter]]"
 
@@ -67,20 +68,20 @@ def load_checkpoint(folder: Path, named: Named, optimizer: Any) -> tuple[int, li
             raise Damaged(f"the checkpoint {place} is of another model: {name} has shape {found}, not {tuple(p.shape)}")
         p.data.copy_(saved)
         keys = [key for key in ("step", "exp_avg", "exp_avg_sq") if f"{key}/{name}" in tensors]
-        optimizer.state[p] = {key: tensors[f"{key}/{name}"] for key in keys}
+        optimizer.state[p] = {key: tensors[f"{key}/{name}"].to(p.device) for key in keys}
     return step, log
 
 
-def save_best(folder: Path, step: int, named: Named) -> None:
+def save_best(folder: Path, step: int, named: Named, name: str = BEST) -> None:
     """Keep the weights after ``step`` steps as the best so far."""
     from safetensors.torch import save
 
-    tensors = {name: p.detach().contiguous() for name, p in named}
-    with writing(folder / BEST) as file:
+    tensors = {key: p.detach().contiguous() for key, p in named}
+    with writing(folder / name) as file:
         file.write(save(tensors, metadata={"step": str(step)}))
 
 
-def load_best(folder: Path, step: int, named: Named) -> None:
+def load_best(folder: Path, step: int, named: Named, name: str = BEST) -> None:
     """The best weights, into the model.
 
     Raises:
@@ -89,10 +90,10 @@ def load_best(folder: Path, step: int, named: Named) -> None:
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(folder / BEST, framework="pt") as file:
+        with safe_open(folder / name, framework="pt") as file:
             if (file.metadata() or {}).get("step") != str(step):
-                raise Damaged(f"{folder / BEST} is not of step {step}: delete {folder} to train anew")
-            for name, p in named:
-                p.data.copy_(file.get_tensor(name))
+                raise Damaged(f"{folder / name} is not of step {step}: delete {folder} to train anew")
+            for key, p in named:
+                p.data.copy_(file.get_tensor(key))
     except (OSError, SafetensorError, RuntimeError) as error:
-        raise Damaged(f"{folder / BEST} cannot be read ({error}): delete {folder} to train anew") from None
+        raise Damaged(f"{folder / name} cannot be read ({error}): delete {folder} to train anew") from None

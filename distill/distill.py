@@ -17,6 +17,7 @@ from ..runtime.home import default_journal, run_folder
 from ..runtime.models import adopt
 from ..runtime.rundir import RunDir
 from ..runtime.session import Session
+from .devices import check_devices, check_launcher
 from .distilled import DistilledProgram, dump_distilled
 from .recipes import Recipe, recipe_of
 from .stages import Stage
@@ -55,7 +56,8 @@ def distill(
         the program; ``.verdict`` says which students ship, and why the others do not.
 
     Raises:
-        BadInput: for a teacher that passes nothing, labels that make no classifier, a margin that makes no sense.
+        BadInput: for a teacher that passes nothing, labels that make no classifier, a margin that makes no sense, more
+            devices than there are.
         ModelUnavailable: for a base model that cannot be had or trained.
     """
     view = task.compile_view if isinstance(task, Task) else task
@@ -70,6 +72,10 @@ def distill(
     if not 0 < margin < 1:
         raise BadInput(f"margin={margin!r}: expected a share of the score between 0 and 1, e.g. 0.01 for one point")
     chosen = recipe_of(recipe)
+    check_launcher()
+    for stage in chosen.stages:
+        if (training := getattr(stage, "training", None)) is not None:
+            check_devices(training.devices)
     where = run if isinstance(run, Where) else Where(run)
     config = {
         "task": view.name, "source": view.source and dict(view.source), "data": view.digests, "adapter": view.adapter,

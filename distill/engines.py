@@ -25,6 +25,7 @@ from ..runtime.engines.local.seq2seq import Seq2SeqEngine
 from ..runtime.fields import answer_to, input_fields
 from ..runtime.journal import Identity
 from ..runtime.wire import Request, Response, request_of_chat
+from .devices import device_of, moved
 from .formats import Format
 from .pooling import with_saved_head
 from .students import student_digest
@@ -191,7 +192,8 @@ class EncoderStudent(Free):
             for start in range(0, len(members), ROWS):
                 part = members[start : start + ROWS]
                 feed = collate([rows[index] for index in part], tokenizer, count=ROWS, width=width)
-                scores = model(**feed).logits[: len(part)].double().log_softmax(dim=-1)
+                feed = {name: moved(tensor, device_of(model)) for name, tensor in feed.items()}
+                scores = model(**feed).logits[: len(part)].double().log_softmax(dim=-1).cpu()
                 for index, logs in zip(part, scores, strict=True):
                     label = self._labels[int(logs.argmax())]
                     found[index] = (label, len(rows[index]["input_ids"]), logs.tolist())

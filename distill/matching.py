@@ -20,6 +20,7 @@ from torch import nn
 
 from ..runtime.atomic import write_bytes
 from ..runtime.errors import BadInput, Damaged
+from .devices import device_of, moved
 
 HEAD = "match.safetensors"
 
@@ -83,7 +84,8 @@ class Matcher(nn.Module):
             ids[n, : len(row.ids)] = torch.tensor(row.ids)
             mask[n, : len(row.ids)] = 1
         mask[len(rows) :, 0] = 1
-        hidden = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
+        device = device_of(self)
+        hidden = self.encoder(input_ids=moved(ids, device), attention_mask=moved(mask, device)).last_hidden_state
         found = []
         for n, row in enumerate(rows):
             text = self.text(hidden[n, slice(*row.text)].mean(0))
@@ -120,4 +122,5 @@ class Matcher(nn.Module):
         except (OSError, KeyError, RuntimeError, SafetensorError) as error:
             raise Damaged(f"{folder / HEAD} are no maps of this encoder: {str(error).splitlines()[0]}") from error
         made.eval().requires_grad_(False)
+        made.to(encoder.device)
         return made

@@ -43,7 +43,7 @@ class Memory:
 
 
 def predict(model: Any, lengths: Sequence[int], how: Training) -> Memory:
-    """The memory of training this model on rows of so many tokens."""
+    """The memory of training this model on rows of so many tokens, on each device."""
     weights = sum(p.numel() * p.element_size() for p in model.parameters())
     weights += sum(b.numel() * b.element_size() for b in model.buffers())
     trained = sum(p.numel() * p.element_size() for p in model.parameters() if p.requires_grad)
@@ -56,7 +56,7 @@ def _activations(model: Any, lengths: Sequence[int], how: Training) -> int:
         return 0
     text = config.get_text_config() if hasattr(config, "get_text_config") else config
     width, layers = getattr(text, "hidden_size", 0), getattr(text, "num_hidden_layers", 0)
-    rows = math.ceil(how.batch / how.accumulate)
+    rows = math.ceil(how.batch / (how.accumulate * how.devices))
     tokens = sum(sorted(lengths)[-rows:])
     size = 2 if how.precision == "bf16" else 4
     kept = tokens * width * (layers + KEPT if how.recompute else layers * KEPT) * size
@@ -95,9 +95,12 @@ def check_memory(model: Any, lengths: Sequence[int], how: Training, device: Any)
     """
     needed, room = predict(model, lengths, how), available(device)
     missing = needed.total - needed.weights  # the weights are there
+    if room is not None and device.type == "cpu":
+        room //= how.devices  # which share it
     if room is not None and missing > room:
+        each = f" on each of {how.devices} devices" if how.devices > 1 else ""
         raise ModelUnavailable(
-            f"training would take some {needed}, and {giga(room)} are free: use lora, more parts of a batch "
+            f"training would take some {needed}{each}, and {giga(room)} are free: use lora, more parts of a batch "
             f"(accumulate, now {how.accumulate}), recompute, fewer rows in a batch (now {how.batch}), or a smaller "
             "student"
         )

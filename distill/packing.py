@@ -12,6 +12,8 @@ from typing import Any
 
 import torch
 
+from .devices import tensor_on
+
 NAME = "dstill-packed"
 """The name under which transformers knows this attention."""
 
@@ -63,13 +65,18 @@ def look_back(model: Any) -> int | None:
     return int(config.conv_L_cache) - 1 if "conv" in kinds else 0
 
 
-def pack(model: Any) -> bool:
-    """Make a causal model take packed rows, if it can; whether it can."""
+def register() -> None:
+    """Tell transformers about this attention."""
     from transformers import AttentionInterface
 
+    AttentionInterface.register(NAME, attend)
+
+
+def pack(model: Any) -> bool:
+    """Make a causal model take packed rows, if it can; whether it can."""
     if look_back(model) is None:
         return False
-    AttentionInterface.register(NAME, attend)
+    register()
     model.set_attn_implementation(NAME)
     return True
 
@@ -98,8 +105,8 @@ def forward(model: Any, rows: Sequence[Sequence[int]], wanted: Sequence[Sequence
         real += [*[True] * len(row), *[False] * gap]
         lengths += [len(row), *([gap] if gap else [])]
     place = model.device
-    mask = {"full_attention": None, "conv": torch.tensor([real], device=place)} if gap else None
+    mask = {"full_attention": None, "conv": tensor_on([real], place)} if gap else None
     return model(
-        input_ids=torch.tensor([ids], device=place), position_ids=torch.tensor([positions], device=place),
-        attention_mask=mask, logits_to_keep=torch.tensor(kept, device=place), packed=lengths, use_cache=False, **more,
+        input_ids=tensor_on([ids], place), position_ids=tensor_on([positions], place),
+        attention_mask=mask, logits_to_keep=tensor_on(kept, place), packed=lengths, use_cache=False, **more,
     )  # fmt: skip

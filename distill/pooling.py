@@ -93,4 +93,5 @@ def with_saved_head(encoder: Any, folder: Path) -> MeanClassifier:
     except (OSError, RuntimeError, ValueError, SafetensorError) as error:
         raise Damaged(f"{folder / HEAD} is no head of {labels} labels: {str(error).splitlines()[0]}") from error
     model.eval().requires_grad_(False)
+    model.to(encoder.device)
     return model

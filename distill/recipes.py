@@ -149,13 +149,13 @@ def _set(recipe: Recipe, name: str, value: Any) -> list[Stage]:
 
 def _settings(stage: Any) -> list[str]:
     own = [f.name for f in fields(stage) if f.name != "training"]
-    return own + ([f.name for f in fields(Training)] if hasattr(stage, "training") else [])
+    return own + ([f.name for f in fields(Training)] if getattr(stage, "training", None) is not None else [])
 
 
 def _with(stage: Any, name: str, value: Any, place: str) -> Any:
     if name not in _settings(stage):
         raise BadInput(f"{place}: {stage.name} takes no setting {name!r}; it takes: {', '.join(_settings(stage))}")
-    if hasattr(stage, "training") and name in {f.name for f in fields(Training)}:
+    if getattr(stage, "training", None) is not None and name in {f.name for f in fields(Training)}:
         return replace(stage, training=_with_field(stage.training, name, value, place))
     if name == "lora" and isinstance(value, int) and not isinstance(value, bool):
         value = Lora(rank=value, alpha=2 * value)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from ..runtime.derive import derive_int
 from ..runtime.errors import BadInput, DstillError
 from ..runtime.progress import Bar, Silent
-from .checkpoints import load_best, load_checkpoint, save_best, save_checkpoint
+from .checkpoints import Named, load_best, load_checkpoint, save_best, save_checkpoint
+from .group import Alone, Group
 from .memory import check_memory
 from .schedule import Course, batches, rate
 
@@ -23,6 +24,12 @@ Loss: TypeAlias = "Callable[[Sequence[int]], torch.Tensor]"
 """The mean loss of a batch, given the places of its rows."""
 
 Log: TypeAlias = "list[dict[str, float]]"
+
+Late: TypeAlias = "tuple[int, float, torch.Tensor, torch.Tensor]"
+"""Step, learning rate, loss and norm; the latter two still on their way on a GPU."""
+
+AHEAD = 16
+"""Steps after which a GPU is asked for losses. Asking sooner would make it wait for us at every step."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,9 @@ class Training:
     """Largest norm of the gradient."""
     accumulate: int = 1
     """Parts in which a batch is computed, one after another, to save memory."""
+    devices: int = 1
+    """Processes that share a batch, each on a GPU of its own, or on processor cores where there is no GPU. The sums are
+    those of one device with so many times ``accumulate``."""
     precision: Literal["float32", "bf16"] = "float32"
     """What products are computed in; weights and sums stay float32."""
     recompute: bool = False
@@ -61,7 +71,7 @@ class Training:
     """Steps between checkpoints."""
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch", "lr", "new", "clip", "checkpoint", "accumulate"):
+        for name in ("epochs", "batch", "lr", "new", "clip", "checkpoint", "accumulate", "devices"):
             if not 0 < getattr(self, name) < math.inf:
                 raise BadInput(f"Training({name}={getattr(self, name)}): expected a number, more than 0")
         for name in ("warmup", "weight_decay", "heldout"):
@@ -85,8 +95,12 @@ def train(
     watch: Callable[[], float] | None = None,
     share: Callable[[Sequence[int]], float] = len,
     beside: Any = None,
+    group: Group | None = None,
 ) -> Log:
     """Train a model in place; the log, a line a step.
+
+    Part n of a batch is computed by process n modulo their number, gradients are added up, and every process takes the
+    same step. The first one alone looks at rows kept apart and writes.
 
     Args:
         model: a torch module; parameters that require gradients are trained.
@@ -98,6 +112,8 @@ def train(
         watch: the loss on rows kept apart; the model ends with the weights at which it was least.
         share: what rows count in the mean, so that parts of a batch add up to the whole (tokens, sums of weights).
         beside: a module that is trained with the model and thrown away.
+        group: the processes of which this is one; left out, ``how.devices`` of them are started where it is more
+            than 1.
 
     Raises:
         Damaged: for a checkpoint that is not whole.
@@ -106,11 +122,16 @@ def train(
     """
     import torch
 
-    named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-    if beside is not None:
-        named += [(f"beside.{name}", p) for name, p in beside.named_parameters()]
-    optimizer = torch.optim.AdamW(_groups(named, how, fresh), lr=how.lr, betas=(0.9, 0.98), foreach=False)
+    if group is None and how.devices > 1:
+        from .processes import train_together
+
+        more = {"seed": seed, "fresh": fresh, "watch": watch, "share": share, "beside": beside}
+        return train_together(model, lengths, loss, how, folder, bar, more)
+    group = group or Alone()
+    named = trained(model, beside)
     device = named[0][1].device
+    kind = {"fused": True} if device.type == "cuda" else {"foreach": False}
+    optimizer = torch.optim.AdamW(_groups(named, how, fresh), lr=how.lr, betas=(0.9, 0.98), **kind)
     check_memory(model, lengths, how, device)
 
     per_epoch = math.ceil(len(lengths) / how.batch)
@@ -123,42 +144,54 @@ def train(
 
     model.train()
     order: list[list[int]] = []
+    late: list[Late] = []
     for step in range(first, steps):
         epoch, place = divmod(step, per_epoch)
         if place == 0 or not order:
             order = batches(lengths, how.batch, seed, epoch)
         rows = order[place]
         now = how.lr * rate(step, steps, how.warmup, how.course)
-        for group in optimizer.param_groups:
-            group["lr"] = now * group["times"]
-        reached, whole = 0.0, share(rows)
-        with _seeded(derive_int(seed, "step", step, bits=63), device):
-            for part in _parts(rows, how.accumulate):
+        for some in optimizer.param_groups:
+            some["lr"] = now * some["times"]
+        whole, reached = share(rows), torch.zeros((), dtype=torch.float64, device=device)
+        for number, part in list(enumerate(_parts(rows, how.accumulate * group.size)))[group.rank :: group.size]:
+            with _seeded(_chance(seed, step, number), device):
                 with _precision(how, device):
                     value = loss(part)
                 value = value * (share(part) / whole)
                 value.backward()
-                reached += float(value.detach())
+            reached += value.detach()
+        group.add_up([p for _, p in named], reached)
         norm = torch.nn.utils.clip_grad_norm_([p for _, p in named], how.clip)
-        if not math.isfinite(reached):
-            raise DstillError(f"the loss is {reached} at step {step}: lower the learning rate ({how.lr:g})")
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        log.append({"step": step, "loss": reached, "lr": now, "norm": float(norm)})
+        late.append((step, now, reached, norm))
         bar.advance()
-        bar.note(f"loss {reached:.3f}")
-        if watch is not None and ((step + 1) % every == 0 or step + 1 == steps):
-            log[-1]["dev"] = _look(model, watch, how, device)
-            if best(log) == len(log) - 1:
+        last = step + 1 == steps
+        look = watch is not None and ((step + 1) % every == 0 or last)
+        keep = (step + 1) % how.checkpoint == 0 and not last
+        if look or keep or last or len(late) >= _ahead(device):
+            log += _settled(late, how)
+            late.clear()
+            bar.note(f"loss {log[-1]['loss']:.3f}")
+        if watch is not None and look:
+            log[-1]["dev"] = group.tell(_look(model, watch, how, device) if group.rank == 0 else 0.0)
+            if best(log) == len(log) - 1 and group.rank == 0:
                 save_best(folder, step + 1, named)
             if how.patience and _looks_since_best(log) >= how.patience:
                 break
-        if (step + 1) % how.checkpoint == 0 and step + 1 < steps:
+        if keep and group.rank == 0:
             save_checkpoint(folder, step + 1, log, named, optimizer)
-    if watch is not None and best(log) < len(log) - 1:
+    if watch is not None and best(log) < len(log) - 1 and group.rank == 0:
         load_best(folder, best(log) + 1, named)
     model.eval()
     return log
+
+
+def trained(model: Any, beside: Any = None) -> Named:
+    """What is trained of a model, by name, and the whole of a module beside it."""
+    named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    return named + ([(f"beside.{name}", p) for name, p in beside.named_parameters()] if beside is not None else [])
 
 
 def best(log: Log) -> int:
@@ -169,6 +202,33 @@ def best(log: Log) -> int:
 
 def _looks_since_best(log: Log) -> int:
     return sum("dev" in line for line in log[best(log) + 1 :])
+
+
+def _settled(late: Sequence[Late], how: Training) -> Log:
+    """Lines of the log, their values fetched from the device together.
+
+    Raises:
+        DstillError: for a loss that is not finite.
+    """
+    import torch
+
+    values = torch.stack([torch.stack([reached, norm.double()]) for *_, reached, norm in late]).tolist()
+    for (step, *_), (reached, _) in zip(late, values, strict=True):
+        if not math.isfinite(reached):
+            raise DstillError(f"the loss is {reached} at step {step}: lower the learning rate ({how.lr:g})")
+    return [
+        {"step": step, "loss": reached, "lr": lr, "norm": norm}
+        for (step, lr, *_), (reached, norm) in zip(late, values, strict=True)
+    ]
+
+
+def _ahead(device: Any) -> int:
+    return 1 if device.type == "cpu" else AHEAD
+
+
+def _chance(seed: int, step: int, number: int) -> int:
+    """The seed of a part's dropout: its own, so that it does not matter what computes the parts before it."""
+    return derive_int(seed, "step", step, *([number] if number else []), bits=63)
 
 
 def _look(model: Any, watch: Callable[[], float], how: Training, device: Any) -> float:

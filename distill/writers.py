@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..runtime.errors import BadInput
+from .devices import tensor_on
 
 if TYPE_CHECKING:
     import torch
@@ -69,8 +70,8 @@ class Causal:
         from .packing import forward
 
         place = model.device
-        targets = torch.tensor([token for row in rows for token in row.answer], device=place)
-        index = torch.tensor([n for n, row in enumerate(rows) for _ in row.answer], device=place)
+        targets = tensor_on([token for row in rows for token in row.answer], place)
+        index = tensor_on([n for n, row in enumerate(rows) for _ in row.answer], place)
         if self.packed:
             whole = [[*row.prompt, *row.answer[:-1]] for row in rows]
             wanted = [range(len(row.prompt) - 1, len(ids)) for row, ids in zip(rows, whole, strict=True)]
@@ -91,7 +92,7 @@ class Causal:
             input_ids=ids.to(place), attention_mask=mask.to(place), use_cache=False, output_hidden_states=hidden
         )
         at = [(n, len(row.prompt) - 1 + t) for n, row in enumerate(rows) for t in range(len(row.answer))]
-        where = tuple(torch.tensor(part, device=place) for part in zip(*at, strict=True))
+        where = tuple(tensor_on(part, place) for part in zip(*at, strict=True))
         return Said(out.logits[where].float(), targets, index, out.hidden_states[-1][where] if hidden else None)
 
 
@@ -134,8 +135,8 @@ class Seq2Seq:
             output_hidden_states=hidden,
         )  # fmt: skip
         at = [(n, t) for n, row in enumerate(rows) for t in range(len(row.answer))]
-        where = tuple(torch.tensor(part, device=place) for part in zip(*at, strict=True))
-        targets = torch.tensor([token for row in rows for token in row.answer], device=place)
+        where = tuple(tensor_on(part, place) for part in zip(*at, strict=True))
+        targets = tensor_on([token for row in rows for token in row.answer], place)
         state = out.decoder_hidden_states[-1][where] if hidden else None
         return Said(out.logits[where].float(), targets, where[0], state)
 

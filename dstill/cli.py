@@ -131,6 +131,9 @@ def distill(
     recipe: Annotated[str, typer.Option(help="A name (sft, labels, ladder, ...) or a file NAME.toml.")] = "sft",
     margin: Annotated[float, typer.Option(help="What the program may lose, in score (0.01 is a point).")] = 0.01,
     setting: Annotated[list[str] | None, typer.Option("--set", help="A setting, e.g. epochs=3.")] = None,
+    devices: Annotated[
+        int | None, typer.Option(help="GPUs to train on; processor cores where there is no GPU. One by default.")
+    ] = None,
     calls: opt.CallsOpt = None,
     tokens: opt.TokensOpt = None,
     usd: opt.UsdOpt = None,
@@ -152,7 +155,8 @@ def distill(
 
     made_task = task_of(compiled)
     teacher = load_program(compiled, made_task.program)
-    chosen = recipe_of(recipe, **opt.pairs(setting, "--set"))
+    settings = opt.pairs(setting, "--set") | ({} if devices is None else {"devices": devices})
+    chosen = recipe_of(recipe, **settings)
     budget = Budget(calls, tokens, usd, seconds)
     made = distill_(teacher, made_task, student, chosen, margin, budget, seed, run=Where(name, replace=replace))
     print(made)

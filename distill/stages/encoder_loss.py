@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...runtime.derive import derive_int
 from ...runtime.errors import BadInput
+from ..devices import device_of, moved
 from ..state import DistillState, Pair
 from .common import base_folder
 from .teaching import open_teacher
@@ -50,15 +51,18 @@ class EncoderLoss:
         from ..objectives import robust_loss
         from ..pooling import pooled_by
 
-        places, feed = list(batch), self.collate(batch)
+        places, device = list(batch), device_of(self.model)
+        feed = {name: moved(tensor, device) for name, tensor in self.collate(batch).items()}
         if not self.helps:
             logits = self.model(**feed).logits
         else:
             logits, pooled = pooled_by(self.model, feed)
-        each = robust_loss(self.stage.robust, logits.float(), self.targets[places], self.transition)
+        targets = moved(self.targets[places], device)
+        transition = None if self.transition is None else moved(self.transition, device)
+        each = robust_loss(self.stage.robust, logits.float(), targets, transition)
         if self.helps:
             each = each + self.stage.aux_weight * self._aux(pooled.float(), places)
-        w = self.weights[places]
+        w = moved(self.weights[places], device)
         return (each * w).sum() / w.sum()
 
     def share(self, batch: Sequence[int]) -> float:
@@ -69,12 +73,12 @@ class EncoderLoss:
         from ..objectives import in_batch, mean_square, mi_alpha, word_loss
 
         if self.words is not None:
-            return word_loss(self.beside(pooled), self.words[places])
+            return word_loss(self.beside(pooled), moved(self.words[places], pooled.device))
         assert self.guide is not None
         assert self.present is not None
-        guide = self.guide[places]
+        guide = moved(self.guide[places], pooled.device)
         if self.stage.rationale == "align":
-            return in_batch(self.beside(pooled, guide), self.present[places])
+            return in_batch(self.beside(pooled, guide), moved(self.present[places], pooled.device))
         if self.stage.hidden == "mse":
             return mean_square(self.beside.student(pooled), guide)
         return mi_alpha(self.beside(pooled, guide))
@@ -99,7 +103,7 @@ def aids(
     from ..objectives import Critic, WordTargets
 
     seed = derive_int(state.seed, "aids", bits=63)
-    width = model.config.hidden_size
+    width, device = model.config.hidden_size, device_of(model)
     if stage.rationale != "none":
         why = [row.outputs.get("reasoning", "") for row in rows]
         if not any(why):
@@ -114,13 +118,13 @@ def aids(
             head = nn.Linear(width, max(1, len(targets.words)))
             nn.init.normal_(head.weight, std=0.02, generator=torch.Generator().manual_seed(seed))
             nn.init.zeros_(head.bias)
-            return {"words": targets.shares, "beside": head}
+            return {"words": targets.shares, "beside": head.to(device)}
         guide = represent(str(base_folder(state.base)), [[text or " "] for text in why])
         present = torch.tensor([bool(text) for text in why])
-        return {"guide": guide, "present": present, "beside": Critic(width, guide.shape[1], seed=seed)}
+        return {"guide": guide, "present": present, "beside": Critic(width, guide.shape[1], seed=seed).to(device)}
     guide = represent(str(base_folder(stage.teacher)), texts)
     present = torch.ones(len(rows), dtype=torch.bool)
-    return {"guide": guide, "present": present, "beside": Critic(width, guide.shape[1], seed=seed)}
+    return {"guide": guide, "present": present, "beside": Critic(width, guide.shape[1], seed=seed).to(device)}
 
 
 def represent(folder: str, texts: Sequence[Sequence[str]], *, at_once: int = 64) -> torch.Tensor:
@@ -142,8 +146,9 @@ def represent(folder: str, texts: Sequence[Sequence[str]], *, at_once: int = 64)
             feed = tokenizer(
                 *(list(c) for c in columns), truncation=True, max_length=most, padding=True, return_tensors="pt"
             )
-            hidden = model(**feed).last_hidden_state
-            found |= dict(zip(part, mean_of(hidden, feed["attention_mask"]).clone(), strict=True))
+            feed = feed.to(model.device)
+            means = mean_of(model(**feed).last_hidden_state, feed["attention_mask"])
+            found |= dict(zip(part, means.cpu().clone(), strict=True))
     return torch.stack([found[place] for place in range(len(texts))])
 
 

@@ -30,11 +30,11 @@ def teacher_folder(state: DistillState, named: str) -> str:
     return str(folder)
 
 
-def open_teacher(kind: str, folder: str) -> tuple[Any, Any]:
-    """A frozen teacher and its tokenizer."""
+def open_teacher(kind: str, folder: str, *, device: str | None = None) -> tuple[Any, Any]:
+    """A frozen teacher and its tokenizer; on the GPU, where there is one, unless a device is named."""
     from pathlib import Path
 
-    return load(kind, Path(folder), dtype="float32")
+    return load(kind, Path(folder), dtype="float32", device=device)
 
 
 def teacher_prompts(state: DistillState, predictor: str, rows: Sequence[Pair]) -> list[list[dict[str, str]]]:

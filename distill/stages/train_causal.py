@@ -12,6 +12,7 @@ from ...runtime.engines.local.loading import quiet
 from ...runtime.errors import BadInput
 from ...runtime.progress import progress
 from ..coding import CodedRows, code
+from ..devices import home
 from ..formats import Format, Style
 from ..lora import Lora, merged, with_lora
 from ..state import DistillState, Pair
@@ -71,6 +72,8 @@ class TrainCausal:
         for name in ("alpha", "kd_weight"):
             if not 0 <= getattr(self, name) <= 1:
                 raise BadInput(f"{name} = {getattr(self, name)}: expected a share from 0 to 1")
+        if self.training.devices > 1 and self.hidden != "none":  # transformers forgets to record them in a sent model
+            raise BadInput(f"devices = {self.training.devices} with hidden = {self.hidden!r}: expected devices = 1")
         if (self.kd != "none" or self.hidden != "none") and self.objective != "answer":
             raise BadInput(
                 f"kd = {self.kd!r}, hidden = {self.hidden!r} with objective = {self.objective!r}: a teacher's "
@@ -126,6 +129,7 @@ class TrainCausal:
             model.gradient_checkpointing_enable()
         if self.lora is not None:
             model = with_lora(model, self.lora, state.seed, self.writer.task_type)
+        model.to(home(self.training.devices))
         loss = WritingLoss.of(self, state, name, writer, model, tokenizer, (mine, learn), [w for _, w in formats])
         with quiet(), progress(f"train {name}") as bar:
             log = train(

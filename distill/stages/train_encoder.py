@@ -13,6 +13,7 @@ from ...runtime.derive import derive_int
 from ...runtime.engines.local.loading import quiet
 from ...runtime.errors import BadInput
 from ...runtime.progress import progress
+from ..devices import device_of, home, moved, tensor_on
 from ..state import DistillState, Pair
 from ..students import Student, finished, make_way, read_student, training_key, write_student
 from ..training import Training, best, train
@@ -59,6 +60,8 @@ class TrainEncoder:
             raise BadInput(f"smoothing = {self.smoothing}: expected 0 or more, below 1")
         if self.rationale != "none" and self.hidden != "none":
             raise BadInput("rationale and hidden are both auxiliary tasks of the same layer: expected one of them")
+        if self.training.devices > 1 and (self.rationale, self.hidden) != ("none", "none"):
+            raise BadInput(f"devices = {self.training.devices} with rationale or hidden: expected devices = 1")
         if self.hidden != "none" and not self.teacher:
             raise BadInput(f"hidden = {self.hidden!r} needs an encoder to be led to: teacher = FOLDER or a hub name")
 
@@ -99,6 +102,7 @@ class TrainEncoder:
         cut = sum(len(row["input_ids"]) >= most for row in coded)
         if self.training.recompute:
             getattr(model, "encoder", model).gradient_checkpointing_enable()
+        model.to(home(self.training.devices))
         loss = EncoderLoss(
             self, model, lambda batch: collate([coded[row] for row in batch], tokenizer),
             targets_of(self, learn, label_field, labels), torch.tensor([row.weight for row in learn]),
@@ -107,10 +111,11 @@ class TrainEncoder:
         )  # fmt: skip
 
         def watch() -> float:
-            total = 0.0
+            total, place = 0.0, device_of(model)
             for start in range(0, len(watched), 64):
-                logits = model(**collate(watched[start : start + 64], tokenizer)).logits.float()
-                right = torch.tensor([labels.index(row.outputs[label_field]) for row in apart[start : start + 64]])
+                feed = {n: moved(t, place) for n, t in collate(watched[start : start + 64], tokenizer).items()}
+                logits = model(**feed).logits.float()
+                right = tensor_on([labels.index(row.outputs[label_field]) for row in apart[start : start + 64]], place)
                 total += float(torch.nn.functional.cross_entropy(logits, right, reduction="sum"))
             return total / len(watched)
 

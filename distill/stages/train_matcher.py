@@ -12,6 +12,7 @@ from ...runtime.derive import derive
 from ...runtime.engines.local.loading import quiet
 from ...runtime.errors import BadInput
 from ...runtime.progress import progress
+from ..devices import device_of, home, moved
 from ..state import DistillState, Pair
 from ..students import Student, finished, make_way, read_student, training_key, write_student
 from ..training import Training, best, train
@@ -66,7 +67,7 @@ class TrainMatcher:
         from ..matching import Matcher, Read, read
 
         encoder, tokenizer = open_base("", state.base, seed=state.seed)
-        model = Matcher(encoder)
+        model = Matcher(encoder).to(home(self.training.devices))
         inputs = tuple(signature.input_fields)
         most = min(self.max_length, tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", 512))
         names = {label: label_ids(tokenizer, label) for label in labels}
@@ -91,7 +92,7 @@ class TrainMatcher:
             return torch.stack([-s.log_softmax(-1)[place] for s, (_, place) in zip(scores, some, strict=True)])
 
         def loss(batch: Sequence[int]) -> torch.Tensor:
-            w = weights[list(batch)]
+            w = moved(weights[list(batch)], device_of(model))
             return (each([mine[place] for place in batch]) * w).sum() / w.sum()
 
         def watch() -> float:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ...runtime.derive import derive_int
 from ..alignment import check_same_vocabulary, stored_answer
 from ..coding import CodedRow, CodedRows, prompt_tokens
+from ..devices import tensor_on
 from ..state import DistillState, Pair
 from ..writers import Coded
 from .teaching import open_teacher, teacher_folder, teacher_prompts
@@ -55,7 +56,7 @@ class WritingLoss:
         if stage.kd == "none" and stage.hidden == "none":
             return cls(stage, writer, model, rows, tasks)
         folder = teacher_folder(state, stage.teacher)
-        teacher, theirs = open_teacher(stage.writer.loader, folder)
+        teacher, theirs = open_teacher(stage.writer.loader, folder, device=model.device.type)
         check_same_vocabulary(tokenizer, theirs, (state.base, stage.teacher or state.teacher.lm.door.engine.name))
         prompts = teacher_prompts(state, name, [pairs[row.place] for row in rows])
         asked = [
@@ -68,7 +69,7 @@ class WritingLoss:
             from ..objectives import Critic
 
             widths = [one.config.get_text_config(decoder=True).hidden_size for one in (model, teacher)]
-            critic = Critic(*widths, seed=derive_int(state.seed, "critic", bits=63))
+            critic = Critic(*widths, seed=derive_int(state.seed, "critic", bits=63)).to(model.device)
         stage.writer(teacher, packed=stage.packing)
         return cls(stage, writer, model, rows, tasks, teacher, asked, critic=critic)
 
@@ -112,11 +113,13 @@ class WritingLoss:
         stage = self.stage
         coded = [self.rows[place].tasks[task] for place in places]
         said = self.writer.say(self.model, coded, hidden=self.critic is not None)
-        weights = torch.tensor([self.rows[place].weight for place in places], device=said.rows.device)[said.rows]
+        weights = tensor_on([self.rows[place].weight for place in places], said.rows.device)[said.rows]
         each = hard_loss(said.logits, said.targets)
         if stage.kd == "stored":
             each = (1 - stage.kd_weight) * each + stage.kd_weight * self._told(places, said)
         elif self.teacher is not None:
+            if self.teacher.device != self.model.device:  # in a process of several, which took its model to its own
+                self.teacher.to(self.model.device)
             with torch.no_grad():
                 theirs = self.writer.say(self.teacher, [self.asked[p] for p in places], hidden=self.critic is not None)
             if stage.kd != "none":

@@ -64,6 +64,8 @@ def test_a_setting_goes_to_the_stage_that_has_it() -> None:
     assert (made.stages[2].training.epochs, made.stages[2].smoothing) == (7.0, 0.1)
     with pytest.raises(BadInput, match="takes no setting 'epoch'; it takes: .*epochs"):
         recipe_of("labels", epoch=7)
+    with pytest.raises(BadInput, match="recipe ladder takes no setting 'devices'"):  # each kind has settings of its own
+        recipe_of("ladder", devices=2)
 
 
 def test_a_recipe_from_a_file(tmp_path: Path) -> None:

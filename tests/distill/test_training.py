@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,81 @@ def test_it_is_torchs_adamw_step_for_step(tmp_path: Path) -> None:
         assert torch.allclose(ours, theirs, atol=1e-6)
 
 
+def test_losses_fetched_late_change_no_bit_of_a_loop_that_asks_at_every_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Against a plain loop with dropout, which turns loss and norm into numbers at once."""
+    from dstill.distill import training
+    from dstill.runtime.derive import derive_int
+
+    monkeypatch.setattr(training, "_ahead", lambda device: 4)
+    net, loss = make()
+    log = train(net, LENGTHS, loss, replace(HOW, epochs=2, checkpoint=5), tmp_path, seed=3)
+    reference, again = make()
+    groups = [
+        {"params": [p for p in reference.parameters() if p.ndim > 1], "weight_decay": 0.01},
+        {"params": [p for p in reference.parameters() if p.ndim == 1], "weight_decay": 0.0},
+    ]
+    optimizer = torch.optim.AdamW(groups, lr=0.02, betas=(0.9, 0.98), foreach=False)
+    lines = []
+    for step in range(14):
+        now = 0.02 * rate(step, 14, 0.1)
+        for group in optimizer.param_groups:
+            group["lr"] = now
+        with torch.random.fork_rng():
+            torch.manual_seed(derive_int(3, "step", step, bits=63))
+            value = again(batches(LENGTHS, 8, 3, step // 7)[step % 7])
+            value.backward()
+        norm = torch.nn.utils.clip_grad_norm_(list(reference.parameters()), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        lines.append({"step": step, "loss": float(value.detach()), "lr": now, "norm": float(norm)})
+    assert log == lines
+    assert weights(net) == weights(reference)
+
+
+def test_no_number_is_waited_for_between_two_looks_at_the_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a GPU every ``float(tensor)`` stops the queue; AdamW's own on the CPU are not ours."""
+    import traceback
+
+    from dstill.distill import training
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    asked = []
+
+    class Watching(TorchDispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            if func is torch.ops.aten._local_scalar_dense.default:
+                asked.extend(f.name for f in traceback.extract_stack() if f.filename == training.__file__)
+            return func(*args, **(kwargs or {}))
+
+    monkeypatch.setattr(training, "_ahead", lambda device: training.AHEAD)
+    monkeypatch.setattr(torch.optim.AdamW, "step", lambda self: None)
+    net, loss = make()
+    with Watching():
+        train(net, LENGTHS, loss, HOW, tmp_path, seed=1)
+    assert not asked
+
+
+def test_a_loss_that_is_no_number_is_named_by_its_own_step_however_late(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dstill.distill import training
+
+    monkeypatch.setattr(training, "_ahead", lambda device: training.AHEAD)
+    net, loss = make()
+    calls = [0]
+
+    def spoiled(rows: Sequence[int]) -> torch.Tensor:
+        calls[0] += 1
+        value: torch.Tensor = loss(rows) * (float("nan") if calls[0] == 10 else 1.0)
+        return value
+
+    with pytest.raises(DstillError, match="the loss is nan at step 9: lower the learning rate"):
+        train(net, LENGTHS, spoiled, HOW, tmp_path, seed=1)
+    assert [p.name for p in tmp_path.iterdir()] == ["step-00000007"]
+
+
 def test_batches_hold_every_row_once_and_like_lengths_together() -> None:
     lengths = [n * 37 % 101 for n in range(1000)]
     made = batches(lengths, 16, 0, 0)
@@ -173,7 +249,7 @@ def test_a_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:
         load_checkpoint(tmp_path, list(other.named_parameters()), torch.optim.AdamW(other.parameters()))
 
 
-@pytest.mark.parametrize("bad", [{"epochs": 0}, {"batch": 0}, {"lr": -1.0}, {"warmup": 1.0}])
+@pytest.mark.parametrize("bad", [{"epochs": 0}, {"batch": 0}, {"lr": -1.0}, {"warmup": 1.0}, {"devices": 0}])
 def test_settings_that_make_no_sense(bad: dict[str, Any]) -> None:
     with pytest.raises(BadInput, match=str(next(iter(bad.values())))):
         Training(**bad)
@@ -217,8 +293,6 @@ def test_the_best_weights_are_kept_and_patience_ends_it(tmp_path: Path) -> None:
     log = train(net, LENGTHS, loss, how, tmp_path / "a", seed=1, watch=watched(3))
     assert [line["step"] + 1 for line in log if "dev" in line] == [4, 8, 12, 16, 20]
     short, again = make()
-    from dataclasses import replace
-
     train(short, LENGTHS, again, replace(how, patience=0), tmp_path / "b", seed=1, watch=watched(3))
     assert weights(net) == weights(short)
     stopped, third = make()

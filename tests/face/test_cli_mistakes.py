@@ -97,6 +97,7 @@ def test_runs_of_another_kind(cli: Cli, paint: list[str]) -> None:
         (["eval", "runs/all/zero-test", "--split", "dev"], "--split dev: runs/all/zero-test is a finished evaluation"),
         (["replay", "runs/all/zero-test"], "runs of kind run, compile, distill can be replayed"),
         (["distill", "runs/all/zero", "--student", "embedded:encoder"], "labels, soft-labels and gold train encoders"),
+        (["distill", "runs/all/zero", "--student", "embedded:small", "--devices", "999"], "devices = 999: this"),
     ]:
         code, _, err = cli(*words)
         assert code in (2, 7)
