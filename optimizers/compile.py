@@ -34,12 +34,11 @@ from .portfolio import accounts
 from .proposers import BootstrappedDemos, Ground, LabeledDemos
 from .race import Race
 from .race import front as race_front
+from .remarks import price, remarks
 from .together import check_shareable, together
 
 RESERVE = 0.2
 """Share of every cap that is kept for confirming the winner's gain, or those of a front."""
-UNSCORED = 0.05
-"""Share of the evaluations from which on a verdict says that they could not be scored."""
 
 
 @dataclass(frozen=True)
@@ -185,7 +184,7 @@ def _compile(
         own.spread,
         stopped,
         race.sought,
-        (*_remarks(found, chosen), *picked, *_price(found.history, trial, best)),
+        (*remarks(found, chosen), *picked, *price(found.history, trial, best)),
     )
     rows: dict[str, Sequence[str]] = {"choose": [], "won": own.won, "lost": own.lost}
     if isinstance(chosen, Race | Dspy):
@@ -232,38 +231,6 @@ def _picked(best: Trial, reached: Front | None, goals: Objective) -> tuple[Trial
         return best, (f"{nothing}; so this is the one of highest score",)
     limits = ", ".join(f"{name}={value:g}" for name, value in goals.pick.items())
     return Trial(point.trial, point.candidate, ""), (f"trial {point.trial} was picked from the front by {limits}",)
-
-
-def _remarks(found: Found, chosen: Optimizer) -> tuple[str, ...]:
-    """What kept a search from telling anything apart, if something did, and what else there is to know of it."""
-    if not isinstance(chosen, Race):
-        return ()
-    history, said = found.history, []
-    scores = [score for trial in history.trials for score in trial.scores.values()]
-    met = sum(trial.met for trial in history.trials)
-    if len(history.trials) == 1 and chosen.candidates > 1:
-        said.append("no proposer brought a candidate")
-    elif len(scores) > chosen.block and min(scores) == max(scores):
-        said.append(f"every one of {len(scores):,} scores was {scores[0]:g}, so the metric tells nothing apart")
-    elif found.ending.startswith("a plateau"):
-        said.append(f"the search ended at {found.ending}")
-    if found.shorter:
-        said.append(found.shorter)
-    if found.uncalled:
-        several = "predictors {} were" if len(found.uncalled) > 1 else "predictor {} was"
-        said.append(f"{several.format(', '.join(found.uncalled))} never called, so what is told there changes nothing")
-    if met - len(scores) >= UNSCORED * met > 0:
-        said.append(f"{met - len(scores):,} of {met:,} evaluations could not be scored and count for nothing")
-    return tuple(said)
-
-
-def _price(history: History, trial: Trial, best: Candidate) -> tuple[str, ...]:
-    """What a vote costs, if the result is one: calls for an answer, by what its evaluations took."""
-    if not best.others or best != trial.candidate:
-        return ()
-    ours, declared = (t.cost.calls / max(1, t.met) for t in (history.trials[trial.number], history.trials[0]))
-    told = f"it is a vote of {1 + len(best.others)} programs, which takes {ours:.3g} calls an answer"
-    return (f"{told}, and the declared program {declared:.3g}",)
 
 
 def _single(view: CompileView, chosen: Optimizer, ground: Ground, seed: int) -> Found:
