@@ -73,61 +73,28 @@ def eval_(
 
     Example:  dstill eval answers.csv --confidence sure --certain 100
     """
-    from .eval.clusters import clustered
-    from .eval.gate import gate
-    from .eval.interchange import aligned, write_junit
-    from .eval.order import on_shared
+    from .eval.interchange import write_junit
     from .eval.people import judged, read_labels
     from .eval.samples import Samples
-    from .eval.until import Until
+    from .judging import Judging, judged_report
     from .results import How, read_one
     from .runtime.errors import BadInput
-    from .scoring import (
-        EXIT_CODES,
-        NOT_BETTER,
-        Asked,
-        diagram_of,
-        is_evaluation,
-        is_program,
-        margin_of,
-        reliability_lines,
-        report_of,
-        report_until,
-    )
+    from .scoring import Asked, diagram_of, is_evaluation, is_program, margin_of, reliability_lines
 
-    allowed = margin_of(margin)
     if labels is not None and (against is not None or stop):
         raise BadInput(
             f"--labels {labels}: a gate compares a judge's plain scores; leave out one of --labels, --against"
         )
-    if shared and (against is None or stop):
-        raise BadInput("--shared: it is for two evaluations of different examples; give --against, and no early stop")
-    if better and against is None:
-        raise BadInput("--better: there is nothing to be better than; add --against EVALUATION")
     how = How(form, task or (), metric or (), rename or (), id, scale, repeats)
     if how != How() and against is None and is_program(run):
         raise BadInput(f"{how.given}: {run} is a program, of which no results are read; leave it out")
     people = None if labels is None else read_labels(labels)  # before anything is paid for
     baseline = None if against is None else read_one(str(against), how)
+    judging = Judging(baseline, margin_of(margin), better, shared, stop, seed)
     asked = Asked(split, lm, name, concurrency, Samples(samples, temperature), cluster)
-    verdict: tuple[str, str] | None = None
-    folder: Path | None
-    if stop:
-        until = None if baseline is None else Until(baseline, allowed, better, seed)
-        report, stopped, folder = report_until(run, until, asked)
-        verdict = stopped.decision, str(stopped)
-    else:
-        finished = baseline is not None or people is not None or confidence is not None
-        report, folder = report_of(run, baseline, asked, how if finished or is_evaluation(run) else None)
-        if baseline is not None:
-            mine, base = on_shared(report, baseline) if shared else (report, aligned(baseline, report))
-            if cluster is not None and len(base.rows) == len(mine.rows):
-                base = clustered(base, cluster, mine.examples)
-            found = gate(mine, base, margin=allowed)
-            left = len(report.rows) + len(baseline.rows) - 2 * len(mine.rows)
-            few = f"; {left:,} that only one of them was run on are left out" if shared and left else ""
-            verdict = found.decision, f"{found}{few}"
-    notes = [note for note in report.notes if verdict is None or not note.startswith(verdict[1])]  # it is the last line
+    finished = is_evaluation(run) or any(given is not None for given in (against, labels, confidence))
+    report, folder, verdict = judged_report(run, asked, judging, how if finished else None)
+    notes = [note for note in report.notes if verdict is None or not note.startswith(verdict.said)]  # the last line
     rows = [] if folder is None else [f"rows: {folder / 'rows.jsonl'}"]
     print("\n".join([str(report), *reliability_lines(report), *notes, *rows]))
     if people is not None:
@@ -138,5 +105,5 @@ def eval_(
     if junit is not None:
         print(f"junit: {write_junit([report], junit)}")
     if verdict is not None:
-        print(verdict[1])
-        raise typer.Exit(NOT_BETTER if better and verdict[0] == "not worse" else EXIT_CODES[verdict[0]])
+        print(verdict.said)
+        raise typer.Exit(verdict.exit_code(better))

@@ -18,10 +18,6 @@ from .runtime.rundir import RunDir
 from .runtime.session import Session
 from .saved import load, task_of
 
-EXIT_CODES = {"better": 0, "not worse": 0, "worse": 10, "undecided": 11}
-"""Exit codes of a gate; with ``better`` required, ``not worse`` ends with ``NOT_BETTER``."""
-NOT_BETTER = 12
-
 
 @dataclass(frozen=True)
 class Asked:

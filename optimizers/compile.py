@@ -17,7 +17,7 @@ from ..runtime.errors import BadInput, BudgetExhausted
 from ..runtime.home import default_journal, run_folder
 from ..runtime.lm import LM
 from ..runtime.models import Model, adopt, lm_for
-from ..runtime.progress import progress
+from ..runtime.progress import Bar, progress
 from ..runtime.rundir import RunDir
 from ..runtime.session import Session
 from .candidate import Candidate
@@ -113,7 +113,7 @@ def compile(
 
     def work(out: RunDir, parent: Session) -> CompiledProgram:
         session = Session(run=out.id, budget=budget, parent=parent)
-        made = _compile(view, chosen, goals, session, models, seed, concurrency, label, out)
+        made = _Work(view, chosen, goals, session, models, seed, concurrency, label, out).do()
         export(session, out.file("cassette.jsonl.zst"))
         out.finish(stopped=made.evidence.stopped if made.evidence else None)
         return made
@@ -126,89 +126,104 @@ def compile(
         return work(out, where.session or Session(default_journal(out.path)))
 
 
-def _compile(
-    view: CompileView,
-    chosen: Optimizer,
-    goals: Objective,
-    session: Session,
-    models: tuple[LM, LM],
-    seed: int,
-    concurrency: int | None,
-    label: str,
-    out: RunDir,
-) -> CompiledProgram:
-    budget = session.ledger.budget
-    share, rest = _divided(budget)
-    inner = Session(run=f"{session.run}/search", budget=share, parent=session)
-    lm, prompt_lm = (model.on(inner) for model in models)
-    declared, view = view, replace(view, program=adopt(view.program, inner))
-    runner = Runner(lm, view.metric, adapter=view.adapter, concurrency=concurrency)
-    with progress(f"compile {view.name}") as bar:
-        race = chosen if isinstance(chosen, Race) else Race(confirm=getattr(chosen, "confirm", 0.3))
-        live = Live(inner.workers, out.config) if inner.workers is not None else None
+@dataclass(frozen=True)
+class _Work:
+    """One compilation: search, confirm what was found, and write both down."""
+
+    view: CompileView
+    chosen: Optimizer
+    goals: Objective
+    session: Session
+    models: tuple[LM, LM]
+    seed: int
+    concurrency: int | None
+    label: str
+    out: RunDir
+
+    def do(self) -> CompiledProgram:
+        """All of it."""
+        inner = self._part("search", _divided(self.session.ledger.budget)[0])
+        live = Live(inner.workers, self.out.config) if inner.workers is not None else None
+        with progress(f"compile {self.view.name}") as bar:
+            found = self._search(inner, live, bar)
+            self.out.write_lines("trials.jsonl", (trial.dump() for trial in found.history.trials))
+            points = race_front(found.history) if self.goals.several else [found.best]
+            said = self._confirm(found, points, bar)
+        made = self._result(found, points, said)
+        if live is not None:
+            assert made.evidence is not None
+            live.end(found.history, made.evidence.best, made.verdict)
+        return made
+
+    @property
+    def _race(self) -> Race:
+        """How the dev split is divided, for DSPy's optimizers too."""
+        return self.chosen if isinstance(self.chosen, Race) else Race(confirm=getattr(self.chosen, "confirm", 0.3))
+
+    def _part(self, name: str, budget: Budget | None) -> Session:
+        return Session(run=f"{self.session.run}/{name}", budget=budget, parent=self.session)
+
+    def _on(self, session: Session) -> tuple[CompileView, Runner]:
+        """The task and its runner on behalf of a part."""
+        view = replace(self.view, program=adopt(self.view.program, session))
+        lm = self.models[0].on(session)
+        return view, Runner(lm, view.metric, adapter=view.adapter, concurrency=self.concurrency)
+
+    def _search(self, inner: Session, live: Live | None, bar: Bar) -> Found:
+        (view, runner), prompt_lm, chosen = self._on(inner), self.models[1].on(inner), self.chosen
         if isinstance(chosen, Race):
-            told, names = live.show if live is not None else None, goals.names
-            found = search(view, chosen, runner, inner, prompt_lm=prompt_lm, objectives=names, seed=seed, bar=bar,
-                           told=told)  # fmt: skip
-        elif isinstance(chosen, Dspy):
-            found = run_dspy_optimizer(
-                chosen.name, dict(chosen.options), view, runner, lm=lm, prompt_lm=prompt_lm, race=race, seed=seed,
-                bar=bar,
+            told = live.show if live is not None else None
+            return search(view, chosen, runner, inner, prompt_lm=prompt_lm, objectives=self.goals.names,
+                          seed=self.seed, bar=bar, told=told)  # fmt: skip
+        if isinstance(chosen, Dspy):
+            return run_dspy_optimizer(
+                chosen.name, dict(chosen.options), view, runner, lm=self.models[0].on(inner), prompt_lm=prompt_lm,
+                race=self._race, seed=self.seed, bar=bar,
             )  # fmt: skip
-        else:
-            found = _single(view, chosen, Ground(view.program, view.train, runner, prompt_lm, seed, view.knobs), seed)
-        out.write_lines("trials.jsonl", (trial.dump() for trial in found.history.trials))
-        points = race_front(found.history) if goals.several else [found.best]
-        said = [Confirmed() for _ in points]
-        if isinstance(chosen, Race | Dspy) and (found.best.number != 0 or goals.several):
-            bar.note("confirming the gain")
-            # What a search that was cut off has spent depends on timing; the rest that was kept does not.
-            room = rest if found.stopped == BUDGET else None
-            last = Session(run=f"{session.run}/confirm", budget=room, parent=session)
-            runner = Runner(models[0].on(last), view.metric, adapter=view.adapter, concurrency=concurrency)
-            view = replace(declared, program=adopt(declared.program, last))
-            level = 1 - (1 - LEVEL) / max(1, sum(trial.number != 0 for trial in points))
-            said = confirm(view, race, runner, last, [t.candidate for t in points], seed=seed, level=level, bar=bar)
-    stopped = f"the budget of {budget} is used up" if found.stopped == BUDGET else found.stopped
-    reached = front_of(found.history, points, said) if goals.several and points else None
-    trial, picked = _picked(found.best, reached, goals)
-    own = next((c for t, c in zip(points, said, strict=True) if t.number == trial.number != 0), Confirmed())
-    best = trial.candidate
-    if own.gain is not None and own.gain.difference.value <= 0 and not goals.pick:
-        best = Candidate.of(declared.program, declared.knobs)
-    evidence = Evidence(
-        dump(chosen)["name"],
-        len(found.history.trials),
-        trial.number,
-        own.gain,
-        own.spread,
-        stopped,
-        race.sought,
-        (*remarks(found, chosen), *picked, *price(found.history, trial, best)),
-    )
-    rows: dict[str, Sequence[str]] = {"choose": [], "won": own.won, "lost": own.lost}
-    if isinstance(chosen, Race | Dspy):
-        order = Selection.of(len(view.dev), race.confirm, seed).choose
-        rows["choose"] = [Job(view.program, view.dev[row], row, "dev").id for row in order]
-    bound = models[0].on(session)
-    program = best.apply(declared.program)
-    made = CompiledProgram(label, view.name, program, bound, view.adapter, best, evidence, reached, out.path)
-    out.write("program.json", dump_program(made))
-    out.write(
-        "report.json",
-        {
-            "kind": "compile",
-            **evidence.dump(),
-            "digest": best.digest,
-            "rows": rows,
-            "ending": found.ending,
-            "proposers": [a.dump() for a in accounts(found.history)],
+        ground = Ground(view.program, view.train, runner, prompt_lm, self.seed, view.knobs)
+        return _single(view, chosen, ground, self.seed)
+
+    def _confirm(self, found: Found, points: Sequence[Trial], bar: Bar) -> Sequence[Confirmed]:
+        """What the rows kept apart say of every point; nothing where there was no choice."""
+        if not isinstance(self.chosen, Race | Dspy) or (found.best.number == 0 and not self.goals.several):
+            return [Confirmed() for _ in points]
+        bar.note("confirming the gain")
+        # What a search that was cut off has spent depends on timing; the rest that was kept does not.
+        last = self._part("confirm", _divided(self.session.ledger.budget)[1] if found.stopped == BUDGET else None)
+        view, runner = self._on(last)
+        level = 1 - (1 - LEVEL) / max(1, sum(trial.number != 0 for trial in points))
+        candidates = [trial.candidate for trial in points]
+        return confirm(view, self._race, runner, last, candidates, seed=self.seed, level=level, bar=bar)
+
+    def _result(self, found: Found, points: Sequence[Trial], said: Sequence[Confirmed]) -> CompiledProgram:
+        view, budget = self.view, self.session.ledger.budget
+        stopped = f"the budget of {budget} is used up" if found.stopped == BUDGET else found.stopped
+        reached = front_of(found.history, points, said) if self.goals.several and points else None
+        trial, picked = _picked(found.best, reached, self.goals)
+        own = next((c for t, c in zip(points, said, strict=True) if t.number == trial.number != 0), Confirmed())
+        best = trial.candidate
+        if own.gain is not None and own.gain.difference.value <= 0 and not self.goals.pick:
+            best = Candidate.of(view.program, view.knobs)
+        evidence = Evidence(
+            dump(self.chosen)["name"], len(found.history.trials), trial.number, own.gain, own.spread, stopped,
+            self._race.sought, (*remarks(found, self.chosen), *picked, *price(found.history, trial, best)),
+        )  # fmt: skip
+        rows: dict[str, Sequence[str]] = {"choose": [], "won": own.won, "lost": own.lost}
+        if isinstance(self.chosen, Race | Dspy):
+            order = Selection.of(len(view.dev), self._race.confirm, self.seed).choose
+            rows["choose"] = [Job(view.program, view.dev[row], row, "dev").id for row in order]
+        made = CompiledProgram(
+            self.label, view.name, best.apply(view.program), self.models[0].on(self.session), view.adapter, best,
+            evidence, reached, self.out.path,
+        )  # fmt: skip
+        self.out.write("program.json", dump_program(made))
+        body = {
+            "kind": "compile", **evidence.dump(), "digest": best.digest, "rows": rows, "ending": found.ending,
+            "proposers": [account.dump() for account in accounts(found.history)],
             **({"front": reached.dump()} if reached is not None else {}),
-        },
-    )
-    if live is not None:
-        live.end(found.history, trial.number, made.verdict)
-    return made
+        }  # fmt: skip
+        self.out.write("report.json", body)
+        return made
 
 
 def _possible(goals: Objective, chosen: Optimizer, lm: LM) -> Objective:

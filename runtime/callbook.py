@@ -14,7 +14,7 @@ never be changed again, so what an ended claim says is the same for everybody wh
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from .budget import Cost
@@ -39,7 +39,7 @@ class CallBook:
 
     def __init__(self, storage: Storage, name: str) -> None:
         self.storage, self.name = storage, name
-        self.study = self.guard(study_named, storage, name, 1)
+        self.study = self.guard(_study_of_calls, storage, name)
         self.changed = threading.Condition()
         """Notified whenever the book was read."""
         self._reading = threading.Lock()
@@ -158,20 +158,12 @@ class CallBook:
             kept.pop(number, None)
 
 
-def study_named(storage: Storage, name: str, directions: int, maximize: Sequence[int] = ()) -> int:
-    """The id of a study, made where it is missing.
-
-    Args:
-        directions: how many values its trials have.
-        maximize: which of them are the more the better.
-    """
+def _study_of_calls(storage: Storage, name: str) -> int:
+    """The id of the study, made where it is missing."""
     import optuna
 
-    kinds = optuna.study.StudyDirection
     try:
-        found: int = storage.create_new_study(
-            [kinds.MAXIMIZE if place in maximize else kinds.MINIMIZE for place in range(directions)], name
-        )
+        found: int = storage.create_new_study([optuna.study.StudyDirection.MINIMIZE], name)
     except optuna.exceptions.DuplicatedStudyError:
         found = storage.get_study_id_from_name(name)
     return found

@@ -1,4 +1,4 @@
-"""Ensembles: who is chosen to vote, how a vote goes, what it costs, and what becomes of it on disk."""
+"""Ensembles: who is chosen to vote, what it costs, and what becomes of it on disk."""
 
 from __future__ import annotations
 
@@ -19,29 +19,11 @@ from contracts import ProposerContract
 from dstill.eval import Runner
 from dstill.eval.runner import jobs_for
 from dstill.optimizers import Candidate, CompiledProgram, History, Proposer, Race, compile, load_program
-from dstill.optimizers.loop import Evaluations
 from dstill.optimizers.proposers import Ground, VotingEnsembles
 from dstill.optimizers.proposers.ensembles import selected, voted
 from dstill.optimizers.voting import Vote, majority
-from dstill.programs import Task
 from dstill.runtime import LM, BadInput, ScriptedEngine, Session
 from dstill.runtime.fields import input_fields, render_fields
-
-SAID = ["red", "Red.", "the blue", "blue", "", "green", "a green"]
-
-
-def test_who_wins_a_vote_is_as_dspys_majority_has_it() -> None:
-    draw = Random(0)
-    for _ in range(400):
-        answers = [dspy.Prediction(why=str(n), colour=draw.choice(SAID)) for n in range(draw.randint(1, 6))]
-        assert dict(answers[majority(answers)]) == dict(dspy.majority(answers))
-
-
-def test_answers_that_are_no_text_are_counted_too() -> None:
-    answers = [dspy.Prediction(found=found) for found in (["a"], ["b", "c"], None, ["b", "c"], None)]
-    assert majority(answers) == 1
-    assert majority([dspy.Prediction(n=n) for n in (1, 2, 3)]) == 0
-    assert majority([dspy.Prediction(), dspy.Prediction(n=1)]) == 1
 
 
 def test_a_vote_on_scores_is_the_vote_on_answers_where_wrong_ones_are_alike() -> None:
@@ -175,7 +157,7 @@ def test_where_a_vote_is_truly_better_it_wins_and_its_price_is_told(won: Compile
 
 
 def test_what_those_who_vote_were_asked_before_is_not_paid_again() -> None:
-    task, candidate = trio("Way 0.", "Way 1.", "Way 2.")
+    task, candidate = fakes.trio("Way 0.", "Way 1.", "Way 2.")
     lm = LM(spread_out(), Session())
     for voice in candidate.voices:
         Runner(lm, task.metric).run(jobs_for(voice.apply(task.program), task.dev, "dev"))
@@ -226,91 +208,6 @@ def test_it_is_saved_and_loaded_and_plain_dspy_loads_the_best_of_those_who_vote(
     plain = dspy.Predict(fakes.Paint)
     plain.load(made.folder / "program.json")
     assert plain.signature.instructions == made.candidate.voices[0].predictors["self"].instructions
-
-
-def trio(*ways: str) -> tuple[Task, Candidate]:
-    task = fakes.task()
-    first, *others = (Candidate.of(task.program).with_state("self", instructions=way) for way in ways)
-    return task, replace(first, others=tuple(others))
-
-
-def says(replies: dict[str, str | Exception]) -> LM:
-    def script(request: Any) -> str:
-        reply = replies[str(request.system).rpartition("objective is:")[2].strip()]
-        if isinstance(reply, Exception):
-            raise reply
-        return reply if "[[" in reply else render_fields({"colour": reply}) if reply else "?"
-
-    return LM(ScriptedEngine(script, name="says"), Session())
-
-
-def test_a_program_that_fails_has_no_vote_and_the_trace_is_the_winners() -> None:
-    task, candidate = trio("a", "b", "c")
-    program = candidate.apply(task.program)
-    (outcome,) = Runner(says({"a": "", "b": "red", "c": "red"}), task.metric).run(
-        jobs_for(program, task.dev[:1], "dev"), trace=True
-    )
-    assert outcome.prediction is not None
-    assert outcome.prediction.colour == "red"
-    assert [step[0] for step in outcome.trace] == [program.programs[1]]
-    (none,) = Runner(says({"a": "", "b": "", "c": ""}), task.metric).run(jobs_for(program, task.dev[:1], "dev"))
-    assert none.row.failure is not None
-    assert none.row.failure.kind == "parse"
-
-
-def test_a_model_that_cannot_be_reached_is_no_abstention() -> None:
-    task, candidate = trio("a", "b", "c")
-    broken = dspy.lm15.ServerError("down")
-    lm = says({"a": "red", "b": "red", "c": broken})
-    (outcome,) = Runner(lm, task.metric).run(jobs_for(candidate.apply(task.program), task.dev[:1], "dev"))
-    assert outcome.row.status == "unscored"
-
-
-def test_its_predictors_are_named_as_declared_and_a_copy_votes_too() -> None:
-    task, candidate = trio("a", "b", "c")
-    program = candidate.apply(task.program)
-    names = [name for name, _ in program.named_predictors()]
-    assert names == ["self", "others[0].self", "others[1].self"]
-    copy = program.deepcopy()
-    assert Candidate.of(copy) == candidate
-    assert not {id(p) for p in copy.predictors()} & {id(p) for p in program.predictors()}
-    assert Candidate.of(candidate.apply(program)) == candidate
-    assert candidate.voices[1].apply(program).signature.instructions == "b"
-
-
-def test_in_a_program_of_several_predictors_steps_are_those_of_one_program() -> None:
-    class Twice(dspy.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.look, self.name = dspy.Predict("text -> seen"), dspy.Predict("seen -> colour")
-
-        def forward(self, text: str) -> Any:
-            return self.name(seen=self.look(text=text).seen)
-
-    task = fakes.task(program=Twice())
-    one = Candidate.of(task.program)
-    candidate = replace(
-        one.with_state("name", instructions="a"),
-        others=tuple(one.with_state("name", instructions=way) for way in "bc"),
-    )
-
-    def script(request: Any) -> str:
-        if "text" in input_fields(request):
-            return render_fields({"seen": "it"})
-        told = str(request.system).rpartition("objective is:")[2].strip()
-        return render_fields({"colour": {"a": "red", "b": "blue", "c": "blue"}[told]})
-
-    lm = LM(ScriptedEngine(script, name="twice"), Session())
-    ground = Ground(task.program, task.train, Runner(lm, task.metric), lm)
-    (attempt,) = ground.attempts(candidate, [0])
-    assert [step.predictor for step in attempt.steps] == ["look", "name"]
-    assert attempt.steps[1].demo["colour"] == "blue"
-    assert attempt.row.calls == 6
-    assert len(lm.door.session.journal) == 4  # looking is the same for all and is paid once
-
-    evaluations = Evaluations(task.compile_view, Runner(lm, task.metric), lm.door.session)
-    evaluations.round([(candidate, 0)])
-    assert evaluations.uncalled == ()
 
 
 def test_a_share_below_nothing_is_refused() -> None:

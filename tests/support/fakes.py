@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Literal
 
 import dspy
-from dstill.optimizers import Race
+from dstill.optimizers import Candidate, Race
 from dstill.programs import Task, make_examples, metrics
 from dstill.runtime import ScriptedEngine
 from dstill.runtime.fields import input_fields, render_fields
@@ -35,6 +36,13 @@ def task(train: int = 40, dev: int = 60, test: int = 40, program: Any = None, me
         "paint", program or dspy.Predict(Paint), rows[:train], rows[train : train + dev], rows[train + dev :],
         metric or metrics.exact("colour"),
     )  # fmt: skip
+
+
+def trio(*ways: str) -> tuple[Task, Candidate]:
+    """The small task, and candidates with these instructions that vote."""
+    small = task()
+    first, *others = (Candidate.of(small.program).with_state("self", instructions=way) for way in ways)
+    return small, replace(first, others=tuple(others))
 
 
 def truth(text: str) -> str:

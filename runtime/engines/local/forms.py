@@ -13,7 +13,7 @@ from typing import Any
 
 from ...fields import CHAT, JSON, literals_in
 from .answers import STRING, schema, value
-from .grammar import Either, Part, Text, Then, either, text
+from .grammar import Part, Text, Then, either, text
 
 NOTE = " " * 8 + "# note: the value you produce "
 SCHEMA, ENUM = "must adhere to the JSON schema: ", "must be one of: "
@@ -97,4 +97,4 @@ def _in_json(kind: dict[str, Any]) -> Part:
         return either(["true", "false"])
     if kind.get("type") == "text":
         return STRING
-    return Either((value(kind),))
+    return value(kind)

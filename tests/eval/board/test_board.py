@@ -8,7 +8,6 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -255,19 +254,6 @@ def test_very_many_rows_are_counted_every_one(tmp_path: Path, monkeypatch: pytes
     assert found.save(tmp_path)["html"].is_file()
 
 
-def test_boards_of_one_task_tell_each_others_metrics() -> None:
-    reports = [report(f"s{i}", [1.0, 0.0, 1.0, float(i > 0)]) for i in range(2)]
-    graded = [replace(report(f"s{i}", [0.5, 0.25, 1.0, 0.0]), metric="f1") for i in range(1, 3)]
-    found = boards([*reports, *graded, report("s0", [1.0], task="other")])
-    exact, f1, other = found.boards
-    assert [(one.metric, one.scores) for one in exact.beside] == [("f1", (graded[0].score, None))]
-    assert exact.lines[0]["f1"] == tenths(graded[0].score.value) + str(graded[0].score)[4:]  # type: ignore[union-attr]
-    assert [line["f1"] for line in exact.lines][1] == "–"
-    assert [one.metric for one in f1.beside] == ["exact"]
-    assert other.beside == ()
-    assert "| f1 |" in found.markdown()
-
-
 def test_csv_holds_the_figures_and_no_formulas() -> None:
     board = leaderboard(
         [report("=cmd()", [1.0, 0.0, 1.0], usd=2.5), report('b,\n"', [0.0, 0.0, 1.0])], baseline='b,\n"'
@@ -305,75 +291,10 @@ def test_points_are_rounded_half_to_even(value: float, text: str) -> None:
     assert tenths(value) == text
 
 
-def several() -> list[Report]:
-    """Three systems on two tasks, and one on the second only."""
-    found = []
-    for task, rates in (("sums", (0.9, 0.6, 0.3)), ("words", (0.8, 0.85, 0.2))):
-        for i, rate in enumerate(rates):
-            found.append(report(f"s{i}", (CHANCE.random(150) < rate).astype(float).tolist(), task=task))
-    return [*found, report("late", (CHANCE.random(150) < 0.5).astype(float).tolist(), task="words")]
-
-
-def test_boards_hold_one_a_task_and_mean_ranks_over_all() -> None:
-    found = boards(several(), title="Both", baseline="s1")
-    assert [board.task for board in found.boards] == ["sums", "words"]
-    assert {place.system: place.rank is None for place in found.overall.places}["late"] is True
-    means = {board.task: {e.report.system: e.report.score for e in board.entries} for board in found.boards}
-    for place in found.overall.places[:3]:
-        own = [scores[place.system] for scores in means.values()]
-        assert place.rank is not None and place.average is not None
-        assert place.average.value == pytest.approx(np.mean([score.value for score in own if score]))
-        ranks = [
-            1 + sum(_value(means[task][f"s{i}"]) > _value(means[task][place.system]) for i in range(3))
-            for task in means
-        ]
-        assert place.rank.value == pytest.approx(np.mean(ranks))
-        assert place.rank.low <= place.rank.value <= place.rank.high
-    assert found.overall.places[2].system == "s2"
-    assert found.overall.places[2].rank is not None and found.overall.places[2].rank.low == 3.0
-    text = str(found)
-    assert text.startswith("Both\n") and "late" in text
-    assert found.markdown().count("\n## ") == 2
-    assert len(found.dump()["boards"]) == 2
-    assert len(found.csv().splitlines()) == 8
-
-
-def _value(score: Any) -> float:
-    return float(score.value)
-
-
-def test_mean_ranks_cover_the_truth() -> None:
-    """Two systems a point apart on one task and far apart on another: the interval holds the true mean rank."""
-    hits = 0
-    for seed in range(60):
-        chance = np.random.default_rng(seed)
-        reports = [
-            report(f"s{i}", (chance.random(80) < rate).astype(float).tolist(), task=task)
-            for task, rates in (("x", (0.7, 0.6)), ("y", (0.9, 0.5)))
-            for i, rate in enumerate(rates)
-        ]
-        places = {place.system: place.rank for place in boards(reports).overall.places}
-        rank = places["s0"]
-        assert rank is not None
-        hits += rank.low <= 1.0 <= rank.high
-    assert hits >= 54  # 95 % of 60 is 57
-
-
-def test_boards_that_make_no_sense_are_refused() -> None:
-    with pytest.raises(BadInput, match="empty board"):
-        boards([])
-    with pytest.raises(BadInput, match="'x' is on no board"):
-        boards(several(), baseline="x")
-    with pytest.raises(BadInput, match="the task .other., which no report is of; expected some of: sums, words"):
-        boards(several(), examples={"other": []})
-
-
-def test_tabs_are_told_apart() -> None:
-    (one,) = draws(0.5, n=10)
-    other = Report("s0", "sums", "dev", "exact", one.rows)
-    third = Report("s0", "sums", "dev", "f1", one.rows)
-    assert boards([one, other]).labels == ("sums · test", "sums · dev")
-    assert boards([one, other, third]).labels == ("sums · test · exact", "sums · dev · exact", "sums · dev · f1")
+def test_one_system_is_compared_with_nobody() -> None:
+    board = leaderboard([report("alone", [1.0])])
+    assert "1 example," in board.title
+    assert not any("Gain over" in note for note in board.notes)
 
 
 def test_a_board_is_a_value() -> None:
@@ -381,9 +302,3 @@ def test_a_board_is_a_value() -> None:
     assert isinstance(board, Board)
     with pytest.raises(AttributeError):
         board.task = "other"  # type: ignore[misc]
-
-
-def test_one_system_is_compared_with_nobody() -> None:
-    board = leaderboard([report("alone", [1.0])])
-    assert "1 example," in board.title
-    assert not any("Gain over" in note for note in board.notes)

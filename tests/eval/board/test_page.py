@@ -3,71 +3,17 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
+from board_page import DESKTOP, PHONE, Page, sums
 from browser import Browser
 from dstill.eval import Boards, leaderboard
 from dstill.eval.board.text import points, probability
-from outcomes import report
 from selenium.webdriver.common.keys import Keys
 
 from .conftest import COUNT, EVIL, PLACES
-
-DESKTOP, PHONE = (1360, 900, False), (390, 844, True)
-
-
-class Page:
-    """The page on one tab, and short words for what a reader does with it."""
-
-    def __init__(self, chrome: Browser, path: Path, state: str = "") -> None:
-        self.chrome = chrome
-        chrome.complaints()
-        chrome.requests()
-        chrome.open(f"{path.resolve().as_uri()}{state}")
-
-    def run(self, script: str, *words: object) -> Any:
-        return self.chrome.run(script, *words)
-
-    def texts(self, selector: str) -> list[str]:
-        """Of the elements that show."""
-        return list(
-            self.run(
-                "return [...document.querySelectorAll(arguments[0])].filter(e => e.getClientRects().length)"
-                ".map(e => e.textContent.trim())",
-                selector,
-            )
-        )
-
-    def click(self, selector: str) -> None:
-        self.chrome.driver.find_element("css selector", selector).click()
-
-    def set(self, selector: str, value: str) -> None:
-        """As if somebody had typed or chosen it."""
-        self.run(
-            "const e = document.querySelector(arguments[0]); e.value = arguments[1];"
-            "for (const kind of ['input', 'change']) e.dispatchEvent(new Event(kind, {bubbles: true}))",
-            selector, value,
-        )  # fmt: skip
-
-    def keys(self, selector: str, *keys: str) -> None:
-        self.chrome.driver.find_element("css selector", selector).send_keys(*keys)
-
-    def until(self, script: str, *words: object) -> Any:
-        """Waits for a script to return something true."""
-        for _ in range(100):
-            if found := self.run(script, *words):
-                return found
-            time.sleep(0.05)
-        raise AssertionError(f"still not so after 5 s: {script}")
-
-    def names(self) -> list[str]:
-        return self.texts("#view-0 .systems tbody .name span")
 
 
 @pytest.fixture(params=[DESKTOP, PHONE], ids=["desktop", "phone"])
@@ -81,10 +27,6 @@ def page(request: pytest.FixtureRequest, chrome: Browser, saved: Path) -> Iterat
     assert found.run("return performance.getEntriesByType('resource').length") == 0
     assert found.run("return window.hacked") is None
     assert found.run("return [innerWidth, document.documentElement.scrollWidth]") == [request.param[0]] * 2
-
-
-def sums(both: Boards) -> list[str]:
-    return [entry.report.system for entry in both.boards[0].entries]
 
 
 def test_it_shows_the_board(page: Page, both: Boards) -> None:
@@ -364,99 +306,3 @@ def test_every_control_has_a_name_and_tables_say_what_they_are(page: Page) -> No
     assert set(roles) == {"cell", "rowheader"}
     ids = page.run("return [...document.querySelectorAll('[id]')].map(e => e.id)")
     assert len(ids) == len(set(ids))
-
-
-def test_without_scripts_the_tables_are_there_and_on_paper_the_controls_are_not(chrome: Browser, saved: Path) -> None:
-    chrome.size(*DESKTOP)
-    chrome.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
-    try:
-        page = Page(chrome, saved)
-        assert len(page.names()) == 5
-        assert page.texts("select, input, .list") == []
-    finally:
-        chrome.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
-    page = Page(chrome, saved, "#tab=0")
-    chrome.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
-    try:
-        assert len(page.names()) == 5
-        assert page.texts("#view-1 h2") == []
-        assert page.texts(".actions button, .tabs button, .list, .tools select") == []
-    finally:
-        chrome.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
-        chrome.colours("light")
-
-
-def test_in_a_notebooks_frame_it_works_without_an_address(chrome: Browser, both: Boards, tmp_path: Path) -> None:
-    chrome.size(*DESKTOP)
-    outer = tmp_path / "notebook.html"
-    outer.write_text(f"<!doctype html><meta charset=utf-8><h1>cell</h1>{both._repr_html_()}")
-    page = Page(chrome, outer)
-    chrome.driver.switch_to.frame(0)
-    try:
-        page.click("#tab-0")
-        page.click('#view-0 th[data-key="name"] button')
-        assert page.names() == sorted(sums(both), key=str.lower)
-        assert page.run("return document.querySelector('[data-do=link]').hidden")
-        assert "on the saved page" in " ".join(page.texts(".hint"))
-    finally:
-        chrome.driver.switch_to.default_content()
-    assert chrome.complaints() == []
-
-
-def test_boards_of_little_open_without_a_complaint(chrome: Browser, tmp_path: Path) -> None:
-    chrome.size(*DESKTOP)
-    for number, found in enumerate(
-        [
-            [report("one", [1.0])],
-            [report("a", [0.0] * 5), report("b", [0.0] * 5)],
-            [report("a", [None, None]), report("b", [None, None])],
-            [report("a", [1.0, None], usd=1.0), report("b", [None, 0.5], usd=0.0), report("c", [0.25, 0.75], usd=2.0)],
-        ]
-    ):
-        page = Page(chrome, leaderboard(found).save(tmp_path / str(number))["html"])
-        page.run("document.querySelector('.examples').scrollIntoView({behavior: 'instant'})")
-        page.until("return document.querySelector('.item')")
-        page.click(".item")
-        page.set('[data-do="baseline"]', found[-1].system)
-        assert chrome.complaints() == []
-
-
-@pytest.mark.parametrize("noted", [(), ("read from a table",)])
-def test_a_board_of_one_system_works_and_keeps_its_notes(
-    chrome: Browser, tmp_path: Path, noted: tuple[str, ...]
-) -> None:
-    chrome.size(*DESKTOP)
-    chrome.complaints()
-    found = [replace(report("one", [1.0, 0.0]), notes=noted)]
-    page = Page(chrome, leaderboard(found).save(tmp_path)["html"])
-    page.set('[data-do="filter"]', "nobody")
-    page.until("return document.querySelector('.announce').textContent.startsWith('0 of 1 systems')")
-    page.set('[data-do="baseline"]', "one")
-    assert page.texts(".notes p") == [f"one: {note}" for note in noted]
-    assert chrome.complaints() == []
-
-
-def test_a_link_to_what_is_not_there_opens_the_board(chrome: Browser, saved: Path) -> None:
-    chrome.size(*DESKTOP)
-    state = "#tab=77&sort=nothing&base=nobody&q=&axis=x&field=x&a=x&b=x&show=x&slice=x&ex=x"
-    page = Page(chrome, saved, state)
-    assert page.texts("#view-overall h2") == ["Overall"]
-    page.click("#tab-0")
-    assert len(page.names()) == 5
-    assert chrome.complaints() == []
-
-
-def test_fifty_systems_on_1300_examples_open(chrome: Browser, tmp_path: Path) -> None:
-    chrome.size(*DESKTOP)
-    chance = np.random.default_rng(0)
-    found = [
-        report(f"system {i}", (chance.random(1300) < 0.3 + i / 100).astype(float).tolist(), usd=float(i))
-        for i in range(50)
-    ]
-    page = Page(chrome, leaderboard(found).save(tmp_path)["html"])
-    assert len(page.texts(".systems tbody tr")) == 50
-    page.run("document.querySelector('.examples').scrollIntoView({behavior: 'instant'})")
-    page.until("return document.querySelector('.item')")
-    page.run("document.querySelector('.list').scrollTop = 1e9")
-    page.until("return [...document.querySelectorAll('.item .id')].some(e => e.textContent === 'e1299')")
-    assert page.run("return document.querySelectorAll('.item').length") < 40
