@@ -1,4 +1,4 @@
-"""Lab tasks of three predictors: a desk that sorts, weighs and copies; a hunt from fact to fact."""
+"""Lab tasks of three predictors: a desk that sorts, weighs and copies; a docket; a hunt from fact to fact."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ...runtime.embedded.concepts import sources, support_message, support_sourc
 from ...runtime.embedded.lexicon import Slots
 from ...runtime.embedded.passages import world
 from ..metrics import exact, weighted_mean
+from .kinds import claims, mail, topics
 from .material import Material, Sorting, signature
 
 
@@ -52,6 +53,38 @@ def desk(rng: Random, classes: int) -> Material:
     rules["copy"] = "Copy the order number from the message."
     metric = weighted_mean(exact("queue"), exact("tone"), exact("value"))
     return Material(Desk(queues.type, tones.type), ("message",), draw, metric, rules)
+
+
+class Docket(dspy.Module):
+    """The theme of a text, whether a claim follows from a statement, and the queue of a message."""
+
+    def __init__(self, labels: Any, verdicts: Any, queues: Any) -> None:
+        super().__init__()
+        self.sort = dspy.Predict(signature("Sort the text.", ("text",), label=labels))
+        self.judge = dspy.Predict(signature("Judge the claim.", ("statement", "claim"), verdict=verdicts))
+        self.send = dspy.Predict(signature("Choose the queue.", ("message",), queue=queues))
+
+    def forward(self, text: str, statement: str, claim: str, message: str) -> dspy.Prediction:
+        """Each of them reads a part of the docket."""
+        label, queue = self.sort(text=text).label, self.send(message=message).queue
+        return dspy.Prediction(label=label, verdict=self.judge(statement=statement, claim=claim).verdict, queue=queue)
+
+
+def docket(rng: Random, classes: int) -> Material:
+    """Three answers about three texts, each worth a third."""
+    parts = {"sort": topics(rng, classes), "judge": claims(rng, classes), "send": mail(rng, classes)}
+
+    def draw(rng: Random) -> dict[str, Any]:
+        claim = parts["judge"].draw(rng)
+        rest = {"statement": claim["text"], "claim": claim["claim"], "verdict": claim["verdict"]}
+        return {**parts["sort"].draw(rng), **rest, **parts["send"].draw(rng)}
+
+    types = [
+        next(iter(parts[name].program.predictors()[0].signature.output_fields.values())).annotation for name in parts
+    ]
+    rules = {name: part.rules["self"] for name, part in parts.items()}
+    metric = weighted_mean(exact("label"), exact("verdict"), exact("queue"))
+    return Material(Docket(*types), ("text", "statement", "claim", "message"), draw, metric, rules)
 
 
 class Hunt(dspy.Module):

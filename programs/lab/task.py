@@ -11,13 +11,13 @@ from ..data import make_examples
 from ..task import Task
 from .kinds import claims, facts, lists, mail, sums, topics, values
 from .material import Material
-from .programs import desk, hunt
+from .programs import desk, docket, hunt
 
 KINDS: Mapping[str, Callable[[Random, int], Material]] = {
     "topics": topics, "mail": mail, "claims": claims, "values": values, "lists": lists, "sums": sums, "facts": facts,
-    "desk": desk, "hunt": hunt,
+    "desk": desk, "docket": docket, "hunt": hunt,
 }  # fmt: skip
-"""What can be asked for; ``desk`` and ``hunt`` have three predictors."""
+"""What can be asked for; ``desk``, ``docket`` and ``hunt`` have three predictors."""
 
 
 def task(
