@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 from scipy.special import ndtr, stdtr
+from scipy.stats import binom
 
 Array = NDArray[np.float64]
 Picks = list[tuple[int, int]]
@@ -109,7 +108,7 @@ def prunes(own: Array, best: Array, threshold: float, startup: int = 2) -> NDArr
     """Steps at which ``optuna.pruners.WilcoxonPruner`` would prune, for right-or-wrong scores.
 
     In closed form: the normal approximation of the signed-rank test with ``zero_method="zsplit"``, which is what SciPy
-    takes where there are ties, but for up to 13 pairs, where it counts permutations.
+    takes where there are ties, but for up to 13 pairs, where it counts permutations: with two scores, a sign test.
     """
     apart = own - best
     known = ~np.isnan(apart)
@@ -122,17 +121,9 @@ def prunes(own: Array, best: Array, threshold: float, startup: int = 2) -> NDArr
     error = np.sqrt(np.maximum(spread, 1e-9) / 24)
     p = ndtr((positive - n * (n + 1) / 4) / error)
     few = int(np.searchsorted(n, SMALL, side="right"))
-    p[:few] = [_exact(int(wins[i]), int(losses[i]), int(zeros[i])) for i in range(few)]
+    p[:few] = binom.cdf(wins[:few], others[:few], 0.5)
     mean = np.cumsum(np.where(np.isnan(own), 0.0, own)) / np.maximum(np.cumsum(~np.isnan(own)), 1)
     return np.flatnonzero((p < threshold) & (n >= startup) & known & ~(np.nanmean(best) <= mean))
-
-
-@cache
-def _exact(wins: int, losses: int, zeros: int) -> float:
-    if wins + losses + zeros < 2:
-        return 1.0
-    signs = np.repeat([1.0, -1.0, 0.0], [wins, losses, zeros])
-    return float(stats.wilcoxon(signs, alternative="less", zero_method="zsplit").pvalue)
 
 
 def _running(table: Array) -> tuple[Array, NDArray[np.intp]]:

@@ -110,3 +110,47 @@ def test_the_race_costs_in_small(tmp_path: Path) -> None:
     figures = json.loads((tmp_path / "race_cost.json").read_text())
     assert figures["loop"][0]["whole_ms"] > figures["loop"][0]["alone_ms"] > 0
     assert figures["loop"][0]["evaluations"] > 400
+
+
+def test_the_contest_in_small(tmp_path: Path) -> None:
+    """CAPO is left out: its package stands in no environment of the tests."""
+    words = ["--kinds", "claims", "--seeds", "2", "--caps", "40", "80", "--train", "12", "--dev", "10", "--test", "4"]
+    words += ["--part", str(tmp_path / "part.jsonl"), "--rivals", "MIPROv2 light"]
+    command = [sys.executable, str(FOLDER / "contest.py"), *words]
+    subprocess.run(command, check=True, env={**os.environ, "BENCHMARK_RESULTS": str(tmp_path)}, timeout=600)
+    lines = (tmp_path / "part.jsonl").read_text()
+    rows = [json.loads(line) for line in lines.splitlines()]
+    assert [(row["kind"], row["seed"]) for row in rows] == [("claims", 0), ("claims", 1)]
+    for row in rows:
+        assert [cap for cap, _, _ in row["dstill"]] == [40, 50, 80]
+        assert all(calls <= cap for cap, calls, _ in row["dstill"])
+        assert row["MIPROv2 light"][-1][1] > 10
+    subprocess.run([*command, "--report"], check=True, env={**os.environ, "BENCHMARK_RESULTS": str(tmp_path)})
+    assert (tmp_path / "part.jsonl").read_text() == lines
+    figures = json.loads((tmp_path / "contest.json").read_text())
+    assert figures["reach"]["MIPROv2 light"]["all"]["n"] == 2
+    assert figures["scores"]["80"]["MIPROv2 light"]["claims"]["n"] == 2
+    assert (tmp_path / "contest-claims.svg").read_text().startswith("<svg")
+
+
+def test_the_rule_writer_tells_only_what_it_is_shown() -> None:
+    sys.path.insert(0, str(FOLDER))
+    try:
+        from rule_writer import rule_writer
+    finally:
+        sys.path.remove(str(FOLDER))
+    from dstill.programs import task_named
+    from dstill.programs.lab import rules
+    from dstill.runtime import LM, Session
+
+    task = task_named("lab", kind="topics", train=10, dev=5, test=5, seed=2)
+    labels = {row.label for split in (task.train, task.dev, task.test) for row in split}
+    one = sorted(labels)[0]
+    lm = LM(rule_writer("topics", task, 2), Session())
+    said = [str(lm(f"Write a <prompt>. Sort the text. This is {one}. Number {n}")[0]) for n in range(20)]
+    assert all(text.startswith("<prompt>") and "Sort the text." in text for text in said)
+    told = rules("topics", seed=2)["self"]
+    sentence = next(part for part in told.split(". ") if one in part).rstrip(".")
+    assert 5 < sum(sentence in text for text in said) < 20
+    others = [part.rstrip(".") for part in told.split(". ")[1:] if one not in part]
+    assert not any(other in text for other in others for text in said)
