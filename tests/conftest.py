@@ -13,6 +13,8 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 # Threads that wait by spinning starve each other on shared machines.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Tests run side by side, one for each core, and so do the processes that they start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(autouse=True)

@@ -211,7 +211,7 @@ def test_a_killed_training_goes_on_to_the_same_files(tmp_path: Path, bases: dict
         task = fakes.task()
         root = sys.argv[1]
         made = compile(task, fakes.painter(), "k-shot", run=root + "/teacher")
-        recipe = recipe_of("sft", epochs=12, checkpoint=3, batch=4)
+        recipe = recipe_of("sft", epochs=3, checkpoint=3, batch=4)
         distill(made, task, {bases["causal"]!r}, recipe, run=root + "/small")
         """
     )
