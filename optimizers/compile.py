@@ -28,13 +28,14 @@ from .dspy_optimizers import run_dspy_optimizer
 from .front import LEVEL, Front, front_of
 from .history import History, Trial
 from .live import Live
-from .loop import BUDGET, Found, Selection, search
+from .loop import BUDGET, Found, search
 from .objective import Objective, objective_of
 from .portfolio import accounts
 from .proposers import BootstrappedDemos, Ground, LabeledDemos
 from .race import Race
 from .race import front as race_front
 from .remarks import price, remarks
+from .selection import Selection
 from .together import check_shareable, together
 
 RESERVE = 0.2
@@ -210,7 +211,7 @@ class _Work:
         )  # fmt: skip
         rows: dict[str, Sequence[str]] = {"choose": [], "won": own.won, "lost": own.lost}
         if isinstance(self.chosen, Race | Dspy):
-            order = Selection.of(len(view.dev), self._race.confirm, self.seed).choose
+            order = Selection.of(view.dev, self._race.confirm, self.seed).choose
             rows["choose"] = [Job(view.program, view.dev[row], row, "dev").id for row in order]
         made = CompiledProgram(
             self.label, view.name, best.apply(view.program), self.models[0].on(self.session), view.adapter, best,
@@ -219,6 +220,7 @@ class _Work:
         self.out.write("program.json", dump_program(made))
         body = {
             "kind": "compile", **evidence.dump(), "digest": best.digest, "rows": rows, "ending": found.ending,
+            "opened": found.history.opened,
             "proposers": [account.dump() for account in accounts(found.history)],
             **({"front": reached.dump()} if reached is not None else {}),
         }  # fmt: skip

@@ -13,8 +13,9 @@ from ..runtime.errors import BudgetExhausted
 from ..runtime.progress import Bar
 from ..runtime.session import Session
 from .candidate import Candidate
-from .loop import Evaluations, Selection
+from .loop import Evaluations
 from .race import Race
+from .selection import Selection
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def confirm(
     Args:
         level: of each gain's interval.
     """
-    rows = Selection.of(len(task.dev), race.confirm, seed).confirm
+    rows = Selection.of(task.dev, race.confirm, seed).confirm
     versions = [*candidates, Candidate.of(task.program, task.knobs)]
     evaluations = Evaluations(task, runner, session)
     met: list[list[Row]] = [[] for _ in versions]

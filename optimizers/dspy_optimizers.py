@@ -26,8 +26,9 @@ from ..runtime.progress import Bar
 from ..runtime.secrets import redact
 from .candidate import Candidate
 from .history import History, Trial
-from .loop import BUDGET, Found, Selection
+from .loop import BUDGET, Found
 from .race import Race
+from .selection import Selection
 
 ENOUGH = 10
 """Scores below which a candidate is not salvaged, while others have more."""
@@ -107,7 +108,7 @@ def run_dspy_optimizer(
         Stop: what ended it, but for a budget, which yields the best so far.
     """
     kind = optimizer_class(name)
-    selection = Selection.of(len(task.dev), race.confirm, seed)
+    selection = Selection.of(task.dev, race.confirm, seed)
     valset = [task.dev[row] for row in selection.choose]
     declared = Candidate.of(task.program)
     ledger = lm.door.session.ledger

@@ -16,12 +16,12 @@ from ..runtime.models import Model, lm_for
 from ..runtime.wire import request_of_chat
 from .candidate import Candidate, demos_from
 from .config import Bootstrap, Dspy, FewShot, Optimizer, ZeroShot, optimizer_of
-from .loop import Selection
 from .objective import Objective, objective_of
 from .plan import shares
 from .proposers.ensembles import MOST
 from .proposers.reflected import BATCH, TRIES
 from .race import Race
+from .selection import Selection
 
 SAMPLE = 16
 """Examples whose prompts are rendered."""
@@ -77,12 +77,12 @@ def _evaluations(view: CompileView, chosen: Optimizer, seed: int, several: bool)
     if isinstance(chosen, Bootstrap):
         return min(chosen.pool, len(view.train)), min(chosen.pool, len(view.train)), True
     race = chosen if isinstance(chosen, Race) else Race(confirm=chosen.confirm)
-    rows = Selection.of(len(view.dev), race.confirm, seed)
+    rows = Selection.of(view.dev, race.confirm, seed)
     confirm = 2 * len(rows.confirm)
     if isinstance(chosen, Dspy):
         return len(rows.choose) + confirm, 30 * len(rows.choose) + confirm, False
     first = min(race.candidates, race.patience) * min(race.block, len(rows.choose))
-    share = shares(race, len(view.program.predictors()), bool(view.knobs))
+    share = shares(race, view.program, view.train, bool(view.knobs))
     # Calls are made for twice a proposer's share at the most; every bootstrapping may have another teacher.
     bootstrapped = 2 * share["bootstrapped"] * min(race.pool, len(view.train))
     rewritten = 2 * share["reflected"] * TRIES * min(BATCH, len(view.train))

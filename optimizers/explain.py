@@ -8,7 +8,7 @@ such as one of DSPy's optimizers, is explained without its course.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +107,8 @@ def explain(run: Path | str) -> Explanation:
         choose = tuple(found.get("choose", ()))
         confirmed = tuple(found.get("won", ())), tuple(found.get("lost", ()))
         names = tuple(config.get("objective", {}).get("names", (SCORE,)))
-        steps = course(trials, _race(config["optimizer"]), len(choose), seed, names) if choose else ()
+        race, opened = _race(config["optimizer"]), report.get("opened", 0)
+        steps = course(trials, race, len(choose), seed, names, opened) if choose else ()
         proposers = tuple(Account(**body) for body in report.get("proposers", ()))
         ending = report.get("ending", "")
         front = Front.load(report["front"], trials) if "front" in report else None
@@ -119,7 +120,12 @@ def explain(run: Path | str) -> Explanation:
 
 
 def course(
-    trials: Sequence[Trial], race: Race | None, rows: int, seed: int, objectives: tuple[str, ...] = (SCORE,)
+    trials: Sequence[Trial],
+    race: Race | None,
+    rows: int,
+    seed: int,
+    objectives: tuple[str, ...] = (SCORE,),
+    opened: int = 0,
 ) -> tuple[Step, ...]:
     """The rounds of a race, carried out again from its trials' scores; none if they do not come out as they were.
 
@@ -127,6 +133,7 @@ def course(
         rows: examples that choose.
         seed: the run's.
         objectives: the run's.
+        opened: in how many of the first rounds new candidates might still come.
     """
     if race is None:
         return ()
@@ -144,6 +151,7 @@ def course(
             {name: own[place] for name, own in trials[number].measures.items() if place in own}
             for number, place in todo
         ]
+        history = replace(history, coming=len(steps) < opened)
         history = decide(enter(history, todo, scores, others), race, rows, seed)
         calls += sum(each[number] for number, _ in todo)
         leader = history.leader()

@@ -114,6 +114,10 @@ class History:
     """What the search is after; all but the score are the less the better."""
     front: tuple[int, ...] = ()
     """Of several objectives, the trials that nobody dominated when the race last decided."""
+    coming: bool = False
+    """Whether new candidates may come for whom those that are there should make room."""
+    opened: int = 0
+    """How many decisions were made while they might."""
 
     @property
     def lead(self) -> int | None:

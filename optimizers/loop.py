@@ -11,7 +11,6 @@ from ..eval.evaluate import check_answers
 from ..eval.runner import Job, Outcome, Runner
 from ..programs.task import CompileView
 from ..runtime.budget import Cost
-from ..runtime.derive import derive
 from ..runtime.errors import BudgetExhausted
 from ..runtime.lm import LM
 from ..runtime.progress import Bar, Silent
@@ -22,6 +21,7 @@ from .objective import SCORE, measured
 from .plan import Plan
 from .proposers import Ground
 from .race import Race, decide, enter, weigh, winner, work
+from .selection import Selection
 from .shorter import settle
 from .voting import voters
 
@@ -43,24 +43,6 @@ class Found:
     """What came of shortening the winner."""
     uncalled: tuple[str, ...] = ()
     """Predictors that no evaluation with an answer ever called."""
-
-
-@dataclass(frozen=True)
-class Selection:
-    """The dev split, divided."""
-
-    choose: tuple[int, ...]
-    """Rows that choose, in the order in which all candidates meet them."""
-    confirm: tuple[int, ...]
-    """Rows that have no part in choosing."""
-
-    @classmethod
-    def of(cls, rows: int, share: float, seed: int) -> Selection:
-        """A random division; at least one row chooses."""
-        order = list(range(rows))
-        derive(seed, "selection").shuffle(order)
-        kept = min(rows - 1, round(rows * share))
-        return cls(tuple(order[kept:]), tuple(sorted(order[:kept])))
 
 
 class Evaluations:
@@ -130,9 +112,9 @@ def search(
         BadInput: if not one candidate brings a readable answer in the first round.
         Stop: what ended it, but for a budget, which yields the best so far.
     """
-    rows = Selection.of(len(task.dev), race.confirm, seed).choose
+    rows = Selection.of(task.dev, race.confirm, seed).choose
     ground = Ground(task.program, task.train, runner, prompt_lm, seed, task.knobs)
-    history = History(objectives=objectives).add([(ground.baseline, "declared", ())], 0)
+    history = History(objectives=objectives, coming=True).add([(ground.baseline, "declared", ())], 0)
     evaluations, plan, last = Evaluations(task, runner, session), Plan.of(ground, race), [*Plan.last(ground, race)]
     number, ending, tell = 0, "", told or (lambda history: None)
     try:
@@ -146,6 +128,7 @@ def search(
                 todo = work(history, race, len(rows))
             if not todo:
                 break
+            history = replace(history, coming=history.coming and plan.coming(history))
             tell(history)
             outcomes = evaluations.round([(history.trials[t].candidate, rows[place]) for t, place in todo])
             if number == 0:

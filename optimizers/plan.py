@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+
+import dspy
 
 from ..runtime.derive import derive
 from ..runtime.session import Session
@@ -42,11 +45,11 @@ class Plan:
     @classmethod
     def of(cls, ground: Ground, race: Race) -> Plan:
         """The proposers that have a share. The last one, which combines what others brought, is always there."""
-        share = shares(race, len(ground.baseline.predictors), bool(ground.knobs))
+        share = shares(race, ground.program, ground.train, bool(ground.knobs))
         asked: list[tuple[Proposer, int, bool]] = [
             (LabeledDemos(ground, race.demos), share["labeled"], True),
             (BootstrappedDemos(ground, race.demos, race.pool, race.teacher), share["bootstrapped"], True),
-            (WrittenInstructions(ground), share["instructions"], True),
+            (WrittenInstructions(ground), share["instructions"], not share["labeled"]),
             (KnobValues(ground), share["knobs"], True),
             (DiverseDemos(ground, race.demos), share["diverse"], False),
             (NearestDemos(ground, race.demos), share["nearest"], True),
@@ -62,7 +65,7 @@ class Plan:
     @classmethod
     def last(cls, ground: Ground, race: Race) -> tuple[Plan, ...]:
         """What is tried once the race is decided, one after another: votes, and shorter versions of the winner."""
-        share = shares(race, len(ground.baseline.predictors))
+        share = shares(race, ground.program, ground.train)
         asked: list[tuple[Proposer, int]] = [
             (VotingEnsembles(), share["ensembles"]),
             (ShortenedPrompts(ground), share["shortened"]),
@@ -82,7 +85,7 @@ class Plan:
             rng = derive(seed, "portfolio", len(history.trials), len(history.turns))
             asked = orders(history, self.sources, room, number, rng)
             if not asked:
-                break
+                return history if self.closing else replace(history, coming=False)
             for index, wanted in asked:
                 history = self._ask(history, session, seed, number, index, wanted, parent)
         return history
@@ -104,6 +107,10 @@ class Plan:
         names = {source.name for source in self.sources}
         return self.places - sum(trial.origin in names for trial in history.trials)
 
+    def coming(self, history: History) -> bool:
+        """Whether so many may still come that whoever is there should make room: as many as are in the field."""
+        return not self.closing and self.left(history) >= self.race.width and not self.still(history)
+
     def still(self, history: History) -> bool:
         """Whether the search stands at a plateau, where nothing more is proposed."""
         return not self.closing and plateau(history, self.sources, self.race.patience)
@@ -123,29 +130,36 @@ class Plan:
         return replace(history, turns=(*history.turns, turn))
 
 
-def shares(race: Race, predictors: int, knobs: bool = False) -> dict[str, int]:
+def shares(race: Race, program: dspy.Module, train: Sequence[dspy.Example], knobs: bool = False) -> dict[str, int]:
     """By kind of proposer, how many of a race's candidates it is given; all of them together.
 
+    Where the examples tell all that every predictor reads and writes, its runs tell no more, and cost calls: nothing is
+    bootstrapped.
+
     Args:
-        predictors: of the program.
         knobs: whether the task has any.
     """
+    predictors = [predictor for _, predictor in program.named_predictors()]
     shortened = min(race.shorter, (race.candidates - 1) // 2)
     ensembles = min(race.ensembles, (race.candidates - 1 - shortened) // 2)
     rest = race.candidates - 1 - shortened - ensembles
-    shown = race.demos > 0
-    labelled = min(max(1, rest // 4), rest) if shown else 0
-    bootstrapped = min(max(1, rest // 4), rest - labelled) if shown else 0
-    written = min(race.instructions * predictors, rest // 3, rest - labelled - bootstrapped)
-    found = {"labeled": labelled, "bootstrapped": bootstrapped, "instructions": written}
+    shown = min(max(2, rest // 2), rest) if race.demos > 0 else 0
+    bootstrapped = 0 if all(_told(p, train) for p in predictors) else shown // 2
+    written = min(race.instructions * len(predictors), rest // 3, rest - shown)
+    found = {"labeled": shown - bootstrapped, "bootstrapped": bootstrapped, "instructions": written}
     spare = rest - sum(found.values())
     for name, count in (
         ("knobs", race.knobs if knobs else 0),
         ("diverse", race.diverse if shown else 0),
         ("nearest", race.nearest if shown else 0),
-        ("reflected", race.rewrites * predictors),
+        ("reflected", race.rewrites * len(predictors)),
         ("merged", race.merges),
     ):
         found[name] = min(count, spare)
         spare -= found[name]
     return {**found, "tpe": spare, "ensembles": ensembles, "shortened": shortened}
+
+
+def _told(predictor: dspy.Predict, train: Sequence[dspy.Example]) -> bool:
+    """Whether an example tells all of a predictor's fields."""
+    return any(all(e.get(field) is not None for field in predictor.signature.fields) for e in train)

@@ -1,9 +1,9 @@
 """The race: where evaluations go. Pure functions of the history; who is ahead, who drops out, who is evaluated next.
 
-All candidates meet the same examples in the same order, a block at a time. After every round those drop out that are
-not expected to add enough to the best score to be worth going on with (``standing``), with a note of how strong the
-evidence is that they are not the best (``evidence``). Dropping decides only where evaluations go: what is claimed of
-the winner rests on examples kept apart.
+All candidates meet the same examples in the same order, a block at a time. While many may still come, those drop out
+after a round that promise less than a new one (``prospects``); then those that are not expected to add enough to the
+best score to be worth going on with (``standing``). A note says how strong the evidence is that they are not the best
+(``evidence``). Dropping decides only where evaluations go: what is claimed of the winner rests on examples kept apart.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from .evidence import against
 from .history import History, Trial, table
 from .pareto import Outdone, nondominated, outdone
 from .proposers.bootstrapped import Teacher
+from .prospects import Prospects, prospects
 from .shorter import open_
 from .standing import Standing, standing
 
@@ -34,7 +35,7 @@ class Race:
     Every other place goes by these numbers, the rest to those whose candidates improve on the best (``portfolio``).
     """
 
-    candidates: int = 24
+    candidates: int = 64
     """Most candidates to try, the declared program included."""
     width: int = 8
     """Candidates under evaluation at a time, besides the leader."""
@@ -43,15 +44,15 @@ class Race:
     batch: int = 32
     """Evaluations per round, at least: the fewer candidates are left, the more examples each of them meets."""
     worth: float = 0.0002
-    """The last rival of the leader drops out when it is expected to add less than this to the best score; of more
-    rivals each, by the root of their number sooner."""
+    """When fewer candidates than ``width`` may still come, the leader's last rival drops out when it is expected to add
+    less than this to the best score; of more rivals each, by the root of their number sooner."""
     sure: float = 0.05
     """Probability with which the best candidate may ever be called ruled out."""
     confirm: float = 0.3
     """Share of the dev split that selection never sees; the winner's gain is measured there."""
     sought: float = 0.05
     """A gain worth having, in score: where none is significant, the result says how many rows would show this one."""
-    demos: int = 4
+    demos: int = 8
     """Most demonstrations in a prompt, for each predictor."""
     pool: int = 48
     """Training examples that a teacher runs on for bootstrapped demonstrations."""
@@ -75,7 +76,7 @@ class Race:
     """Shorter versions of the winner to try once the race is decided."""
     margin: float = 0.02
     """What a shorter version may lose, in score: it wins if it is shown to lose less (``optimizers/shorter.py``)."""
-    patience: int = 12
+    patience: int = 32
     """Candidates that drop out or finish in a row while the lead stays, after which no more are proposed."""
 
     def __post_init__(self) -> None:
@@ -152,6 +153,8 @@ def decide(history: History, race: Race, rows: int, seed: int = 0) -> History:
     field = _field(history)
     if not field:
         return history
+    if history.coming and len(history.objectives) == 1:
+        return _making_room(history, field, rows, live)
     found = standing(table(field), rows, worth=race.worth, seed=seed)
     leader, before = field[found.leader].number, (history.lead, history.front)
     history = history if leader == history.lead else replace(history, leads=(*history.leads, leader))
@@ -170,6 +173,20 @@ def decide(history: History, race: Race, rows: int, seed: int = 0) -> History:
         history = replace(history, front=tuple(trial.number for trial in front(history)))
     same = (history.lead, history.front) == before
     return replace(history, since=history.since + live - len(history.live) if same else 0)
+
+
+def _making_room(history: History, field: Sequence[Trial], rows: int, live: int) -> History:
+    """The history in which whoever is worth less than a new candidate is dropped."""
+    found = prospects(table(history.trials), [trial.number for trial in field], rows)
+    leader, before = field[found.leader].number, history.lead
+    history = history if leader == history.lead else replace(history, leads=(*history.leads, leader))
+    history = history.update(
+        _room(history, field, found, index)
+        for index in range(len(field))
+        if not found.keep[index] and field[index].decision == "live"
+    )
+    same = history.lead == before
+    return replace(history, opened=history.opened + 1, since=history.since + live - len(history.live) if same else 0)
 
 
 def weigh(history: History, race: Race) -> History:
@@ -228,6 +245,12 @@ def _dropped(history: History, field: Sequence[Trial], found: Standing, index: i
     behind = f"{100 * found.behind[index]:.1f} points behind trial {history.lead} on {found.shared[index]} examples"
     why = f"{ASIDE}{behind}, expected to add {100 * found.value[index]:.3f} points to the best"
     return replace(field[index], decision="dropped", why=why)
+
+
+def _room(history: History, field: Sequence[Trial], found: Prospects, index: int) -> Trial:
+    behind = f"{100 * found.behind[index]:.1f} points behind trial {history.lead} on {found.shared[index]} examples"
+    promised = f"an evaluation promises {100 * found.promise[index]:.3f} points, of a new one {100 * found.new:.3f}"
+    return replace(field[index], decision="dropped", why=f"{ASIDE}{behind}, {promised}")
 
 
 def _outdone(field: Sequence[Trial], index: int, why: Outdone) -> Trial:

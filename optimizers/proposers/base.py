@@ -98,6 +98,11 @@ class Ground:
         """Every predictor's fields, inputs first."""
         return {name: tuple(p.signature.fields) for name, p in self.program.named_predictors()}
 
+    def outputs(self, predictor: str) -> tuple[str, ...]:
+        """A predictor's output fields but reasoning."""
+        signature = dict(self.program.named_predictors())[predictor].signature
+        return tuple(field for field in signature.output_fields if field != "reasoning")
+
     def labelled(self, predictor: str) -> list[tuple[int, Demo]]:
         """Training examples that have all of a predictor's fields but reasoning, as (place, demo)."""
         signature = dict(self.program.named_predictors())[predictor].signature

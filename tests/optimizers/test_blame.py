@@ -128,7 +128,7 @@ def test_a_race_finds_out_which_predictor_is_to_blame(tmp_path: Path) -> None:
     )
     text = str(made.explain())
     shares = {n: blame(History(made.explain().trials))[n].share for n in NAMES}
-    assert shares["middle"] > 0.1
+    assert shares["middle"] > 0.05
     assert shares["first"] == shares["last"] == 0.0
     assert "came back when it alone was changed" in text
     assert made.candidate.predictors["middle"].instructions.startswith("Rule")

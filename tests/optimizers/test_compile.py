@@ -118,7 +118,7 @@ def test_the_bytes_do_not_depend_on_concurrency_with_every_proposer_at_work(
     assert found[0] == found[1] == found[2]
     trials = [json.loads(line) for line in found[0][0].decode().splitlines()]
     if budget is None:
-        assert {"diverse-4", "reflected", "merged"} <= {trial["origin"] for trial in trials}
+        assert {"diverse-8", "reflected", "merged"} <= {trial["origin"] for trial in trials}
     for trial in trials[1:]:
         assert len(trial["parents"]) >= (2 if trial["origin"] == "merged" else 1)
         assert all(parent < trial["number"] for parent in trial["parents"])

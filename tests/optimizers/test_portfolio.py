@@ -9,6 +9,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import dspy
 import fakes
 import numpy as np
 import pytest
@@ -16,6 +17,8 @@ from dstill.optimizers import Candidate, History, PredictorState, Race, compile
 from dstill.optimizers.history import Turn
 from dstill.optimizers.plan import shares
 from dstill.optimizers.portfolio import Source, accounts, credit, orders, plateau, saved
+from dstill.programs.lab.programs import Hunt
+from dstill.runtime import ScriptedEngine
 from dstill.runtime.budget import Cost
 from scipy import stats
 
@@ -136,10 +139,18 @@ def test_a_plateau_waits_for_everybody_to_be_asked() -> None:
 
 @pytest.mark.parametrize("race", [Race(), Race(candidates=2), Race(demos=0), Race(diverse=3, rewrites=9, merges=3)])
 def test_all_candidates_are_given_to_somebody(race: Race) -> None:
-    for predictors in (1, 3):
-        found = shares(race, predictors)
-        assert sum(found.values()) == race.candidates - 1
-        assert min(found.values()) >= 0
+    for program in (dspy.Predict("text -> label"), Hunt()):
+        for told in (True, False):
+            found = shares(race, program, [dspy.Example(text="a", **({"label": "b"} if told else {}))])
+            assert sum(found.values()) == race.candidates - 1
+            assert min(found.values()) >= 0
+
+
+def test_where_examples_tell_all_nothing_is_bootstrapped() -> None:
+    told, plain = [dspy.Example(text="a", label="b")], dspy.Predict("text -> label")
+    assert shares(Race(), plain, told)["bootstrapped"] == 0 < shares(Race(), plain, told)["labeled"]
+    assert shares(Race(), plain, [dspy.Example(text="a")])["bootstrapped"] > 0
+    assert shares(Race(), dspy.ChainOfThought("text -> label"), told)["bootstrapped"] > 0
 
 
 def told(folder: Path) -> tuple[dict[str, Any], Counter[str]]:
@@ -165,17 +176,24 @@ def test_a_search_that_stands_still_ends_and_says_what_was_saved(tmp_path: Path)
 
 
 def test_a_race_says_what_each_proposer_cost_and_brought(tmp_path: Path) -> None:
-    made = compile(fakes.task(), fakes.painter(), fakes.SMALL, run=tmp_path / "r")
+    """Examples tell no reasoning, so it is bootstrapped."""
+    plain = fakes.painter()._script
+
+    def thinking(request: Any) -> Any:
+        return f"{'[[ ## reasoning ## ]] I look. ' if '`colour`' in str(request.system) else ''}\n{plain(request)}"
+
+    task, engine = fakes.task(program=dspy.ChainOfThought(fakes.Paint)), ScriptedEngine(thinking, name="thinking")
+    made = compile(task, engine, fakes.SMALL, run=tmp_path / "r")
     report, origins = told(tmp_path / "r")
     assert {a["name"]: a["brought"] for a in report["proposers"]} == {
         name: count for name, count in origins.items() if name != "declared"
     } | {a["name"]: 0 for a in report["proposers"] if not a["brought"]}
     by_name = {a["name"]: a for a in report["proposers"]}
-    assert by_name["labeled-4"]["making"] == by_name["tpe"]["making"] == 0
+    assert by_name["labeled-8"]["making"] == by_name["tpe"]["making"] == 0
     assert by_name["instructions"]["making"] >= 1
-    assert by_name["bootstrapped-4"]["making"] >= 12
+    assert by_name["bootstrapped-8"]["making"] >= 12
     found = made.explain()
     assert [a.dump() for a in found.proposers] == report["proposers"]
     assert sum(a.evaluating for a in found.proposers) == sum(t.cost.calls for t in found.trials[1:])
-    assert "bootstrapped-4" in str(found).partition("proposer ")[2]
+    assert "bootstrapped-8" in str(found).partition("proposer ")[2]
     assert "<th>proposer</th>" in found._repr_html_()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from random import Random
 from typing import Any
 
@@ -33,10 +34,32 @@ class TestLabeled(ProposerContract):
         known = {(row.text, row.colour) for row in ground.train}
         history = self.history(ground)
         for candidate in self.make(ground).propose(history, Random(0), 4):
-            assert history.parents(candidate, 1) == (0,)  # nothing of the leader is in it
+            assert history.parents(candidate, 0) == (1,)  # whoever leads says what to do with them
+            assert candidate.predictors["self"].instructions == "Look twice."
             demos = candidate.predictors["self"].demos
             assert len(demos) == 3
             assert all((demo["text"], demo["colour"]) in known for demo in demos)
+
+    def test_some_sets_are_new_and_some_keep_most_of_the_best_one(self) -> None:
+        ground = self.ground()
+        pool = [demo for _, demo in ground.labelled("self")]
+        best = ground.baseline.with_state("self", demos=tuple(pool[:8]))
+        history = History().add([(ground.baseline, "declared", ()), (best, "x", (0,))], 0)
+        for number in (0, 1):
+            history = history.change(number, scores=dict.fromkeys(range(10), float(number)), met=10)
+        made = LabeledDemos(ground, 8).propose(history, Random(0), 40)
+        kept = [sum(demo in pool[:8] for demo in candidate.predictors["self"].demos) for candidate in made]
+        assert all(len(candidate.predictors["self"].demos) == 8 for candidate in made)
+        assert 12 < sum(count >= 5 for count in kept) < 28  # three quarters are kept of half of them
+        assert sum(count <= 3 for count in kept) > 12
+
+    def test_of_answers_that_come_again_each_is_shown_as_often(self) -> None:
+        ground = self.ground()
+        for candidate in LabeledDemos(ground, 8).propose(
+            History().add([(ground.baseline, "declared", ())], 0), Random(1), 6
+        ):
+            shown = Counter(demo["colour"] for demo in candidate.predictors["self"].demos)
+            assert set(shown.values()) == {2}
 
 
 class TestBootstrapped(ProposerContract):
