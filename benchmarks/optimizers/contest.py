@@ -6,8 +6,9 @@ Every task is one of the lab's (``dstill.programs.lab``), anew for every seed: 1
 All contestants run on the embedded LM, have their instructions from one writer (``rule_writer.py``), and are given the
 same caps on calls, those of the writer among them. dstill is ``compile`` as it comes: it keeps three tenths of the dev
 rows, and some calls, to measure its winner's gain; the others choose by all dev rows. MIPROv2 (auto light and medium)
-and GEPA (auto light) are DSPy's own, stopped at the cap with the best that they had scored; CAPO is promptolution's, on
-the tasks of one predictor, with the best prompt of its last step. What is compared are scores on the test rows.
+and GEPA (auto light) are DSPy's own, as they come, stopped at the cap with the best that they had scored; MIPROv2 light
+also with up to 8 demonstrations instead of 4, as many as dstill shows. CAPO is promptolution's, on the tasks of one
+predictor, with the best prompt of its last step. What is compared are scores on the test rows.
 
 1. the calls that dstill needs to reach the score that each of the others ends with when it is not stopped, as a share
    of theirs (CAPO, which has no end of its own, at 3,000 calls);
@@ -51,6 +52,7 @@ BETWEEN = [50, 150, 200, 450, 700]
 UNCAPPED = 50_000
 PEERS = {
     "MIPROv2 light": ("MIPROv2", {"auto": "light"}), "MIPROv2 medium": ("MIPROv2", {"auto": "medium"}),
+    "MIPROv2 light, 8 demos": ("MIPROv2", {"auto": "light", "max_bootstrapped_demos": 8, "max_labeled_demos": 8}),
     "GEPA light": ("GEPA", {"auto": "light"}),
 }  # fmt: skip
 
