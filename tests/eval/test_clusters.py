@@ -19,6 +19,9 @@ from dstill.eval import (
     leaderboard,
     non_inferior,
 )
+from dstill.eval.board.history import Past, tracks
+from dstill.eval.board.standing import standing
+from dstill.eval.compare import compare_scores
 from dstill.eval.statistics import all_pairs, cluster_difference, cluster_mean, sign_flip
 from dstill.runtime import BadInput
 from outcomes import report
@@ -112,6 +115,24 @@ def test_copies_of_every_example_establish_nothing_more() -> None:
     assert many.adjusted == pytest.approx(once.adjusted, abs=0.002)
     assert many.low == pytest.approx(once.low)
     assert (all_pairs(np.repeat(table, 10, axis=1), resamples=2_000).adjusted < 0.5 * once.adjusted).any()
+
+
+def test_copies_of_every_example_move_nobody_on_a_board() -> None:
+    chance = np.random.default_rng(4)
+    table = (chance.random((4, 40)) < np.array([[0.8], [0.6], [0.55], [0.5]])).astype(float)
+    once, copies = standing(table), np.repeat(table, 10, axis=1)
+    found = standing(copies, np.repeat(np.arange(40), 10))
+    assert found.better.tolist() == once.better.tolist()
+    assert found.ranks == once.ranks
+    assert standing(copies).better.sum() > once.better.sum()
+
+
+def test_what_a_version_gained_is_known_by_cluster() -> None:
+    old, new = (clustered(asked("a", rate, seed), "document") for rate, seed in ((0.6, 1), (0.8, 2)))
+    ((_, later),) = (track.versions for track in tracks([Past(old, "v1", 1, "d1"), Past(new, "v2", 2, "d2")]))
+    assert later.gain is not None
+    assert later.gain == compare_scores(scores(new), scores(old), clusters=new.clusters)
+    assert later.gain != compare_scores(scores(new), scores(old))
 
 
 def test_a_board_in_clusters_says_so_and_claims_less() -> None:

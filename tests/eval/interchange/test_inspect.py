@@ -102,6 +102,7 @@ class TestInspect:
         assert [row.id for row in each.rows][:3] == ["capital-fr#1", "capital-fr#2", "capital-jp#1"]
         assert (each.unscored, each.failures["error"]) == (1, 1)
         assert any("each is a row, and those to one example are a cluster" in note for note in each.notes)
+        assert [row.cluster for row in each.rows][:3] == ["capital-fr", "capital-fr", "capital-jp"]
 
     def test_an_error_is_kept_apart_from_a_wrong_answer(self, tmp_path: Path) -> None:
         body = json.loads((DATA / "inspect" / "one.json").read_text())
