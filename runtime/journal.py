@@ -24,7 +24,7 @@ from .budget import Cost
 from .canonical import canonical
 from .errors import Damaged, JournalFailed
 from .keyindex import KeyIndex
-from .schema import prepare
+from .schema import prepare, write_ahead
 from .wire import Answer, Wire
 
 Identity = dict[str, Any]
@@ -206,7 +206,7 @@ class Journal:
             for _ in range(2):
                 connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=60.0)
                 connections.append(connection)
-                connection.execute("PRAGMA journal_mode = WAL")
+                write_ahead(connection)
                 connection.execute("PRAGMA synchronous = FULL")
                 prepare(connection, self._name)
         except BaseException as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable
 
 from .errors import Damaged
@@ -43,6 +44,26 @@ MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {}
 """From version n to n + 1, each within one transaction; version 1 is the first."""
 
 VERSION = 1
+
+
+def write_ahead(connection: sqlite3.Connection, patience: float = 60.0) -> None:
+    """Put a file into WAL mode, waiting for others that open or close it: for this SQLite does not wait by itself.
+
+    Args:
+        patience: seconds.
+
+    Raises:
+        sqlite3.OperationalError: if it is still locked then.
+    """
+    end = time.monotonic() + patience
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > end:
+                raise
+            time.sleep(0.01)
 
 
 def prepare(connection: sqlite3.Connection, name: str) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from dstill.runtime import Cost, Damaged, Entry, Journal, JournalFailed
-from dstill.runtime.schema import MIGRATIONS
+from dstill.runtime.schema import MIGRATIONS, write_ahead
 from dstill.runtime.wire import Answer, Wire
 
 
@@ -178,6 +178,26 @@ def test_losses_and_time_are_kept_by_run(tmp_path: Path) -> None:
     assert journal.lost("a") == Cost(2, 20, 10)
     assert journal.lost("b") == Cost()
     assert (journal.elapsed("a"), journal.elapsed("b")) == (3.5, 0.0)
+
+
+def test_wal_mode_waits_for_another_that_reads_where_sqlite_would_not(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    Journal(path).close()
+    other, mine = (sqlite3.connect(path, isolation_level=None, timeout=0, check_same_thread=False) for _ in range(2))
+    other.execute("PRAGMA journal_mode = DELETE")
+    other.execute("BEGIN")
+    other.execute("SELECT count(*) FROM calls").fetchone()
+    with pytest.raises(sqlite3.OperationalError, match="locked"):
+        write_ahead(mine, patience=0)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(write_ahead, mine, 30)
+        with pytest.raises(TimeoutError):
+            waiting.result(0.3)
+        other.execute("COMMIT")
+        waiting.result(30)
+    assert mine.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    other.close()
+    mine.close()
 
 
 def test_many_that_open_a_new_journal_at_once_share_it(tmp_path: Path) -> None:
