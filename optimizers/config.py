@@ -18,7 +18,7 @@ class ZeroShot:
 
 @dataclass(frozen=True)
 class FewShot:
-    """Labelled training examples as demonstrations, drawn once, with no selection: k-shot."""
+    """Labelled training examples as demonstrations, of every answer as many, drawn once, with no selection: k-shot."""
 
     k: int = 4
     """Demonstrations for each predictor."""

@@ -153,16 +153,18 @@ def decide(history: History, race: Race, rows: int, seed: int = 0) -> History:
     field = _field(history)
     if not field:
         return history
-    if history.coming and len(history.objectives) == 1:
-        return _making_room(history, field, rows, live)
-    found = standing(table(field), rows, worth=race.worth, seed=seed)
+    alone = len(history.objectives) == 1
+    found: Standing | Prospects
+    if alone and history.coming:
+        found = prospects(table(history.trials), [trial.number for trial in field], rows)
+        history = replace(history, opened=history.opened + 1)
+    else:
+        found = standing(table(field), rows, worth=race.worth, seed=seed)
     leader, before = field[found.leader].number, (history.lead, history.front)
     history = history if leader == history.lead else replace(history, leads=(*history.leads, leader))
-    if len(history.objectives) == 1:
+    if alone:
         lost = [
-            index
-            for index in range(len(field))
-            if not found.keep[index] and not open_(field[index], history.trials[leader], race)
+            index for index in range(len(field)) if not found.keep[index] and not _waits(field[index], history, race)
         ]
         history = history.update(_dropped(history, field, found, index) for index in lost)
     else:
@@ -173,20 +175,6 @@ def decide(history: History, race: Race, rows: int, seed: int = 0) -> History:
         history = replace(history, front=tuple(trial.number for trial in front(history)))
     same = (history.lead, history.front) == before
     return replace(history, since=history.since + live - len(history.live) if same else 0)
-
-
-def _making_room(history: History, field: Sequence[Trial], rows: int, live: int) -> History:
-    """The history in which whoever is worth less than a new candidate is dropped."""
-    found = prospects(table(history.trials), [trial.number for trial in field], rows)
-    leader, before = field[found.leader].number, history.lead
-    history = history if leader == history.lead else replace(history, leads=(*history.leads, leader))
-    history = history.update(
-        _room(history, field, found, index)
-        for index in range(len(field))
-        if not found.keep[index] and field[index].decision == "live"
-    )
-    same = history.lead == before
-    return replace(history, opened=history.opened + 1, since=history.since + live - len(history.live) if same else 0)
 
 
 def weigh(history: History, race: Race) -> History:
@@ -236,21 +224,23 @@ def _field(history: History) -> list[Trial]:
     return sorted(met, key=lambda trial: (trial.candidate.length, trial.number))
 
 
+def _waits(trial: Trial, history: History, race: Race) -> bool:
+    """Whether it is not dropped yet: it has met all while others may come, or may turn out not to be inferior."""
+    return (history.coming and trial.decision == "finished") or open_(trial, history.leader(), race)
+
+
 def _reached(history: History, leader: Trial) -> bool:
     """Whether anybody else has met as many examples as the leader."""
     return any(trial.met >= leader.met for trial in history.standing if trial.number != leader.number)
 
 
-def _dropped(history: History, field: Sequence[Trial], found: Standing, index: int) -> Trial:
+def _dropped(history: History, field: Sequence[Trial], found: Standing | Prospects, index: int) -> Trial:
     behind = f"{100 * found.behind[index]:.1f} points behind trial {history.lead} on {found.shared[index]} examples"
-    why = f"{ASIDE}{behind}, expected to add {100 * found.value[index]:.3f} points to the best"
-    return replace(field[index], decision="dropped", why=why)
-
-
-def _room(history: History, field: Sequence[Trial], found: Prospects, index: int) -> Trial:
-    behind = f"{100 * found.behind[index]:.1f} points behind trial {history.lead} on {found.shared[index]} examples"
-    promised = f"an evaluation promises {100 * found.promise[index]:.3f} points, of a new one {100 * found.new:.3f}"
-    return replace(field[index], decision="dropped", why=f"{ASIDE}{behind}, {promised}")
+    if isinstance(found, Prospects):
+        said = f"an evaluation promises {100 * found.promise[index]:.3f} points, of a new one {100 * found.new:.3f}"
+    else:
+        said = f"expected to add {100 * found.value[index]:.3f} points to the best"
+    return replace(field[index], decision="dropped", why=f"{ASIDE}{behind}, {said}")
 
 
 def _outdone(field: Sequence[Trial], index: int, why: Outdone) -> Trial:

@@ -28,6 +28,7 @@ import tempfile
 import threading
 import time
 import warnings
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import dspy
-from capo import capo
 from contest_report import report
 from dstill.eval import evaluate_on
 from dstill.optimizers import Candidate, Dspy, compile
@@ -119,6 +119,8 @@ class Contest:
 
     def capo(self) -> list[list[float]]:
         """[cap, calls, score] of CAPO: with the best prompt of the last step that a cap had room for."""
+        from capo import capo
+
         writer = rule_writer(self.kind, self.task, self.seed)
         steps = capo(self.task, self.engine, writer, self.caps[-1], self.seed)
         best = [max((step for step in steps if step[0] <= cap), key=lambda step: step[0]) for cap in self.caps]
@@ -152,6 +154,9 @@ def main() -> None:
     cli.add_argument("--part", type=Path, default=Path("contest.jsonl"), help="what was run (default: contest.jsonl)")
     cli.add_argument("--report", action="store_true", help="run nothing, tell what is there")
     a = cli.parse_args()
+    if "CAPO" in a.rivals and not a.report and find_spec("promptolution") is None:
+        others = " ".join(f'"{name}"' for name in PEERS)
+        sys.exit(f"CAPO needs promptolution: install it beside dstill, or leave it out with --rivals {others}")
     logging.disable(logging.WARNING)
     warnings.simplefilter("ignore")
     engine = lm_for("embedded", Session()).door.engine

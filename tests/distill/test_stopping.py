@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import torch
 from dstill.distill import Training
 from dstill.distill.training import train
 from dstill.runtime import Damaged
-from networks import LENGTHS, Net, simple, weights
+from networks import LENGTHS, Net, failing, simple, weights
 
 HOW = Training(epochs=6, batch=8, lr=0.02, checkpoint=7)
 
@@ -37,17 +36,8 @@ def test_the_best_weights_are_kept_and_patience_ends_it(tmp_path: Path) -> None:
     train(short, LENGTHS, again, replace(how, patience=0), tmp_path / "b", seed=1, watch=watched(3))
     assert weights(net) == weights(short)
     stopped, third = simple()
-    calls = [0]
-
-    def failing(rows: Sequence[int]) -> torch.Tensor:
-        calls[0] += 1
-        if calls[0] > 12:
-            raise KeyboardInterrupt
-        value: torch.Tensor = third(rows)
-        return value
-
     with pytest.raises(KeyboardInterrupt):
-        train(stopped, LENGTHS, failing, how, tmp_path / "c", seed=1, watch=watched(3))
+        train(stopped, LENGTHS, failing(third, 12), how, tmp_path / "c", seed=1, watch=watched(3))
     assert weights(stopped) == weights(net)  # those after twelve steps
 
 
@@ -61,20 +51,10 @@ def test_early_stopping_goes_on_after_a_kill_with_the_same_bits(tmp_path: Path, 
     net, loss = simple()
     log = train(net, LENGTHS, loss, how, tmp_path / "a", seed=1, watch=real(net))
     cut, plain = simple()
-    calls = [0]
-
-    def failing(rows: Sequence[int]) -> torch.Tensor:
-        calls[0] += 1
-        if calls[0] > stop:
-            raise KeyboardInterrupt
-        value: torch.Tensor = plain(rows)
-        return value
-
-    try:
-        train(cut, LENGTHS, failing, how, tmp_path / "b", seed=1, watch=real(cut))
-    except KeyboardInterrupt:
-        cut, plain = simple()
-        assert train(cut, LENGTHS, plain, how, tmp_path / "b", seed=1, watch=real(cut)) == log
+    with pytest.raises(KeyboardInterrupt):
+        train(cut, LENGTHS, failing(plain, stop), how, tmp_path / "b", seed=1, watch=real(cut))
+    cut, plain = simple()
+    assert train(cut, LENGTHS, plain, how, tmp_path / "b", seed=1, watch=real(cut)) == log
     assert weights(cut) == weights(net)
 
 

@@ -14,7 +14,7 @@ from dstill.distill.checkpoints import load_checkpoint
 from dstill.distill.schedule import batches, rate
 from dstill.distill.training import train
 from dstill.runtime import BadInput, Damaged, DstillError
-from networks import LENGTHS, Net, simple, weights
+from networks import LENGTHS, Net, failing, simple, weights
 
 HOW = Training(epochs=6, batch=8, lr=0.02, checkpoint=7)
 
@@ -35,17 +35,8 @@ def test_interrupted_anywhere_it_ends_with_the_same_bits(tmp_path: Path, stop: i
     whole, loss = simple()
     log = train(whole, LENGTHS, loss, HOW, tmp_path / "whole", seed=1)
     net, plain = simple()
-    calls = [0]
-
-    def failing(rows: Sequence[int]) -> torch.Tensor:
-        calls[0] += 1
-        if calls[0] > stop:
-            raise KeyboardInterrupt
-        value: torch.Tensor = plain(rows)
-        return value
-
     with pytest.raises(KeyboardInterrupt):
-        train(net, LENGTHS, failing, HOW, tmp_path / "cut", seed=1)
+        train(net, LENGTHS, failing(plain, stop), HOW, tmp_path / "cut", seed=1)
     torch.rand(5)  # whatever else happened in between
     resumed, rest = simple()
     assert train(resumed, LENGTHS, rest, HOW, tmp_path / "cut", seed=1) == log
@@ -182,17 +173,8 @@ def test_a_loss_that_is_no_number_is_named(tmp_path: Path) -> None:
 
 def cut_checkpoint(folder: Path) -> None:
     net, loss = simple()
-    calls = [0]
-
-    def failing(rows: Sequence[int]) -> torch.Tensor:
-        calls[0] += 1
-        if calls[0] > 10:
-            raise KeyboardInterrupt
-        value: torch.Tensor = loss(rows)
-        return value
-
     with pytest.raises(KeyboardInterrupt):
-        train(net, LENGTHS, failing, HOW, folder, seed=1)
+        train(net, LENGTHS, failing(loss, 10), HOW, folder, seed=1)
 
 
 @pytest.mark.parametrize(

@@ -154,3 +154,24 @@ def test_the_rule_writer_tells_only_what_it_is_shown() -> None:
     assert 5 < sum(sentence in text for text in said) < 20
     others = [part.rstrip(".") for part in told.split(". ")[1:] if one not in part]
     assert not any(other in text for other in others for text in said)
+
+
+def test_simulated_searches_in_small(tmp_path: Path) -> None:
+    command = [sys.executable, str(FOLDER / "searches.py"), "--seeds", "2", "--shares", "0.5"]
+    subprocess.run(command, check=True, env={**os.environ, "BENCHMARK_RESULTS": str(tmp_path)}, timeout=600)
+    figures = json.loads((tmp_path / "searches.json").read_text())
+    for world in figures["worlds"].values():
+        assert set(world) == {"standing", "share 0.5"}
+        assert world["share 0.5"]["mean"][-1] > world["share 0.5"]["mean"][0]
+
+
+def test_without_promptolution_the_contest_says_so_before_it_starts(tmp_path: Path) -> None:
+    words = ["--kinds", "claims", "--seeds", "1", "--part", str(tmp_path / "part.jsonl")]
+    hidden = "import sys; sys.modules['promptolution'] = None; import runpy; sys.argv = sys.argv[1:]; "
+    hidden += f"sys.path.insert(0, {str(FOLDER)!r}); runpy.run_path(sys.argv[0], run_name='__main__')"
+    done = subprocess.run(
+        [sys.executable, "-c", hidden, str(FOLDER / "contest.py"), *words], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "CAPO needs promptolution" in done.stderr
+    assert '--rivals "MIPROv2 light"' in done.stderr

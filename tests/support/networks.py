@@ -73,6 +73,20 @@ def make() -> tuple[Net, Rows]:
     return net, Rows(net)
 
 
+def failing(loss: Any, after: int) -> Any:
+    """The loss, until it has been asked ``after`` times; then the training is interrupted."""
+    calls = [0]
+
+    def asked(rows: Sequence[int]) -> torch.Tensor:
+        calls[0] += 1
+        if calls[0] > after:
+            raise KeyboardInterrupt
+        value: torch.Tensor = loss(rows)
+        return value
+
+    return asked
+
+
 def simple() -> tuple[Net, Callable[[Sequence[int]], torch.Tensor]]:
     """The same with rows that count alike."""
     net, rows = make()
