@@ -28,7 +28,9 @@ def record(name: str, figures: dict[str, Any], line: str) -> None:
         **{package: version(package) for package in ("dstill", "dspy", "torch", "transformers")},
     }  # fmt: skip
     words = [Path(word).name if word.startswith("/") else word for word in sys.argv[1:]]  # no folders of this machine
-    body = {"command": " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *words]), **figures}
+    script = Path(sys.argv[0]).resolve()
+    named = script.relative_to(ROOT).as_posix() if script.is_relative_to(ROOT) else script.name
+    body = {"command": " ".join(["python", named, *words]), **figures}
     (RESULTS / f"{name}.json").write_text(json.dumps({**body, "machine": machine}, indent=2) + "\n")
     (RESULTS / f"{name}.md").write_text(f"| {name} | {line} |\n")
     print(f"{name}: {line}", flush=True)

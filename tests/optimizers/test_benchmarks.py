@@ -162,7 +162,8 @@ def test_simulated_searches_in_small(tmp_path: Path) -> None:
     figures = json.loads((tmp_path / "searches.json").read_text())
     for world in figures["worlds"].values():
         assert set(world) == {"standing", "share 0.5"}
-        assert world["share 0.5"]["mean"][-1] > world["share 0.5"]["mean"][0]
+        for rule in world.values():
+            assert 45 < rule["mean"][-1] <= 98  # better than a candidate at random
 
 
 def test_without_promptolution_the_contest_says_so_before_it_starts(tmp_path: Path) -> None:
