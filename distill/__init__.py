@@ -7,6 +7,9 @@ import sys
 from types import ModuleType
 from typing import Any
 
+from .alternate import alternate as alternate
+from .alternated import AlternatedProgram as AlternatedProgram
+from .alternated import Alternation as Alternation
 from .distill import distill as distill
 from .distilled import DistilledProgram as DistilledProgram
 from .distilled import load_distilled as load_distilled

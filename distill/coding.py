@@ -39,9 +39,13 @@ class CodedRows:
 
 
 def code(
-    tokenizer: Any, rows: Sequence[Pair], formats: Sequence[Format], writer: Any, context: int, student: str
-) -> CodedRows:
+    tokenizer: Any, rows: Sequence[Pair], formats: Sequence[Format], writer: Any, context: int, student: str,
+    asked: Sequence[Sequence[dict[str, str]]] | None = None,
+) -> CodedRows:  # fmt: skip
     """Rows as tokens, prompts exactly as the local engine will feed them.
+
+    Args:
+        asked: for each row, the messages that stand for the formats' own prompts.
 
     Raises:
         BadInput: if no row fits the context, or the tokenizer can write none of the answers.
@@ -57,7 +61,8 @@ def code(
             text = form.answer(row.outputs)
             strange = strange or unwritable(tokenizer, text)
             answer = tokenizer(text, add_special_tokens=False)["input_ids"]
-            tasks.append(Coded(tuple(prompt_tokens(tokenizer, form.prompt(row.inputs))), (*answer, *_end(tokenizer))))
+            prompt = form.prompt(row.inputs) if asked is None else asked[place]
+            tasks.append(Coded(tuple(prompt_tokens(tokenizer, prompt)), (*answer, *_end(tokenizer))))
         coded = [task for task in tasks if task is not None]
         if strange is not None:
             signs.append(strange)

@@ -22,7 +22,7 @@ from .distilled import DistilledProgram, dump_distilled
 from .recipes import Recipe, recipe_of
 from .stages import Stage
 from .stages.common import base_digest
-from .stages.gate import bind, shipped_lms, student_lms
+from .stages.gate import bind, candidate_with, shipped_lms, student_lms
 from .state import DistillState, Gated
 
 
@@ -122,10 +122,7 @@ def _assemble(state: DistillState, label: str, out: RunDir) -> DistilledProgram:
     state = replace(state, gates={name: state.gates.get(name, unproven) for name in state.students})
     shipped = {name: folder for name, folder in state.students.items() if state.gates[name].shipped}
     program = bind(state, shipped_lms(shipped, state))
-    candidate = state.teacher.candidate
-    declared = dict(state.task.program.named_predictors())
-    for name in shipped:
-        candidate = candidate.with_state(name, instructions=declared[name].signature.instructions, demos=())
+    candidate = candidate_with(state, shipped)
     lm = state.teacher.lm.on(state.session)
     made = DistilledProgram(
         label, state.task.name, program, lm, state.teacher.adapter, candidate, shipped, state.gates, state.effects,

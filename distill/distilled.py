@@ -102,11 +102,17 @@ def dump_distilled(made: DistilledProgram, teacher: Candidate | None = None) -> 
     """As JSON: a compiled program, where its students lie (relative to the file), and what cascades ask the teacher."""
     base = CompiledProgram(made.name, made.task, made.program, made.lm, made.adapter, made.candidate)
     body = dump_program(base)
-    body["dstill"]["students"] = {name: f"students/{folder.name}" for name, folder in made.students.items()}
+    body["dstill"]["students"] = _places(made)
     found = {name: gate.threshold for name, gate in made.gates.items() if gate.threshold is not None}
     if found and teacher is not None:
         body["dstill"]["cascades"] = {"thresholds": found, "teacher": teacher.dump()}
     return body
+
+
+def _places(made: DistilledProgram) -> dict[str, str]:
+    """Where the students lie in the run directory."""
+    assert made.folder is not None
+    return {name: folder.relative_to(made.folder).as_posix() for name, folder in made.students.items()}
 
 
 def load_distilled(

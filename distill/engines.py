@@ -93,17 +93,22 @@ class WritingStudent(Free):
 
     def answer(self, request: Request) -> tuple[Response, float]:
         """The answer, and the probability of its least sure token."""
-        inputs = inputs_of(request, self._form.inputs, self.name)
-        response, sure = self._ask(inputs, request.config)
+        asked = request
+        if self._form.style != "program":
+            inputs = inputs_of(request, self._form.inputs, self.name)
+            asked = request_of_chat(self.name, self._form.prompt(inputs), request.config)
+        response, sure = self._ask(asked)
         message = lm15.Message("assistant", (lm15.TextPart(self._form.translate(response.text or "")),))
         scores = response.logprobs if request.config.logprobs is not None else None
         return replace(response, model=request.model, message=message, logprobs=scores), sure
 
     def confidence(self, inputs: Mapping[str, str]) -> float:
         """The probability of the least sure token of its greedy answer."""
-        return self._ask(dict(inputs), lm15.Config(max_tokens=self.max_tokens))[1]
+        prompt, config = self._form.prompt(inputs), lm15.Config(max_tokens=self.max_tokens)
+        return self._ask(request_of_chat(self.name, prompt, config))[1]
 
-    def _ask(self, inputs: dict[str, str], config: Any) -> tuple[Response, float]:
+    def _ask(self, request: Request) -> tuple[Response, float]:
+        config: Any = request.config
         most = 0 if config.logprobs is None else config.logprobs
         plain = replace(config, stop=(), response_format=None, logprobs=most)
         with self._lock:
@@ -112,7 +117,7 @@ class WritingStudent(Free):
                 if part is not None:
                     self._engine.answers_in(part)
                 self._held = True
-        response = self._engine.complete(request_of_chat(self.name, self._form.prompt(inputs), plain))
+        response = self._engine.complete(replace(request, config=plain))
         worst = min((token.logprob for token in response.logprobs or ()), default=0.0)
         return response, math.exp(min(0.0, worst))
 

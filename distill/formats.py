@@ -1,12 +1,13 @@
 """How a generative student is asked and how its answers are read; written into its folder as ``student.json``.
 
-DSPy hands a student the program's rendered prompt. The student was trained on a shorter one of its own: the declared
-instructions and the inputs, no demonstrations (what the teacher learned from its context is in the weights). Output
-fields that the student leaves out, such as a rationale that is not wanted at inference, come back empty.
+DSPy hands a student the program's rendered prompt. Most students were trained on a shorter one of their own: the
+declared instructions and the inputs, no demonstrations (what the teacher learned from its context is in the weights).
+Output fields that the student leaves out, such as a rationale that is not wanted at inference, come back empty.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args, get_origin
@@ -18,9 +19,10 @@ from ..runtime.errors import BadInput
 from ..runtime.fields import render_fields
 from ..runtime.internals import field_header_pattern
 
-Style = Literal["chat", "inputs", "bare"]
+Style = Literal["chat", "inputs", "bare", "program"]
 """``chat``: as ChatAdapter renders it without demonstrations. ``inputs``: its input fields alone, answered in its form;
-what was said around them is in the weights. ``bare``: ``name: value`` lines and nothing else."""
+what was said around them is in the weights. ``bare``: ``name: value`` lines and nothing else. ``program``: no prompt of
+its own, but the program's, with the compiled instructions and demonstrations."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,8 @@ class Format:
         )
 
     def prompt(self, inputs: Mapping[str, str]) -> list[dict[str, str]]:
-        """The student's messages for some inputs."""
+        """The student's messages for some inputs; with the ``program`` style it has none of its own."""
+        assert self.style != "program"
         if self.style == "bare":
             lines = [f"{name}: {inputs[name]}" for name in self.inputs]
             return [{"role": "user", "content": "\n".join([*([self.task] if self.task else []), *lines])}]
@@ -90,10 +93,14 @@ class Format:
         """What the student should write."""
         if self.style == "bare":
             return "\n".join(f"{name}: {outputs[name]}" for name in self.outputs)
+        if self._as_json:
+            return json.dumps({name: self._typed(name, outputs[name]) for name in self.outputs}, indent=2)
         return render_fields({name: outputs[name] for name in self.outputs}) + "\n"
 
     def translate(self, text: str) -> str:
         """The student's answer as the program's adapter reads it."""
+        if self.style == "program":
+            return text
         found = self.read(text)
         if self.adapter == "json":
             return orjson.dumps({name: found.get(name, "") for name in self.order}).decode()
@@ -124,7 +131,7 @@ class Format:
 
     def grammar(self) -> Any:
         """The form of its answers as a part of a grammar; ``None`` for a student that does not know its types."""
-        if not self.types:
+        if not self.types or self._as_json:
             return None
         from ..runtime.engines.local.answers import FREE, LINE, value
         from ..runtime.engines.local.grammar import Many, Then, text
@@ -139,6 +146,20 @@ class Format:
                 parts += [text(f"[[ ## {name} ## ]]\n"), value(self.types[name]), text("\n\n")]
         end: list[Any] = [] if self.style == "bare" else [text("[[ ## completed ## ]]"), Many(text("\n"), 0, 1)]
         return Then((*parts, *end))
+
+    @property
+    def _as_json(self) -> bool:
+        """Whether its own answers, before they are translated, are JSON."""
+        return self.style == "program" and self.adapter == "json"
+
+    def _typed(self, name: str, value: str) -> Any:
+        """A value as JSON has it, from how it stands in an answer."""
+        if self.types[name] == {"type": "text"} or "literal" in self.types[name]:
+            return value
+        try:
+            return json.loads(value)
+        except json.JSONDecodeError:
+            return value
 
     def dump(self) -> dict[str, Any]:
         """As JSON."""

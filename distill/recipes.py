@@ -51,6 +51,7 @@ RECIPES: dict[str, tuple[Stage, ...]] = {
     "label-only": (Collect(), Filter(), TrainCausal(objective="label"), Gate()),
     "step-by-step": (Collect(), Filter(), TrainCausal(objective="step-by-step"), Gate()),
     "internalise": (Collect(keep="all"), Filter(), TrainCausal(style="inputs", kd="forward"), Gate()),
+    "prompted": (Collect(), Filter(), TrainCausal(style="program"), Gate()),
     "labels": (Collect(), Filter(), TrainEncoder(), Gate()),
     "soft-labels": (Collect(keep="all", samples=5), Filter(), TrainEncoder(soft=True), Gate()),
     "gold": (Gold(), Filter(), TrainEncoder(), Gate()),
@@ -59,7 +60,8 @@ RECIPES: dict[str, tuple[Stage, ...]] = {
 }
 """Recipes by name. ``sft``: the teacher's answers with their rationales. ``label-only``: without. ``step-by-step``:
 labels and rationales as two tasks. ``internalise``: a local teacher's probabilities, asked with all instructions and
-demonstrations, to a student that sees the inputs alone. ``labels``, ``soft-labels``: a classifier of the teacher's
+demonstrations, to a student that sees the inputs alone. ``prompted``: the teacher's answers, to a student that is
+asked as the teacher was. ``labels``, ``soft-labels``: a classifier of the teacher's
 answers, or of their shares. ``gold``: a classifier of the data's own labels. ``match``: a classifier that
 reads its labels with the input. ``ladder``: the cheapest of several
 students that is not inferior."""

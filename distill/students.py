@@ -108,6 +108,11 @@ def student_engine(folder: Path | str) -> Engine:
     )
 
 
+def keeps_prompt(folder: Path) -> bool:
+    """Whether a student is asked with the program's compiled instructions and demonstrations."""
+    return bool(read_student(folder).facts.get("format", {}).get("style") == "program")
+
+
 def student_digest(folder: Path) -> str:
     """Digest of weights, configuration, tokenizer and format."""
     return weights_digest(folder)

@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .board import leaderboard as leaderboard
+    from .distill.alternate import alternate as alternate
+    from .distill.alternated import AlternatedProgram as AlternatedProgram
+    from .distill.alternated import Alternation as Alternation
     from .distill.distill import distill as distill
     from .distill.distilled import DistilledProgram as DistilledProgram
     from .distill.recipes import Recipe as Recipe
@@ -52,6 +55,7 @@ if TYPE_CHECKING:
     from .saved import load as load
 
 _HOMES = {
+    "AlternatedProgram": "distill.alternated", "Alternation": "distill.alternated",
     "BadInput": "runtime.errors", "Board": "eval.board", "Bootstrap": "optimizers.config",
     "Budget": "runtime.budget", "BudgetExhausted": "runtime.errors", "CompiledProgram": "optimizers.compiled",
     "DistilledProgram": "distill.distilled", "Dspy": "optimizers.config", "DstillError": "runtime.errors",
@@ -59,8 +63,9 @@ _HOMES = {
     "Recipe": "distill.recipes", "Report": "eval.report", "Samples": "eval.samples", "Score": "programs.metrics",
     "Session": "runtime.session", "Stop": "runtime.errors", "Task": "programs.task",
     "Where": "optimizers.compile", "ZeroShot": "optimizers.config",
-    "compare": "eval.compare", "compile": "optimizers.compile", "estimate": "optimizers.estimate",
-    "evaluate": "eval.evaluate", "leaderboard": "board", "lm": "runtime.models:lm_for", "load": "saved",
+    "alternate": "distill.alternate", "compare": "eval.compare", "compile": "optimizers.compile",
+    "estimate": "optimizers.estimate", "evaluate": "eval.evaluate", "leaderboard": "board",
+    "lm": "runtime.models:lm_for", "load": "saved",
     "read_examples": "programs.data", "read_hub": "programs.data", "read_results": "eval.interchange",
     "run": "running:run_recipe", "split": "programs.splits", "task": "programs.library:task_named",
 }  # fmt: skip
@@ -68,6 +73,8 @@ _HOMES = {
 
 __all__ = [
     "LM",
+    "AlternatedProgram",
+    "Alternation",
     "BadInput",
     "Board",
     "Bootstrap",
@@ -89,6 +96,7 @@ __all__ = [
     "Task",
     "Where",
     "ZeroShot",
+    "alternate",
     "compare",
     "compile",
     "distill",

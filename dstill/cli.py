@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from . import options as opt
+from .alternating import alternate
 from .boards import DEFAULT, boards
 from .ending import Commands, end, fail, say
 from .evaluating import eval_
@@ -28,6 +29,7 @@ app = typer.Typer(
 )
 app.add_typer(boards, name="leaderboard")
 app.command(name="eval")(eval_)
+app.command()(alternate)
 app.command()(export)
 
 
@@ -219,7 +221,7 @@ def verify(runs: Annotated[list[Path], typer.Argument(help="Directories of finis
     problems = []
     for folder in runs:
         found = verify_(folder)
-        inner = sorted(p.parent for p in folder.glob(f"*/{MANIFEST}"))
+        inner = sorted(p.parent for p in folder.rglob(MANIFEST) if p.parent != folder)
         for part in inner:
             found += verify_(part)
         problems += found

@@ -12,6 +12,7 @@ from .runtime.errors import BadInput, ModelUnavailable
 from .runtime.home import LONGEST, file_name
 
 if TYPE_CHECKING:
+    from .distill.alternated import Alternation
     from .optimizers.objective import Objective
 
 
@@ -83,6 +84,30 @@ class DistillTable(_Table):
     budget: BudgetTable | None = None
 
 
+class AlternateTable(_Table):
+    """``[[alternate]]``: prompts and weights in turn, a row of the board."""
+
+    name: str
+    student: str
+    strategy: str = "p -> w -> p"
+    prompts: dict[str, Any] = Field(default_factory=dict)
+    """``optimizer`` and its options."""
+    weights: dict[str, Any] = Field(default_factory=dict)
+    """``recipe`` and its options."""
+    margin: float = 0.01
+    budget: BudgetTable | None = None
+
+    def how(self) -> Alternation:
+        """What to alternate."""
+        from .distill.alternated import Alternation
+        from .distill.recipes import recipe_of
+        from .optimizers.config import optimizer_of
+
+        prompts, weights = {"optimizer": "race", **self.prompts}, {"recipe": "prompted", **self.weights}
+        optimizer = optimizer_of(prompts.pop("optimizer"), **prompts)
+        return Alternation(self.strategy, optimizer, recipe_of(weights.pop("recipe"), **weights), self.margin)
+
+
 class EvalTable(_Table):
     """``[eval]``: the split that the board shows, and how it is scored."""
 
@@ -109,6 +134,7 @@ class RunRecipe(_Table):
     budget: BudgetTable = Field(default_factory=BudgetTable)
     compile: list[CompileTable] = Field(min_length=1)
     distill: list[DistillTable] = Field(default_factory=list)
+    alternate: list[AlternateTable] = Field(default_factory=list)
     eval: EvalTable = Field(default_factory=EvalTable)
 
 
@@ -144,7 +170,8 @@ def check_recipe(tables: dict[str, Any], source: str = "recipe") -> RunRecipe:
         made = RunRecipe.model_validate(tables)
     except ValidationError as error:
         raise BadInput(f"{source}: {_first(error)}") from None
-    names = [step.name for step in made.compile] + [step.name for step in made.distill]
+    steps: list[Any] = [*made.compile, *made.distill, *made.alternate]
+    names = [step.name for step in steps]
     _check_names(made.name, names, source)
     teachers = [step.name for step in made.compile]
     if made.eval.split not in SPLITS:
@@ -176,6 +203,11 @@ def check_recipe(tables: dict[str, Any], source: str = "recipe") -> RunRecipe:
                 recipe_from_tables(table.name, table.stages)
             else:
                 recipe_of(table.recipe, **table.options)
+        for index, pair in enumerate(made.alternate):
+            place = f"{source}: alternate[{index}] ({pair.name})"
+            Budget(**(pair.budget or BudgetTable()).model_dump())
+            base_folder(pair.student)
+            pair.how()
     except (BadInput, ModelUnavailable) as error:
         raise type(error)(f"{place}: {error}") from None
     return made

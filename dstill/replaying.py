@@ -11,6 +11,8 @@ from typing import Any
 
 import orjson
 
+from .distill.alternate import alternate
+from .distill.alternated import Alternation
 from .distill.distill import distill
 from .distill.recipes import Recipe, recipe_from_tables
 from .optimizers.compile import Where, compile
@@ -60,7 +62,9 @@ def replay_run(
     folder = Path(folder)
     kind = read_manifest(folder)["kind"]
     config = orjson.loads((folder / "config.json").read_bytes())
-    again: dict[str, Callable[..., None]] = {"run": _run, "compile": _compile, "distill": _distill}
+    again: dict[str, Callable[..., None]] = {
+        "run": _run, "compile": _compile, "distill": _distill, "alternate": _alternate,
+    }  # fmt: skip
     if kind not in again:
         raise BadInput(f"{folder} is a run of kind {kind!r}; runs of kind {', '.join(again)} can be replayed")
     journal, replay = load(folder / "cassette.jsonl.zst")
@@ -104,10 +108,23 @@ def _distill(
     files = ["teacher.json", *(f"teacher-{number}.json" for number in range(2, 2 + len(config.get("others", ()))))]
     teachers = [load_program(folder / file, task.program, session=session) for file in files]
     name = orjson.loads((folder / "program.json").read_bytes())["dstill"]["name"]
-    recipe = Recipe(config["recipe"]["name"], recipe_from_dump(config["recipe"]).stages)
+    recipe = recipe_from_dump(config["recipe"])
     distill(
         teachers, task, config["student"]["base"], recipe, config["margin"], Budget(**config["budget"]),
         config["seed"], run=Where(target, session, name=name),
+    )  # fmt: skip
+
+
+def _alternate(
+    folder: Path, target: Path, config: Any, journal: Journal, replay: Replay, say: Callable[[str], None]
+) -> None:
+    session = Session(journal, replay=replay)
+    name = orjson.loads((folder / "program.json").read_bytes())["dstill"]["name"]
+    recipe = recipe_from_dump(config["recipe"])
+    how = Alternation(config["strategy"], optimizer_from(config["optimizer"]), recipe, config["margin"])
+    alternate(
+        task_of(folder), _model(config["lm"], session), config["student"]["base"], how, Budget(**config["budget"]),
+        config["seed"], prompt_lm=_model(config["prompt_lm"], session), run=Where(target, session, name=name),
     )  # fmt: skip
 
 

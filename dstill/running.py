@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from .distill.alternate import alternate
 from .distill.distill import distill
 from .distill.distilled import DistilledProgram
 from .distill.recipes import recipe_from_tables, recipe_of
@@ -15,7 +16,7 @@ from .eval.clusters import clustered
 from .eval.evaluate import System, check_answers, evaluate_on
 from .eval.report import Report
 from .eval.samples import Samples
-from .optimizers.compile import Where, compile
+from .optimizers.compile import RESERVE, Where, compile
 from .optimizers.compiled import CompiledProgram
 from .optimizers.config import optimizer_of
 from .optimizers.estimate import estimate
@@ -92,6 +93,11 @@ def estimate_recipe(recipe: RunRecipe) -> str:
     if teachers:
         asked = f"{len(task.train):,} train and {len(task.dev):,} dev examples"
         parts.append(f"and at most {asked} for each of {teachers} teachers, once a sample")
+    for pair in recipe.alternate:
+        how = pair.how()
+        share = (_budget(pair.budget) or whole).part((1 - RESERVE) / len(how.order))
+        said = estimate(task, model, optimizer_of(how.optimizer), share)
+        parts.append(f"{pair.name}, each of {how.order.count('p')} searches\n{said}")
     rows = len(task.split(recipe.eval.split))
     parts.append(
         f"and {rows:,} {recipe.eval.split} examples for each of {len(recipe.compile)} compiled systems; "
@@ -129,6 +135,7 @@ class _Run:
                 systems.append((System(step.name, made.program, made.lm, made.adapter), ()))
             for table in self.recipe.distill:
                 systems.append(self._distill(table, [self.compiled[name] for name in teachers_of(table, self.recipe)]))
+            systems += [(self._alternate(pair), ()) for pair in self.recipe.alternate]
         except BudgetExhausted as stop:
             self._stop(str(stop))
         board = self._score(systems)
@@ -165,6 +172,19 @@ class _Run:
             more = [text for text in (effect.score, effect.price) if text]
             self.say("; ".join([f"  {effect.stage}: {effect.rows_in} -> {effect.rows_out} rows", *effect.notes, *more]))
         return System(table.name, made.trained or made.program, made.lm, made.adapter), made.held
+
+    def _alternate(self, pair: Any) -> System:
+        how = pair.how()
+        self.say(f"alternate {pair.name} ({pair.student}, {how.strategy})")
+        made = alternate(
+            self.task, self.lm, pair.student, how, _budget(pair.budget), self.recipe.seed, prompt_lm=self.prompt_lm,
+            run=self._where(pair.name),
+        )  # fmt: skip
+        for line in (*(f"{step.folder}: {step.verdict}" for step in made.steps), made.verdict):
+            self.say(f"  {line}")
+        if made.stopped is not None:
+            self._stop(f"{pair.name}: {made.stopped}")
+        return System(pair.name, made.program, made.lm, made.adapter)
 
     def _score(self, systems: list[tuple[System, tuple[str, ...]]]) -> Board | None:
         reports: list[Report] = []

@@ -27,7 +27,7 @@ def load(
     """The program that a run made; with local students, without network.
 
     Args:
-        run: the directory of a ``compile`` or ``distill`` run.
+        run: the directory of a ``compile``, ``distill`` or ``alternate`` run.
         program: the declared program; may be left out for tasks made by name (``dstill.task("triage")``).
         lm: another model than the one that the program was made for.
         session: the run on whose behalf calls are made.
@@ -51,10 +51,12 @@ def task_of(folder: Path) -> Task:
         BadInput: for a run that makes no program, or whose task was not made by name.
     """
     config = _read(folder / "config.json")
-    if config.get("kind") not in ("compile", "distill"):
+    if config.get("kind") not in ("compile", "distill", "alternate"):
         inner = sorted(place.parent.name for place in folder.glob("*/program.json"))
         hint = f", such as {folder / inner[0]}" if inner else ""
-        raise BadInput(f"{folder} is a run of kind {config.get('kind')}: expected one of compile or distill{hint}")
+        raise BadInput(
+            f"{folder} is a run of kind {config.get('kind')}: expected one of compile, distill or alternate{hint}"
+        )
     source = config.get("source")
     if not source:
         raise BadInput(

@@ -22,7 +22,7 @@ from ..runtime.rundir import RunDir
 from ..runtime.session import Session
 from .candidate import Candidate
 from .compiled import CompiledProgram, Evidence, dump_program
-from .config import Bootstrap, Dspy, FewShot, Optimizer, ZeroShot, dump, optimizer_of
+from .config import Bootstrap, Dspy, FewShot, Optimizer, ZeroShot, dump, kept_apart, optimizer_of
 from .confirming import Confirmed, confirm
 from .dspy_optimizers import run_dspy_optimizer
 from .front import LEVEL, Front, front_of
@@ -159,7 +159,7 @@ class _Work:
     @property
     def _race(self) -> Race:
         """How the dev split is divided, for DSPy's optimizers too."""
-        return self.chosen if isinstance(self.chosen, Race) else Race(confirm=getattr(self.chosen, "confirm", 0.3))
+        return self.chosen if isinstance(self.chosen, Race) else Race(confirm=kept_apart(self.chosen))
 
     def _part(self, name: str, budget: Budget | None) -> Session:
         return Session(run=f"{self.session.run}/{name}", budget=budget, parent=self.session)
@@ -275,10 +275,7 @@ def _single(view: CompileView, chosen: Optimizer, ground: Ground, seed: int) -> 
 
 def _divided(budget: Budget) -> tuple[Budget, Budget]:
     """Every cap in two: for searching, and for confirming; of the seconds, each has all."""
-    calls, tokens, usd = (
-        None if cap is None else cap * (1 - RESERVE) for cap in (budget.calls, budget.tokens, budget.usd)
-    )
-    share = Budget(None if calls is None else int(calls), None if tokens is None else int(tokens), usd, budget.seconds)
+    share = budget.part(1 - RESERVE)
     rest = Budget(
         calls=None if budget.calls is None else budget.calls - (share.calls or 0),
         tokens=None if budget.tokens is None else budget.tokens - (share.tokens or 0),

@@ -89,6 +89,11 @@ def optimizer_of(spec: str | Optimizer, **options: Any) -> Optimizer:
     return kind(**options)
 
 
+def kept_apart(optimizer: Optimizer) -> float:
+    """The share of the dev split that has no part in choosing; the race's for optimizers that choose nothing."""
+    return float(getattr(optimizer, "confirm", Race().confirm))
+
+
 def dump(optimizer: Optimizer) -> dict[str, Any]:
     """As JSON, for configurations."""
     name = next((n for n, kind in NAMES.items() if type(optimizer) is kind), None)

@@ -68,10 +68,11 @@ def confirm(
             bar.advance(len(outcomes))
             bar.note(f"confirming the gain; {session.ledger.status}")
     *own_rows, declared = met
-    return [_confirmed(own, declared, level, seed) for own in own_rows]
+    return [confirmed(own, declared, level=level, seed=seed) for own in own_rows]
 
 
-def _confirmed(own: Sequence[Row], declared: Sequence[Row], level: float, seed: int) -> Confirmed:
+def confirmed(own: Sequence[Row], declared: Sequence[Row], *, level: float = 0.95, seed: int = 0) -> Confirmed:
+    """What the same rows say of two programs, by those that were scored for both."""
     pairs = zip(own, declared, strict=True)
     scored = [(a.score, b.score, a.id) for a, b in pairs if a.score is not None and b.score is not None]
     if not scored:

@@ -7,8 +7,9 @@ that has met most examples, on those that both have met, and what is seen there 
 further examples promise is the expected rise of the best posterior mean for each of them, at the number of examples
 that makes it highest (the knowledge gradient KG(*): Frazier and Powell, "Paradoxes in learning and the marginal value
 of information", Decision Analysis 7, 2010). Of a new candidate nothing is known, so it promises what the common mean
-and variance do. Whoever promises less than half of that makes room for one: by how much, was chosen on simulated
-searches of 40 to 1,600 evaluations, in which the share hardly matters between 0.5 and 1.
+and variance do. Whoever promises less than half of that makes room for one. Simulated searches of 40 to 1,600
+evaluations (``benchmarks/optimizers/searches.py``) say: where candidates lie anywhere a half is best, where they lie
+near the best one a quarter, and a half is ahead of going on with whoever may still be the best in both.
 """
 
 from __future__ import annotations

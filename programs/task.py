@@ -14,6 +14,7 @@ import dspy
 from ..runtime.adapters import ADAPTERS
 from ..runtime.canonical import digest
 from ..runtime.errors import BadInput
+from ..runtime.models import lm_for
 from .fence import Fence
 from .knobs import Space, checked, read
 from .knobs import dump as dump_knobs
@@ -146,8 +147,9 @@ class CompileView:
 
 
 def program_digest(program: dspy.Module) -> str:
-    """Digest of what a program is: its class's source and the state of its predictors."""
-    return digest([_source(type(program)), program.dump_state()])
+    """Digest of what a program is: its class's source, the state of its predictors, and models of their own."""
+    own = {name: lm_for(p.lm).door.identity for name, p in program.named_predictors() if p.lm is not None}
+    return digest([_source(type(program)), program.dump_state(), *([own] if own else [])])
 
 
 def metric_digest(metric: Metric) -> str:

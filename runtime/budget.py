@@ -15,7 +15,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from .errors import BadInput, BudgetExhausted
@@ -80,6 +80,11 @@ class Budget:
     def caps(self) -> dict[str, float]:
         """The caps that are set, by name."""
         return {name: value for name, value in asdict(self).items() if value is not None}
+
+    def part(self, share: float) -> Budget:
+        """A share of every cap but the seconds, which all parts have whole."""
+        whole = {name: int(cap * share) for name in ("calls", "tokens") if (cap := getattr(self, name)) is not None}
+        return replace(self, **whole, usd=None if self.usd is None else self.usd * share)
 
     def __str__(self) -> str:
         names = {"calls": "calls", "tokens": "tokens", "usd": "dollars", "seconds": "seconds"}

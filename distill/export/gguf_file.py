@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,7 @@ def export_gguf(folder: Path, student: Any, out: Path, probes: Sequence[Mapping[
     except ImportError:
         note = "weights compared, tensor by tensor; install llama-cpp-python to compare answers"
         return Exported(kind, path, count, float(eight or worst == 0.0), worst, note)
-    agree, asked = compare_answers(model, tokenizer, path, [form.prompt(probe) for probe in probes])
+    agree, asked = compare_answers(model, tokenizer, path, [asked_with(form, one) for one in probes])
     return Exported(kind, path, asked, agree, worst, "greedy answers of llama.cpp; the difference is of weights")
 
 
@@ -129,12 +130,18 @@ def modelfile(form: Format, tokenizer: Any, max_tokens: int) -> str:
     if form.system:
         lines.append(f'SYSTEM """{form.system}"""')
     end = tokenizer.eos_token
+    whole = "the program's prompt, which ends with the inputs" if form.style == "program" else "the inputs"
     return "\n".join([
         *lines, "PARAMETER temperature 0", f"PARAMETER num_predict {max_tokens}",
         *([f"PARAMETER stop {json.dumps(end)}"] if end else []),
-        f"# Ask it with the inputs in this form: {json.dumps(form.prompt(dict.fromkeys(form.inputs, '...'))[-1])}",
+        f"# Ask it with {whole} in this form: {json.dumps(asked_with(form, dict.fromkeys(form.inputs, '...'))[-1])}",
         "",
     ])  # fmt: skip
+
+
+def asked_with(form: Format, inputs: Mapping[str, str]) -> list[dict[str, str]]:
+    """What a student is asked; of one without a prompt of its own, the end of the program's: the inputs."""
+    return (replace(form, style="inputs") if form.style == "program" else form).prompt(inputs)
 
 
 def _template(tokenizer: Any) -> str:

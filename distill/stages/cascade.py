@@ -8,7 +8,7 @@ from typing import Any
 from ...runtime.errors import BadInput, BudgetExhausted
 from ..conformal import Promise, Threshold, calibrate
 from ..state import DistillState, Gated
-from ..students import student_engine
+from ..students import keeps_prompt, student_engine
 from .gate import Trials
 
 
@@ -52,6 +52,11 @@ class Cascade:
         return state.with_effect(self.name, state.rows, *notes, dev=dev, gates=gates, stopped=stopped)
 
     def _threshold(self, state: DistillState, name: str, harm: float) -> tuple[Threshold, int]:
+        if keeps_prompt(state.students[name]):
+            raise BadInput(
+                f"the student of {name} has no prompt of its own (style = 'program'), and a cascade needs one: "
+                "expected style = 'chat', 'inputs' or 'bare'"
+            )
         trials = Trials(state)
         shipped = tuple(other for other in state.students if other in state.gates and state.gates[other].shipped)
         theirs, ours = trials.outcomes(shipped), trials.outcomes((*shipped, name))

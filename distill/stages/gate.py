@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import NormalDist
@@ -14,13 +14,14 @@ import dspy
 from ...eval.compare import NonInferiority, non_inferior
 from ...eval.runner import Outcome, Runner, jobs_for
 from ...eval.statistics.power import examples_needed
+from ...optimizers.candidate import Candidate
 from ...runtime.engines.base import Engine
 from ...runtime.errors import BadInput, BudgetExhausted
 from ...runtime.internals import format_field_value
 from ...runtime.lm import LM
 from ...runtime.progress import progress
 from ..state import DistillState, Gated
-from ..students import student_engine
+from ..students import keeps_prompt, student_engine
 
 LEVEL, PLANNED = 0.95, 0.9
 """The one-sided level of the test, and the power that further examples are planned for."""
@@ -171,13 +172,22 @@ def with_teacher(folder: Path, predictor: Any, teacher: LM, adapter: str, thresh
     return CascadeEngine(engine, teacher, predictor.signature, predictor.demos, adapter, threshold)
 
 
-def bind(state: DistillState, lms: Mapping[str, LM]) -> dspy.Module:
-    """The teacher's program with some predictors on students: bare inputs, declared instructions, no demonstrations."""
+def candidate_with(state: DistillState, names: Iterable[str]) -> Candidate:
+    """What the program is told when these predictors run on students: most have it in their weights, and are asked with
+    the declared instructions and no demonstrations."""
     candidate = state.teacher.candidate
     declared = dict(state.task.program.named_predictors())
-    for name in lms:
-        candidate = candidate.with_state(name, instructions=declared[name].signature.instructions, demos=())
-    program = candidate.apply(state.task.program)
+    for name in names:
+        if keeps_prompt(state.students[name]):
+            candidate = candidate.voices[0]
+        else:
+            candidate = candidate.with_state(name, instructions=declared[name].signature.instructions, demos=())
+    return candidate
+
+
+def bind(state: DistillState, lms: Mapping[str, LM]) -> dspy.Module:
+    """The teacher's program with some predictors on students."""
+    program = candidate_with(state, lms).apply(state.task.program)
     for name, predictor in program.named_predictors():
         if name in lms:
             predictor.lm = lms[name]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import dspy
+
+from ...optimizers.nearest import pool_of
 from ...runtime.adapters import adapter_named
 from ...runtime.engines.local.loading import load
 from ...runtime.errors import BadInput
+from ...runtime.internals import format_field_value
 from ..state import DistillState, Pair
 from .common import base_folder
 
@@ -38,7 +42,21 @@ def open_teacher(kind: str, folder: str, *, device: str | None = None) -> tuple[
 
 
 def teacher_prompts(state: DistillState, predictor: str, rows: Sequence[Pair]) -> list[list[dict[str, str]]]:
-    """What the compiled program would ask its model for each row: its instructions and demonstrations included."""
-    compiled = dict(state.teacher.candidate.apply(state.task.program).named_predictors())[predictor]
-    adapter = adapter_named(state.teacher.adapter)
-    return [list(adapter.format(compiled.signature, compiled.demos, dict(row.inputs))) for row in rows]
+    """What the compiled program would ask its model for each row: its instructions and demonstrations included.
+
+    As when rows are collected, none is shown with a demonstration of its own inputs.
+    """
+    compiled = dict(state.teacher.candidate.voices[0].apply(state.task.program).named_predictors())[predictor]
+    adapter, fields = adapter_named(state.teacher.adapter), compiled.signature.input_fields
+
+    def same(demo: Mapping[str, Any], row: Pair) -> bool:
+        told = {name: str(format_field_value(field, demo[name])) for name, field in fields.items() if name in demo}
+        return bool(told) and all(row.inputs.get(name) == value for name, value in told.items())
+
+    def shown(row: Pair) -> list[dspy.Example]:
+        pool, count = pool_of(compiled), len(compiled.demos)
+        nearest = compiled.pool.nearest(row.inputs, count + sum(same(demo, row) for demo in pool)) if pool else ()
+        other = [demo for demo in (nearest if pool else compiled.demos) if not same(demo, row)]
+        return [dspy.Example(**demo) for demo in other[-count:]] if count else []
+
+    return [list(adapter.format(compiled.signature, shown(row), dict(row.inputs))) for row in rows]

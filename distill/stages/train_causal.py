@@ -20,6 +20,7 @@ from ..students import Student, finished, make_way, read_student, training_key, 
 from ..training import Training, best, train
 from ..writers import Causal, Seq2Seq
 from .common import base_digest, keep_course, kept_apart, losses, open_base, train_each
+from .teaching import teacher_prompts
 from .writing_loss import WritingLoss
 
 Objective = Literal["answer", "label", "step-by-step"]
@@ -49,7 +50,7 @@ class TrainCausal:
     lora: Lora | None = None
     """Train adapters instead of all weights."""
     style: Style = "chat"
-    """How the student is asked, see ``formats``."""
+    """How the student is asked, see ``formats``; ``program`` takes the objective ``answer``."""
     packing: bool = True
     """Rows end to end without padding, where the model's layers allow it."""
     kd: Kd = "none"
@@ -74,6 +75,11 @@ class TrainCausal:
                 raise BadInput(f"{name} = {getattr(self, name)}: expected a share from 0 to 1")
         if self.training.devices > 1 and self.hidden != "none":  # transformers forgets to record them in a sent model
             raise BadInput(f"devices = {self.training.devices} with hidden = {self.hidden!r}: expected devices = 1")
+        if self.style == "program" and self.objective != "answer":
+            raise BadInput(
+                f"style = 'program' with objective = {self.objective!r}: what is asked in the program's prompt answers "
+                "as the program does; expected objective = 'answer'"
+            )
         if (self.kd != "none" or self.hidden != "none") and self.objective != "answer":
             raise BadInput(
                 f"kd = {self.kd!r}, hidden = {self.hidden!r} with objective = {self.objective!r}: a teacher's "
@@ -122,7 +128,8 @@ class TrainCausal:
         context = writer.context(model)
 
         def coded(some: Sequence[Pair]) -> CodedRows:
-            return code(tokenizer, some, [form for form, _ in formats], writer, context, state.base)
+            asked = teacher_prompts(state, name, some) if self.style == "program" else None
+            return code(tokenizer, some, [form for form, _ in formats], writer, context, state.base, asked)
 
         mine, watched = coded(learn), coded(apart) if apart else CodedRows((), ())
         if self.training.recompute:

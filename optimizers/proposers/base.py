@@ -170,13 +170,11 @@ def without(candidate: Candidate, example: dspy.Example) -> Candidate:
         shared = [name for name in inputs if name in demo]
         return bool(shared) and all(demo[name] == inputs[name] for name in shared)
 
-    states = {
-        name: PredictorState(
-            state.instructions,
-            tuple(demo for demo in state.demos if not same(demo)),
-            tuple(demo for demo in state.pool if not same(demo)),
-        )
-        for name, state in candidate.predictors.items()
-    }
+    def other(state: PredictorState) -> PredictorState:
+        pool = tuple(demo for demo in state.pool if not same(demo))
+        demos = state.demos if pool else tuple(demo for demo in state.demos if not same(demo))
+        return PredictorState(state.instructions, demos, pool)  # as many of a pool are shown as there are demos
+
+    states = {name: other(state) for name, state in candidate.predictors.items()}
     others = tuple(without(other, example) for other in candidate.others)
     return Candidate(states, knobs=candidate.knobs, others=others)

@@ -13,11 +13,10 @@ from commands import Cli, recipe
 from dstill.runtime.errors import BudgetExhausted
 from dstill.runtime.fields import render_fields
 
+COMMANDS = "run compile distill alternate eval leaderboard verify replay export export-cassette doctor"
 
-@pytest.mark.parametrize(
-    "command",
-    ["run", "compile", "distill", "eval", "leaderboard", "verify", "replay", "export", "export-cassette", "doctor"],
-)
+
+@pytest.mark.parametrize("command", COMMANDS.split())
 def test_help_gives_an_example(cli: Cli, command: str) -> None:
     code, out, _ = cli(command, "--help")
     assert code == 0

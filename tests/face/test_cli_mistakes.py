@@ -39,6 +39,10 @@ import dstill
         (["compile", "--task", "triage", "--lm", "embedded", "--run", ".."], "expected a name"),
         (["eval", "runs/none"], "holds no run"),
         (["distill", "runs/none", "--student", "x"], "holds no run"),
+        (
+            ["alternate", "--task", "triage", "--lm", "embedded", "--student", "embedded:small", "--strategy", "p, w"],
+            "strategy 'p, w': expected p (prompts) and w (weights) in turn, such as 'p -> w -> p'",
+        ),
         (["replay", "runs/none"], "does not exist"),
         (["verify", "runs/none"], "does not exist"),
         (["leaderboard", "runs/none"], "runs/none"),
@@ -92,10 +96,10 @@ def test_runs_of_another_kind(cli: Cli, paint: list[str]) -> None:
         (["leaderboard", "runs/all/zero"], "rows.jsonl is missing (make one: dstill eval runs/all/zero)"),
         (
             ["distill", "runs/all/zero-test", "--student", "embedded:encoder"],
-            "is a run of kind eval: expected one of compile or distill",
+            "is a run of kind eval: expected one of compile, distill or alternate",
         ),
         (["eval", "runs/all/zero-test", "--split", "dev"], "--split dev: runs/all/zero-test is a finished evaluation"),
-        (["replay", "runs/all/zero-test"], "runs of kind run, compile, distill can be replayed"),
+        (["replay", "runs/all/zero-test"], "runs of kind run, compile, distill, alternate can be replayed"),
         (["distill", "runs/all/zero", "--student", "embedded:encoder"], "labels, soft-labels and gold train encoders"),
         (["distill", "runs/all/zero", "--student", "embedded:small", "--devices", "999"], "devices = 999: this"),
     ]:

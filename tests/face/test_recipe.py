@@ -34,6 +34,11 @@ name = "small"
 student = "embedded:small"
 recipe = "sft"
 options = { epochs = 2 }
+[[alternate]]
+name = "both"
+student = "embedded:small"
+prompts = { candidates = 8 }
+weights = { lr = 1e-4 }
 """
 
 
@@ -42,6 +47,8 @@ def test_a_good_recipe() -> None:
     assert [step.optimizer for step in made.compile] == ["zero-shot", "race"]
     assert made.distill[0].margin == 0.01
     assert made.eval.split == "test"
+    how: Any = made.alternate[0].how()
+    assert (how.optimizer.candidates, how.recipe.name, how.recipe.stages[2].training.lr) == (8, "prompted", 1e-4)
 
 
 @pytest.mark.parametrize(
@@ -68,6 +75,11 @@ def test_a_good_recipe() -> None:
             '[eval]\nsamples = 0\n[[compile]]\nname = "raced"',
             "eval: samples=0: expected",
         ),
+        ("candidates = 8", "candidate = 8", r"alternate\[0\] \(both\): optimizer race takes no option 'candidate'"),
+        ("lr = 1e-4", 'recipe = "x"', r"alternate\[0\] \(both\): recipe 'x' is not known; expected one of: sft"),
+        ("prompts =", 'strategy = "p+w"\nprompts =', r"alternate\[0\] \(both\): strategy 'p\+w': expected p"),
+        ("prompts =", "prompt =", "unknown key alternate.0.prompt; expected one of: name, student, strategy"),
+        ('name = "both"', 'name = "raced"', "two systems are called 'raced'"),
         ('name = "demo"', 'name = "../demo"', "name = '../demo'; expected 1 to 100 printable signs"),
         ('name = "demo"', 'name = ".."', r"name = '\.\.'; expected"),
         ('name = "demo"', 'name = "demo"\nseed = -1', "seed = -1: input should be greater than or equal to 0"),
@@ -128,6 +140,10 @@ def recipe(url: str, bases: dict[str, str]) -> dict[str, Any]:
             {"name": "writer", "student": bases["causal"], "options": {"epochs": 1, "checkpoint": 2, "batch": 8}},
             {"name": "reader", "student": bases["encoder"], "recipe": "labels", "options": {"epochs": 1}},
         ],
+        "alternate": [{
+            "name": "both", "student": bases["causal"], "prompts": {"candidates": 4, "instructions": 0},
+            "weights": {"epochs": 1, "batch": 8}, "budget": {"calls": 900},
+        }],
     }  # fmt: skip
 
 
@@ -141,9 +157,10 @@ def test_a_whole_run_with_students(
     done = dstill.run(tables, folder="whole", say=told.append)
     assert done.stopped is None
     assert done.board is not None
-    assert {entry.report.system for entry in done.board.entries} == {"zero", "raced", "writer", "reader"}
+    assert {entry.report.system for entry in done.board.entries} == {"zero", "raced", "writer", "reader", "both"}
     assert "writer: self held back on dev" in str(done.board)
     assert any(line.startswith("distill reader") for line in told)
+    assert any(line.startswith("  2-weights: self: held back") for line in told)
     assert not verify(done.folder)
     assert not [problem for part in done.folder.glob("*/manifest.json") for problem in verify(part.parent)]
 
@@ -170,7 +187,7 @@ def test_a_whole_run_with_students(
 
 def test_several_answers_to_examples_that_stand_together(server: tests_support.OpenAIServer, tmp_path: Path) -> None:
     server.script = [fakes.painting]
-    tables = recipe(server.url, {"causal": "", "encoder": ""}) | {"distill": []}
+    tables = recipe(server.url, {"causal": "", "encoder": ""}) | {"distill": [], "alternate": []}
     tables["compile"] = tables["compile"][:1]
     tables["eval"] = {"samples": 2, "temperature": 0.7, "cluster": "colour"}
     done = dstill.run(tables, folder=tmp_path / "whole")
@@ -189,7 +206,7 @@ def test_a_run_that_its_budget_ended_is_replayed_too(
 ) -> None:
     """Also where attempts that brought no answer had a part in it."""
     server.script = [*[tests_support.cut] * lost, fakes.painting]
-    tables = recipe(server.url, bases) | {"distill": [], "budget": cap}
+    tables = recipe(server.url, bases) | {"distill": [], "alternate": [], "budget": cap}
     tables["lm"]["prices"] = [1.0, 2.0]
     tables["compile"][1] |= {"options": {"candidates": 8, "instructions": 0}, "budget": None}
     done = dstill.run(tables, folder=tmp_path / "whole")
@@ -210,7 +227,7 @@ def test_a_replay_asks_nobody(
 
     monkeypatch.chdir(tmp_path)
     server.script = [fakes.painting]
-    tables = recipe(server.url, bases) | {"distill": []}
+    tables = recipe(server.url, bases) | {"distill": [], "alternate": []}
     done = dstill.run(tables, folder="whole")
     paid = len(server.requests)
     journal, replay = load(done.folder / "cassette.jsonl.zst")
@@ -243,7 +260,7 @@ def test_a_replay_knows_how_large_a_local_model_was(tmp_path: Path) -> None:
 def test_a_run_of_the_face_in_json(server: tests_support.OpenAIServer, tmp_path: Path, bases: dict[str, str]) -> None:
     """What a run leaves is plain JSON that other tools can read."""
     server.script = [fakes.painting]
-    done = dstill.run(recipe(server.url, bases) | {"distill": []}, folder=tmp_path / "whole")
+    done = dstill.run(recipe(server.url, bases) | {"distill": [], "alternate": []}, folder=tmp_path / "whole")
     report = orjson.loads((done.folder / "eval-zero" / "report.json").read_bytes())
     assert report["n"] == 32
     manifest = orjson.loads((done.folder / "manifest.json").read_bytes())

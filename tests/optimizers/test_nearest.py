@@ -123,6 +123,11 @@ def test_an_example_is_not_shown_to_itself_and_other_demonstrations_take_the_poo
     (chosen,) = NearestDemos(ground, 2).propose(TestNearest().history(ground), Random(0), 1)
     left = without(chosen, task.train[3]).predictors["self"].pool
     assert len(left) == len(task.train) - 1
+    shown = chosen.predictors["self"].demos
+    itself = next(example for example in task.train if example.text == shown[0]["text"])
+    assert without(chosen, itself).predictors["self"].demos == shown  # of the pool it still chooses as many
+    alone = chosen.with_state("self", demos=shown, pool=shown[:1])
+    assert without(alone, itself).predictors["self"].shown == (shown[1:], ())
     assert chosen.with_state("self", demos=()).predictors["self"].pool == ()
     assert chosen.with_state("self", instructions="x").predictors["self"].pool
     assert LabeledDemos(ground, 2).propose(TestNearest().history(ground), Random(0), 1)[0].predictors["self"].pool == ()

@@ -38,6 +38,30 @@ def task(train: int = 40, dev: int = 60, test: int = 40, program: Any = None, me
     )  # fmt: skip
 
 
+def sounds() -> Task:
+    """Texts that are loud or calm, by which their colour is known: what a small model learns in no time."""
+    rows = [
+        {"id": f"s{n}", "text": f"{('calm blue sea', 'loud red noise')[n % 2]} {n}", "colour": ("blue", "red")[n % 2]}
+        for n in range(160)
+    ]
+    made = make_examples(rows, inputs=["text"])
+    return Task("sounds", dspy.Predict(Paint), made[:40], made[40:140], made[140:], metrics.exact("colour"))
+
+
+def listener() -> ScriptedEngine:
+    """A model that is right on ``sounds`` where it is shown demonstrations; else on two texts of three."""
+
+    def script(request: Any) -> str:
+        fields = input_fields(request)
+        if "text" not in fields:
+            return render_fields({"instruction": "Listen well."})
+        right = "red" if "loud" in fields["text"] else "blue"
+        sure = len(request.messages) > 2 or int(fields["text"].split()[-1]) % 3
+        return render_fields({"colour": right if sure else "black"})
+
+    return ScriptedEngine(script, name="listener", repeatable=True)
+
+
 def trio(*ways: str) -> tuple[Task, Candidate]:
     """The small task, and candidates with these instructions that vote."""
     small = task()
