@@ -156,8 +156,6 @@ class _Work:
         step = Step(f"{number}-weights", made.verdict, tuple(sorted(made.students)))
         stopped = made.stopped and f"step {number}: {made.stopped}"
         at = replace(at, steps=(*at.steps, step), gates={**at.gates, **made.gates}, stopped=stopped)
-        if not made.students:
-            return at
         task = replace(at.task, program=adopt(made.program, self.session))
         return replace(at, task=task, made=made, students={**at.students, **made.students})
 

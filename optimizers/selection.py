@@ -30,8 +30,9 @@ class Selection:
 
         Who is judged by few rows should not be judged by rows of one kind, which one who always answers the same may
         get right. So of answers that come again and again, the first rows that choose have each as often as all rows
-        have (systematic sampling from strata: Cochran, Sampling Techniques, 3rd ed., 1977, chapters 5 and 8). Which
-        rows of an answer come first is left to chance, so means over the first rows are not biased.
+        have (systematic sampling from strata: Cochran, Sampling Techniques, 3rd ed., 1977, chapters 5 and 8). That
+        order is taken for a circle and begins at any row with equal chance, so every row is among the first as often as
+        any other, and means over the first rows are not biased.
         """
         rng = derive(seed, "selection")
         order = list(range(len(dev)))
@@ -43,9 +44,10 @@ class Selection:
             strata.setdefault(answers[row], []).append(row)
         places: dict[int, float] = {}
         for rows in strata.values():
-            start = rng.random()
-            places |= {row: (number + start) / len(rows) for number, row in enumerate(rows)}
-        return cls(tuple(sorted(order[kept:], key=places.__getitem__)), tuple(sorted(order[:kept])))
+            places |= {row: (number + 0.5) / len(rows) for number, row in enumerate(rows)}
+        circle = sorted(order[kept:], key=places.__getitem__)
+        first = rng.randrange(len(circle))
+        return cls((*circle[first:], *circle[:first]), tuple(sorted(order[:kept])))
 
 
 def _answers(dev: Sequence[dspy.Example]) -> list[bytes]:

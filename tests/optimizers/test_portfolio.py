@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from dstill.optimizers import Candidate, History, PredictorState, Race, compile
 from dstill.optimizers.history import Turn
-from dstill.optimizers.plan import shares
+from dstill.optimizers.plan import Plan, shares
 from dstill.optimizers.portfolio import Source, accounts, credit, orders, plateau, saved
 from dstill.programs.lab.programs import Hunt
-from dstill.runtime import ScriptedEngine
+from dstill.runtime import ScriptedEngine, Session
 from dstill.runtime.budget import Cost
 from scipy import stats
 
@@ -52,6 +52,29 @@ def test_credit_is_how_sure_an_improvement_is() -> None:
     assert credit(better, declared) == pytest.approx(2 * stats.norm.cdf(apart.mean() / spread) - 1)
     assert credit(equal, declared) == credit(worse, declared) == 0.0
     assert credit(replace(better, scores={99: 1.0}), declared) == 0.0  # nothing in common
+
+
+def test_whoever_is_there_makes_room_while_a_whole_field_may_still_come() -> None:
+    plan = Plan((), SOURCES, Race(width=4), places=10)
+    assert plan.coming(grown({"a": [[0.5] * 8] * 6}))
+    assert not plan.coming(grown({"a": [[0.5] * 8] * 7}))
+    assert not replace(plan, closing=True).coming(grown({"a": [[0.5] * 8] * 6}))
+    still = replace(plan, sources=SOURCES[:1], race=Race(width=4, patience=5))
+    assert still.coming(replace(grown({"a": GOOD}), since=4))
+    assert not still.coming(replace(grown({"a": GOOD}), since=5))
+
+
+def test_when_no_proposer_has_another_candidate_none_is_coming() -> None:
+    class Empty:
+        name = "a"
+
+        def propose(self, history: History, rng: Random, n: int) -> list[Candidate]:
+            return []
+
+    plan = Plan((Empty(),), SOURCES[:1], Race(width=4), places=10)
+    after = plan.fill(replace(grown(), coming=True), Session(), seed=0, number=1)
+    assert not after.coming
+    assert len(after.trials) == 1
 
 
 def test_before_there_are_scores_they_are_asked_in_turn_and_who_needs_scores_waits() -> None:

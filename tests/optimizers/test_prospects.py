@@ -67,6 +67,41 @@ def test_who_is_far_behind_makes_room_and_who_is_close_does_not() -> None:
     assert found.promise[2] < HOLD * found.new <= found.promise[1]
 
 
+def test_what_a_new_one_promises_allows_for_the_luck_of_the_one_compared_with() -> None:
+    """How far the first is ahead of others is drawn towards nothing, by how few examples it rests on."""
+    rows, table = 300, scored([0.8, 0.5, 0.4, 0.5, 0.6, 0.3], [9, 9, 6, 9, 6, 6], 9)
+    there, filled = ~np.isnan(table), np.nan_to_num(table)
+    shared = there[1:].sum(axis=1)
+    apart = ((filled[1:] - filled[0]) * there[1:]).sum(axis=1) / shared
+    squares = (((filled[1:] - filled[0] - apart[:, None]) * there[1:]) ** 2).sum(axis=1)
+    ahead, between, usual, common = module._population(apart, shared, squares, rows)
+    luck = usual / 2 / common * (1 - common / rows)
+    assert ahead > 0.1
+    one = np.array([1.0])
+    (expected,) = module._promise(
+        -ahead * between / (between + luck) * one, between * one, usual * one, 0 * one, between, rows
+    )
+    found = prospects(table, list(range(6)), rows)
+    assert found.leader == 0
+    assert found.new == pytest.approx(expected)
+
+
+def test_a_new_one_is_worth_what_recent_ones_are() -> None:
+    good, bad = [[1.0, 1, 0, 1] * 2] * 16, [[0.0, 0, 0, 1] * 2] * 24
+    first = [[1.0, 1, 0, 1] * 2]
+    late, early = (prospects(np.array(first + each), [0], 100).new for each in (bad + good, good + bad))
+    assert late > 2 * early
+
+
+def test_who_promises_less_than_half_of_a_new_one_makes_room() -> None:
+    means = np.random.default_rng(3).normal(0.5, 0.1, 24)
+    found = prospects(scored(means.tolist(), [40] + [8] * 23, 40), list(range(24)), 400)
+    shares = found.promise / found.new
+    assert any(0.5 < share < 0.75 for share in shares)
+    assert any(0.25 < share < 0.5 for share in shares)
+    assert found.keep.tolist() == [not share < 0.5 for share in shares]
+
+
 def test_luck_on_few_examples_takes_no_lead() -> None:
     """One more right than the leader on four examples; where all there are were met, the mean decides."""
     table = np.full((8, 60), np.nan)

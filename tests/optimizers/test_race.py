@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -134,6 +135,13 @@ def test_a_dropped_trial_says_why_and_how_sure_that_is() -> None:
     few = weigh(decide(field(scores[:, :4]), Race(candidates=3), 200), Race(candidates=3))
     assert few.trials[1].why.startswith("set aside: ")
     assert 1 < few.trials[1].evidence < 20
+
+
+def test_while_others_may_come_who_has_met_all_is_kept() -> None:
+    """It costs nothing more, and may turn out the best when those that are ahead of it have met all too."""
+    met_all = field(np.array([[1, 1, 1, 1, 1, 0] * 6, [1, 0, 0, 1, 0, 0] * 6], dtype=float))
+    assert [t.decision for t in decide(replace(met_all, coming=True), Race(), 36).trials] == ["finished", "finished"]
+    assert [t.decision for t in decide(met_all, Race(), 36).trials] == ["finished", "dropped"]
 
 
 def test_of_equal_leaders_the_shorter_one_leads() -> None:

@@ -39,6 +39,12 @@ def test_every_row_may_come_first() -> None:
     assert max(first.values()) < 320
 
 
+def test_the_first_row_is_of_every_answer_as_often_as_all_rows_are() -> None:
+    labels = ["a"] * 28 + ["b"] * 12
+    first = sum(labels[Selection.of(rows(labels), 0.0001, seed).choose[0]] == "a" for seed in range(1000))
+    assert abs(first - 700) < 75  # five standard deviations
+
+
 def test_answers_that_do_not_come_again_are_left_to_chance() -> None:
     """A number of its own for every row says nothing; the label beside it still does."""
     labels = ["a"] * 20 + ["b"] * 20

@@ -6,9 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import dspy
 import pytest
 from contracts import TaskContract
-from dstill.programs import Task, lab, task_named
+from dstill.programs import Task, lab, program_digest, task_named
+from dstill.runtime import LM, ScriptedEngine
 from dstill.runtime.errors import BadInput
 
 
@@ -69,3 +71,20 @@ class TestLab(TaskContract):
 def test_a_lab_task_that_there_is_not(arguments: dict[str, Any], says: str) -> None:
     with pytest.raises(BadInput, match=says):
         task_named("lab", **arguments)
+
+
+def test_a_model_of_a_predictors_own_is_a_part_of_what_a_program_is() -> None:
+    """By what it is, not only by what it is called."""
+
+    class Weights(ScriptedEngine):
+        def __init__(self, weights: str) -> None:
+            super().__init__(["x"], name="student:self")
+            self.identity = {"kind": "student", "weights": weights}
+
+    def digest_with(engine: Any) -> str:
+        program = dspy.Predict("text -> colour")
+        program.lm = None if engine is None else LM(engine)
+        return program_digest(program)
+
+    assert digest_with(Weights("1")) == digest_with(Weights("1"))
+    assert len({digest_with(engine) for engine in (None, Weights("1"), Weights("2"))}) == 3
