@@ -79,7 +79,11 @@ def test_a_model_of_a_predictors_own_is_a_part_of_what_a_program_is() -> None:
     class Weights(ScriptedEngine):
         def __init__(self, weights: str) -> None:
             super().__init__(["x"], name="student:self")
-            self.identity = {"kind": "student", "weights": weights}
+            self.weights = weights
+
+        @property
+        def identity(self) -> dict[str, Any]:
+            return {"kind": "student", "weights": self.weights}
 
     def digest_with(engine: Any) -> str:
         program = dspy.Predict("text -> colour")
