@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import dspy
 
-from ..runtime.canonical import encodable
+from ..runtime.canonical import as_json
 from ..runtime.internals import AdapterParseError, ContextWindowExceededError, LMError
 from ..runtime.secrets import redact
 
@@ -120,20 +120,3 @@ def outputs_of(prediction: Any) -> dict[str, Any]:
 def fields_of(example: Mapping[str, Any] | dspy.Example) -> dict[str, Any]:
     """An example's fields as JSON, in their order."""
     return {str(name): as_json(value) for name, value in example.items()}
-
-
-def as_json(value: Any) -> Any:
-    """A field's value as JSON: models and examples become objects, anything else that is not JSON its text."""
-    if isinstance(value, str):
-        return encodable(value)
-    if value is None or isinstance(value, int | float | bool):
-        return value
-    if isinstance(value, list | tuple):
-        return [as_json(item) for item in value]
-    if isinstance(value, dict):
-        return {encodable(str(name)): as_json(item) for name, item in value.items()}
-    if hasattr(value, "model_dump"):
-        return as_json(value.model_dump(mode="json"))
-    if hasattr(value, "toDict"):
-        return as_json(value.toDict())
-    return encodable(str(value))

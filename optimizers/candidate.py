@@ -9,9 +9,8 @@ from typing import Any
 
 import dspy
 
-from ..eval.rows import as_json
 from ..programs.knobs import Value, put, read
-from ..runtime.canonical import canonical, digest
+from ..runtime.canonical import as_json, canonical, digest
 from ..runtime.errors import BadInput
 from .nearest import choosing, pool_of
 from .voting import Vote, voters

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import dspy
 
-from ..eval.rows import as_json
 from ..programs import metrics
 from ..programs.task import CompileView, Task
 from ..runtime.adapters import adapter_named
 from ..runtime.budget import Budget, Cost, scaled
+from ..runtime.canonical import as_json
 from ..runtime.lm import LM
 from ..runtime.models import Model, lm_for
 from ..runtime.wire import request_of_chat

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import dspy
 
-from ..eval.rows import as_json
-from ..runtime.canonical import canonical
+from ..programs.splits import spread
+from ..runtime.canonical import as_json, canonical
 from ..runtime.derive import derive
 
 FEW = 4
@@ -38,14 +38,8 @@ class Selection:
         order = list(range(len(dev)))
         rng.shuffle(order)
         kept = min(len(dev) - 1, round(len(dev) * share))
-        strata: dict[bytes, list[int]] = {}
         answers = _answers(dev)
-        for row in order[kept:]:
-            strata.setdefault(answers[row], []).append(row)
-        places: dict[int, float] = {}
-        for rows in strata.values():
-            places |= {row: (number + 0.5) / len(rows) for number, row in enumerate(rows)}
-        circle = sorted(order[kept:], key=places.__getitem__)
+        circle = spread([answers[row] for row in order[kept:]], order[kept:])
         first = rng.randrange(len(circle))
         return cls((*circle[first:], *circle[:first]), tuple(sorted(order[:kept])))
 

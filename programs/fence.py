@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 import dspy
 
+from ..runtime.canonical import encodable
+
 NGRAM = 13
 """Words in a row that two texts do not share by chance (Brown et al., "Language Models are Few-Shot Learners",
 2005.14165, appendix C)."""
@@ -69,4 +71,4 @@ def ngrams(text: str, n: int) -> Iterator[str]:
 
 def hashed(text: str) -> int:
     """64 bits."""
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
+    return int.from_bytes(hashlib.blake2b(encodable(text).encode(), digest_size=8).digest(), "big")

@@ -8,7 +8,7 @@ from typing import Any
 
 import dspy
 
-from ..runtime.canonical import canonical
+from ..runtime.canonical import canonical, encodable
 from ..runtime.derive import derive
 from ..runtime.errors import BadInput
 
@@ -41,7 +41,7 @@ def split(
     order = list(range(len(examples)))
     derive(seed, "split").shuffle(order)
     if stratify is not None:
-        order = _spread([_value(examples[index], stratify, index) for index in order], order)
+        order = spread([_value(examples[index], stratify, index) for index in order], order)
     made: dict[str, list[dspy.Example]] = {}
     start = 0
     for name, count in counts.items():
@@ -81,7 +81,7 @@ def overlaps(splits: Mapping[str, Sequence[dspy.Example]]) -> list[str]:
                     other, place = ids[mark]
                     problems.append(f"the id {mark!r} stands twice: {other}[{place}] and {name}[{index}]")
                 ids.setdefault(mark, (name, index))
-            key = canonical({field: str(value) for field, value in example.inputs().items()})
+            key = canonical({field: encodable(str(value)) for field, value in example.inputs().items()})
             before = seen.setdefault(key, (name, label(name, index, example)))
             if before[0] != name:
                 problems.append(f"{before[1]} and {label(name, index, example)} have the same inputs")
@@ -94,8 +94,12 @@ def label(split_name: str, index: int, example: dspy.Example) -> str:
     return f"{split_name}[{index}]" + ("" if mark is None else f" (id {mark!r})")
 
 
-def _spread(values: Sequence[Any], order: Sequence[int]) -> list[int]:
-    """An order whose every prefix holds each value in proportion: sort by the quantile within its own value."""
+def spread(values: Sequence[Any], order: Sequence[int]) -> list[int]:
+    """An order whose every prefix holds each value in proportion: sort by the quantile within its own value.
+
+    Args:
+        values: of every place of the order.
+    """
     totals, met = Counter(map(str, values)), Counter[str]()
     ranked = []
     for place, (value, index) in enumerate(zip(values, order, strict=True)):

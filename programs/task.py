@@ -12,7 +12,7 @@ from typing import Any
 import dspy
 
 from ..runtime.adapters import ADAPTERS
-from ..runtime.canonical import digest
+from ..runtime.canonical import as_json, digest
 from ..runtime.errors import BadInput
 from ..runtime.models import lm_for
 from .fence import Fence
@@ -83,7 +83,7 @@ class Task:
     @cached_property
     def digests(self) -> dict[str, str]:
         """Digests of what determines a result: each split, the program, the metric."""
-        return {**self.compile_view.digests, "test": digest([dict(e.toDict()) for e in self.test])}
+        return {**self.compile_view.digests, "test": digest(as_json(self.test))}
 
     @cached_property
     def fence(self) -> Fence:
@@ -140,7 +140,7 @@ class CompileView:
     @cached_property
     def digests(self) -> dict[str, str]:
         """Digests of what determines a compilation: train, dev, program, metric, and knobs where there are any."""
-        found = {name: digest([dict(e.toDict()) for e in getattr(self, name)]) for name in ("train", "dev")}
+        found = {name: digest(as_json(getattr(self, name))) for name in ("train", "dev")}
         if self.knobs:
             found["knobs"] = digest([dump_knobs(self.knobs), read(self.program, self.knobs)])
         return {**found, "program": program_digest(self.program), "metric": metric_digest(self.metric)}
@@ -201,5 +201,23 @@ def _checked(name: str, examples: Any, inputs: tuple[str, ...]) -> list[dspy.Exa
                 f"{label(name, index, row)}: no field {', '.join(missing) or ' or '.join(inputs)}; "
                 f"it has: {', '.join(row.keys())}"
             )
+        strange = {field: value for field, value in row.items() if nameless(value)}
+        if strange:
+            field, value = next(iter(strange.items()))
+            raise BadInput(
+                f"{label(name, index, row)}: {field} = {value!r} has no text of its own, only an address: expected "
+                "text, numbers, lists, dictionaries, or a class with __str__ (a pydantic model, a dataclass)"
+            )
         made.append(row)
     return made
+
+
+def nameless(value: Any) -> bool:
+    """Whether there is anything in a value whose text is its address, another one in every process."""
+    if isinstance(value, dict):
+        return any(map(nameless, value.values()))
+    if isinstance(value, list | tuple | set | frozenset):
+        return any(map(nameless, value))
+    kind = type(value)
+    told = any(hasattr(value, name) for name in ("model_dump", "toDict", "tolist"))
+    return kind.__str__ is object.__str__ and kind.__repr__ is object.__repr__ and not told

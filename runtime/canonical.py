@@ -30,6 +30,27 @@ def encodable(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
+def as_json(value: Any) -> JSON:
+    """A field's value as JSON: models, examples and arrays become objects and lists, anything else that is not JSON
+    its text; sets and whole numbers beyond 64 bits too."""
+    if isinstance(value, str):
+        return encodable(value)
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        return str(value)
+    if value is None or isinstance(value, int | float | bool):
+        return value
+    if isinstance(value, list | tuple):
+        return [as_json(item) for item in value]
+    if isinstance(value, set | frozenset):
+        return sorted((as_json(item) for item in value), key=canonical)
+    if isinstance(value, dict):
+        return {encodable(str(name)): as_json(item) for name, item in value.items()}
+    for method, options in (("model_dump", {"mode": "json"}), ("toDict", {}), ("tolist", {})):
+        if callable(found := getattr(value, method, None)):
+            return as_json(found(**options))
+    return encodable(str(value))
+
+
 def digest(value: JSON) -> str:
     """SHA-256 of the canonical JSON, as 64 hex digits."""
     return hashlib.sha256(canonical(value)).hexdigest()

@@ -11,9 +11,10 @@ from typing import Any, Protocol, runtime_checkable
 import dspy
 
 from ...eval.evaluate import check_answers
-from ...eval.rows import Row, as_json
+from ...eval.rows import Row
 from ...eval.runner import Job, Runner
 from ...programs.knobs import Space
+from ...runtime.canonical import as_json
 from ...runtime.internals import AdapterParseError, LMError
 from ...runtime.lm import LM
 from ..candidate import Candidate, Demo, PredictorState

@@ -14,7 +14,8 @@ from typing import Any
 
 import dspy
 
-from ...eval.rows import Row, as_json
+from ...eval.rows import Row
+from ...runtime.canonical import as_json
 from ..blame import to_mend
 from ..candidate import Candidate
 from ..history import History

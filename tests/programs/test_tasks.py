@@ -92,3 +92,24 @@ def test_a_model_of_a_predictors_own_is_a_part_of_what_a_program_is() -> None:
 
     assert digest_with(Weights("1")) == digest_with(Weights("1"))
     assert len({digest_with(engine) for engine in (None, Weights("1"), Weights("2"))}) == 3
+
+
+@pytest.mark.parametrize(
+    "value", [float("nan"), "half \ud800", b"\xff", (1, 2), {3, 4}, 10**400, {1: 2}, dspy.Example(a=1)]
+)
+def test_labels_and_inputs_may_be_anything_that_has_a_text(value: Any) -> None:
+    def made(more: Any) -> Task:
+        rows = [dspy.Example(text=f"t{n}", also=more, label=more).with_inputs("text", "also") for n in range(6)]
+        return Task("odd", dspy.Predict("text, also -> label"), rows[:2], rows[2:4], rows[4:], lambda e, p: 1.0)
+
+    assert made(value).digests == made(value).digests != made("another").digests
+    assert made(value).fence.holds(["t4", value]) == "exact"
+
+
+def test_a_value_without_a_text_of_its_own_is_refused() -> None:
+    class Thing:
+        pass
+
+    rows = [dspy.Example(text=f"t{n}", label=[Thing()] if n == 3 else "x").with_inputs("text") for n in range(6)]
+    with pytest.raises(BadInput, match=r"dev\[1\]: label = .*Thing object.* has no text of its own.*: expected text"):
+        Task("odd", dspy.Predict("text -> label"), rows[:2], rows[2:4], rows[4:], lambda e, p: 1.0)
