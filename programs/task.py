@@ -218,6 +218,6 @@ def nameless(value: Any) -> bool:
         return any(map(nameless, value.values()))
     if isinstance(value, list | tuple | set | frozenset):
         return any(map(nameless, value))
-    kind = type(value)
+    kind: Any = type(value)
     told = any(hasattr(value, name) for name in ("model_dump", "toDict", "tolist"))
     return kind.__str__ is object.__str__ and kind.__repr__ is object.__repr__ and not told

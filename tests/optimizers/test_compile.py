@@ -109,7 +109,7 @@ def inventive() -> ScriptedEngine:
 def test_the_bytes_do_not_depend_on_concurrency_with_every_proposer_at_work(
     tmp_path: Path, budget: Budget | None
 ) -> None:
-    race = replace(fakes.SMALL, candidates=16, **EXTRA)
+    race = replace(fakes.SMALL, candidates=24, **EXTRA)
     found = []
     for concurrency in (1, 8, 64):
         folder = tmp_path / str(concurrency)
