@@ -29,6 +29,9 @@ MIN_QUERIES = 4
 PAGE = 64
 """Positions whose keys are summed by themselves."""
 
+CACHED = 2**18
+"""Scores that are computed at a time, so that what becomes of them stays in the processor's cache."""
+
 LOW = -1e30
 """The score of a key that a query may not see; finite, so that a page without any is no division by zero."""
 
@@ -87,7 +90,9 @@ def _paged(query: torch.Tensor, layer: Any, hidden: torch.Tensor) -> torch.Tenso
     top = parts[0][1].amax(2)
     for rows, keys, values in reversed(layer.shared):
         some = query[rows].transpose(0, 1).reshape(groups, -1, dim)
-        found = _pages(some, keys, values, None)
+        cuts = max(1, min(groups * some.shape[1] * keys.shape[1] // CACHED, some.shape[1] // MIN_ROWS))
+        pieces = [_pages(part, keys, values, None) for part in some.tensor_split(cuts, 1)]
+        found = [torch.cat(each, 2) for each in zip(*pieces, strict=True)]
         split = [t.unflatten(2, (len(rows), queries)) for t in found]  # [groups, pages, rows, queries, ...]
         split = [t.permute(2, 0, 1, 3, *range(4, t.dim())) for t in split]
         top[rows] = torch.maximum(top[rows], split[0].amax(2))

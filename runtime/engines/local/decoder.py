@@ -168,8 +168,8 @@ class Decoder:
 
 
 def _padded(tokens: int) -> int:
-    """The width of a pass: whole pieces, so that it has at least ``MIN_ROWS`` tokens."""
-    return -(-tokens // PIECE) * PIECE
+    """The width of a pass, such that it has at least ``MIN_ROWS`` tokens even for one row."""
+    return max(tokens, MIN_ROWS)
 
 
 def _common(rows: Sequence[Row], chains: Sequence[list[bytes]]) -> Iterator[tuple[list[int], int]]:
