@@ -31,11 +31,12 @@ from ..runtime.models import Model, adopt, lm_for
 from ..runtime.rundir import RunDir
 from ..runtime.session import Session
 from .alternated import AlternatedProgram, Alternation, Step
-from .distill import distill
+from .distill import alone, distill
 from .distilled import DistilledProgram, dump_distilled
 from .recipes import recipe_of
 from .stages import Cascade
 from .stages.common import base_digest
+from .students import keeps_prompt
 
 
 def alternate(
@@ -63,7 +64,8 @@ def alternate(
         run: the run directory, or a ``Where``. Every step has a run directory of its own in it.
 
     Returns:
-        the program; ``.verdict`` says what was gained, and ``.steps`` what each step brought.
+        the program; ``.verdict`` says what was gained, and ``.steps`` what each step brought. It ends early where
+        weights are held back, and where no predictor reads a prompt any more (students of some recipes do not).
 
     Raises:
         BadInput: for a strategy that is none, a recipe with a cascade, and whatever ``compile`` and ``distill`` refuse.
@@ -74,7 +76,7 @@ def alternate(
     recipe, optimizer = recipe_of(chosen.recipe), optimizer_of(chosen.optimizer)
     if any(isinstance(stage, Cascade) for stage in recipe.stages):
         raise BadInput(f"recipe {recipe.name} has a cascade, whose teacher the next step would change: leave it out")
-    where = run if isinstance(run, Where) else Where(run)
+    where = alone(run)
     models = lm_for(lm), lm_for(prompt_lm if prompt_lm is not None else lm)
     config = {
         "task": task.name, "source": task.source and dict(task.source), "data": task.digests, "adapter": task.adapter,
@@ -129,6 +131,8 @@ class _Work:
         declared = compile(self.task, self.models[0], "zero-shot", seed=self.seed, run=self._where("0-declared"))
         at = _At(self.task, declared, {}, {})
         for number, kind in enumerate(self.how.order, 1):
+            if kind == "p" and not _reads_prompts(at):
+                break
             try:
                 at = self._prompts(at, number) if kind == "p" else self._weights(at, number)
             except BudgetExhausted as stop:
@@ -197,3 +201,9 @@ class _Work:
 
     def _where(self, name: str) -> Where:
         return Where(self.out.path / name, self.session, self.replace, name)
+
+
+def _reads_prompts(at: _At) -> bool:
+    """Whether there is anybody left to search prompts for."""
+    names = [name for name, _ in at.task.program.named_predictors()]
+    return any(name not in at.students or keeps_prompt(at.students[name]) for name in names)

@@ -12,6 +12,7 @@ from ..optimizers.config import Optimizer
 from ..runtime.errors import BadInput
 from .distilled import DistilledProgram
 from .recipes import Recipe
+from .state import check_margin
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Alternation:
             raise BadInput(
                 f"strategy {self.strategy!r}: expected p (prompts) and w (weights) in turn, such as 'p -> w -> p'"
             )
+        check_margin(self.margin)
 
     @property
     def order(self) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from .recipes import Recipe, recipe_of
 from .stages import Stage
 from .stages.common import base_digest
 from .stages.gate import bind, candidate_with, shipped_lms, student_lms
-from .state import DistillState, Gated
+from .state import DistillState, Gated, check_margin
 
 
 def distill(
@@ -69,14 +69,13 @@ def distill(
     teacher, *others = teachers
     if not isinstance(student, str) or not student:
         raise BadInput(f"student={student!r}: expected embedded:small, a model folder, or a hub name")
-    if not 0 < margin < 1:
-        raise BadInput(f"margin={margin!r}: expected a share of the score between 0 and 1, e.g. 0.01 for one point")
+    check_margin(margin)
     chosen = recipe_of(recipe)
     check_launcher()
     for stage in chosen.stages:
         if (training := getattr(stage, "training", None)) is not None:
             check_devices(training.devices)
-    where = run if isinstance(run, Where) else Where(run)
+    where = alone(run)
     config = {
         "task": view.name, "source": view.source and dict(view.source), "data": view.digests, "adapter": view.adapter,
         "teacher": _teacher(teacher),
@@ -100,6 +99,18 @@ def distill(
         export(session, out.file("cassette.jsonl.zst"))
         out.finish(shipped=sorted(made.students), stopped=made.stopped)
     return made
+
+
+def alone(run: Path | str | Where | None) -> Where:
+    """Where a run lies that one process does.
+
+    Raises:
+        BadInput: where a storage is named, by which several would share it.
+    """
+    where = run if isinstance(run, Where) else Where(run)
+    if where.storage is not None:
+        raise BadInput(f"storage={where.storage!r}: only compile is shared by several processes; leave it out")
+    return where
 
 
 def _teacher(compiled: CompiledProgram) -> dict[str, Any]:

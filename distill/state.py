@@ -14,6 +14,7 @@ from ..programs.fence import Fence
 from ..programs.task import CompileView
 from ..runtime.budget import Cost
 from ..runtime.canonical import digest
+from ..runtime.errors import BadInput
 from ..runtime.home import file_name
 from ..runtime.session import Session
 
@@ -115,6 +116,16 @@ class Gated:
             "shipped": self.shipped, "why": self.why, "difference": self.difference and dict(self.difference),
             "power": self.power and dict(self.power), "threshold": self.threshold,
         }  # fmt: skip
+
+
+def check_margin(margin: float) -> None:
+    """Refuse a margin that is no share of the score.
+
+    Raises:
+        BadInput: showing it.
+    """
+    if not 0 < margin < 1:
+        raise BadInput(f"margin={margin!r}: expected a share of the score between 0 and 1, e.g. 0.01 for one point")
 
 
 @dataclass(frozen=True)

@@ -133,7 +133,19 @@ def test_a_strategy_that_is_none(strategy: Any) -> None:
         Alternation(strategy)
 
 
+def test_where_nobody_reads_prompts_any_more_none_are_searched(tmp_path: Path, bases: dict[str, str]) -> None:
+    how = Alternation(optimizer=RACE, recipe=recipe_of("labels", epochs=6, lr=3e-3), margin=0.1)
+    made = alternate(sounds(), fakes.listener(), bases["encoder"], how, seed=1, run=tmp_path / "run")
+    assert list(made.students) == ["self"]
+    assert [step.folder for step in made.steps] == ["1-prompts", "2-weights"]
+
+
 def test_what_cannot_be_alternated(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="margin=1: expected a share of the score between 0 and 1"):
+        Alternation(margin=1)
+    shared = dstill.Where(tmp_path / "run", storage="sqlite:///study.db")
+    with pytest.raises(BadInput, match="storage='sqlite:///study.db': only compile is shared"):
+        alternate(sounds(), fakes.listener(), "embedded:small", run=shared)
     both = Recipe("mine", (Collect(), TrainEncoder(), Gate(), Cascade()))
     with pytest.raises(BadInput, match="recipe mine has a cascade"):
         alternate(sounds(), fakes.listener(), "embedded:small", Alternation(recipe=both), run=tmp_path / "run")
