@@ -27,7 +27,8 @@ def record(name: str, figures: dict[str, Any], line: str) -> None:
         "cores": os.cpu_count(), "python": platform.python_version(), "system": platform.system(),
         **{package: version(package) for package in ("dstill", "dspy", "torch", "transformers")},
     }  # fmt: skip
-    words = [Path(word).name if word.startswith("/") else word for word in sys.argv[1:]]  # no folders of this machine
+    here = [word for word in sys.argv[1:] if word.startswith(("/", ".")) or ("/" in word and Path(word).exists())]
+    words = [Path(word).name if word in here else word for word in sys.argv[1:]]  # no folders of this machine
     script = Path(sys.argv[0]).resolve()
     named = script.relative_to(ROOT).as_posix() if script.is_relative_to(ROOT) else script.name
     body = {"command": " ".join(["python", named, *words]), **figures}

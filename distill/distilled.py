@@ -103,6 +103,8 @@ def dump_distilled(made: DistilledProgram, teacher: Candidate | None = None) -> 
     base = CompiledProgram(made.name, made.task, made.program, made.lm, made.adapter, made.candidate)
     body = dump_program(base)
     body["dstill"]["students"] = _places(made)
+    own = {name: model for name, model in body["dstill"].pop("own", {}).items() if name not in made.students}
+    body["dstill"].update({"own": own} if own else {})
     found = {name: gate.threshold for name, gate in made.gates.items() if gate.threshold is not None}
     if found and teacher is not None:
         body["dstill"]["cascades"] = {"thresholds": found, "teacher": teacher.dump()}

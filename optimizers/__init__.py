@@ -5,7 +5,6 @@ from .candidate import PredictorState as PredictorState
 from .compile import Where as Where
 from .compile import compile as compile
 from .compiled import CompiledProgram as CompiledProgram
-from .compiled import Evidence as Evidence
 from .compiled import load_program as load_program
 from .config import Bootstrap as Bootstrap
 from .config import Dspy as Dspy
@@ -22,3 +21,4 @@ from .history import Trial as Trial
 from .objective import Objective as Objective
 from .proposers import Proposer as Proposer
 from .race import Race as Race
+from .verdict import Evidence as Evidence

@@ -21,7 +21,7 @@ from ..runtime.progress import Bar, progress
 from ..runtime.rundir import RunDir
 from ..runtime.session import Session
 from .candidate import Candidate
-from .compiled import CompiledProgram, Evidence, dump_program
+from .compiled import CompiledProgram, dump_program
 from .config import Bootstrap, Dspy, FewShot, Optimizer, ZeroShot, dump, kept_apart, optimizer_of
 from .confirming import Confirmed, confirm
 from .dspy_optimizers import run_dspy_optimizer
@@ -37,6 +37,7 @@ from .race import front as race_front
 from .remarks import price, remarks
 from .selection import Selection
 from .together import check_shareable, together
+from .verdict import Evidence
 
 RESERVE = 0.2
 """Share of every cap that is kept for confirming the winner's gain, or those of a front."""

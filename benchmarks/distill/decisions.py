@@ -138,9 +138,8 @@ def main() -> None:
         for name, group in cascades.items()
         for one in group
     )
-    words = ["python", "benchmarks/distill/decisions.py", *(Path(w).name if "/" in w else w for w in sys.argv[1:])]
     record(
-        "decisions", {"command": " ".join(words), "gates": gates, "cascades": cascades},
+        "decisions", {"gates": gates, "cascades": cascades},
         f"of {given.students} students worse by the margin {_shares(gates, 'worse_shipped')} ship, of equal ones, with "
         f"the examples asked for, {_shares(gates, 'equal_shipped')}; a cascade's promise is met in "
         f"{100 * min(kept):.0f} to {100 * max(kept):.0f} % of {given.resplits} re-splits, and teacher calls saved "

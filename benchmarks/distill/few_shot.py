@@ -155,14 +155,13 @@ def main() -> None:
                 result["time_ratio"] = spread([a / b for a, b in zip(seconds["ours"], seconds["setfit"], strict=True)])
             results.append(result)
             print(result, flush=True)
-    words = ["python", "benchmarks/distill/few_shot.py", *(Path(w).name if "/" in w else w for w in sys.argv[1:])]
     line = "; ".join(
         f"{one['task']} {one['shots'] or 'all'}: "
         + ", ".join(f"{side} {100 * value:.1f}" for side, value in one["accuracy"].items())
         + (f", time {one['time_ratio']}" if "time_ratio" in one else "")
         for one in results
     )
-    record("few_shot", {"command": " ".join(words), "results": results}, line)
+    record("few_shot", {"results": results}, line)
 
 
 if __name__ == "__main__":

@@ -123,10 +123,9 @@ def main() -> None:
     }
     lost = paired_interval(right["int8"], right["pipeline"])
     ratio = {n: [a / b for a, b in zip(rates["int8"], rates[n], strict=True)] for n in ("pipeline", "pipeline_32")}
-    words = ["python", "benchmarks/distill/inference.py", *(Path(w).name if "/" in w else w for w in sys.argv[1:])]
     record(
         "inference",
-        {"command": " ".join(words), "rates": rates, "texts": len(texts), "difference": lost.dump(),
+        {"rates": rates, "texts": len(texts), "difference": lost.dump(),
          "accuracy": {name: sum(found) / len(found) for name, found in right.items()}, "export": str(made.agree)},
         f"int8 student {spread(rates['int8'])} texts a second, {spread(ratio['pipeline'])} times a transformers "
         f"pipeline ({spread(ratio['pipeline_32'])} times one with batches of 32); accuracy differs by {lost} points "

@@ -74,10 +74,9 @@ def main() -> None:
     lost = paired_interval(ours, theirs)
     read = [mean(run["tokens"][n] for run in runs) for n in range(2)]
     fewer = 1 - read[1] / read[0]
-    words = ["python", "benchmarks/distill/internalise.py", *(Path(w).name if "/" in w else w for w in sys.argv[1:])]
     record(
         "internalise",
-        {"command": " ".join(words), "teacher": mean(theirs), "student": mean(ours), "difference": lost.dump(),
+        {"teacher": mean(theirs), "student": mean(ours), "difference": lost.dump(),
          "tokens": read, "fewer": fewer,
          "runs": [{**run, "teacher": mean(run["teacher"]), "student": mean(run["student"])} for run in runs]},
         f"{100 * fewer:.1f} % fewer prompt tokens ({read[1]:.0f} instead of {read[0]:.0f}); the score differs from the "

@@ -177,10 +177,9 @@ def main() -> None:
          "student": mean(run["student"]), "teacher": mean(run["teacher"])}
         for run in runs
     ]  # fmt: skip
-    words = ["python", "benchmarks/distill/program.py", *(Path(w).name if "/" in w else w for w in sys.argv[1:])]
     record(
         "program",
-        {"command": " ".join(words), **figures},
+        figures,
         f"of {len(kept['spoiled'])} spoiled predictors {sum(kept['spoiled'])} shipped, of {len(kept['good'])} others "
         f"{sum(kept['good'])}; the program's score on test differs from its teacher's by {lost['one spoiled']} with "
         f"one spoiled, by {lost['none spoiled']} with none",

@@ -202,10 +202,9 @@ def main() -> None:
     ratio = [a / b for a, b in zip(speed["ours"], speed["trl"], strict=True)]
     peaks = {side: max(run["peak_mb"] for run in found) for side, found in runs.items()}
     losses = {side: found[0]["loss"] for side, found in runs.items()}
-    command = ["python", "benchmarks/distill/speed.py", *(Path(w).name if "/" in w else w for w in sys.argv[1:])]
     record(
         "training_speed",
-        {"command": " ".join(command), "tokens": tokens, "answer_tokens": sum(len(b) for _, b in coded), "runs": runs,
+        {"tokens": tokens, "answer_tokens": sum(len(b) for _, b in coded), "runs": runs,
          "model": SIZES},
         f"tokens a second {spread(speed['ours'])} beside {spread(speed['trl'])} of TRL's SFTTrainer, ratio "
         f"{spread(ratio)}; loss {losses['ours']:.3f} and {losses['trl']:.3f}; peak {peaks['ours']:.0f} and "

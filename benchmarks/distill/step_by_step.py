@@ -172,13 +172,12 @@ def main() -> None:
                         "over_teacher": over,
                     })  # fmt: skip
                     print(name, share, {w: round(sum(m) / len(m), 4) for w, m in means.items()}, gain, flush=True)
-    words = ["python", "benchmarks/distill/step_by_step.py", *(Path(w).name if "/" in w else w for w in sys.argv[1:])]
     line = "; ".join(
         f"{one['task']} {100 * one['share']:g} %: {one['of']} {_points(one['gain'])} over {one['over']}, "
         f"{_points(one['over_teacher'][one['of']])} over its teacher"
         for one in results
     )
-    record("step_by_step", {"command": " ".join(words), "results": results}, line)
+    record("step_by_step", {"results": results}, line)
 
 
 if __name__ == "__main__":

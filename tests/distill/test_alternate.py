@@ -29,7 +29,7 @@ from dstill.distill import (
 from dstill.distill.formats import Format
 from dstill.distill.stages.teaching import teacher_prompts
 from dstill.eval import evaluate_on
-from dstill.optimizers import Candidate, CompiledProgram, Race
+from dstill.optimizers import Candidate, CompiledProgram, Race, load_program
 from dstill.optimizers.candidate import demos_from
 from dstill.runtime import LM, BadInput, Budget, ScriptedEngine, Session
 from dstill.runtime.fields import render_fields
@@ -86,6 +86,11 @@ def test_the_program_runs_on_its_student_alone_and_comes_back(done: AlternatedPr
     assert again(text="loud red noise 999").colour == done(text="loud red noise 999").colour == "red"
     assert silent.calls == 0
     assert again.candidate == done.candidate
+    with pytest.raises(BadInput, match="whose predictor self had a model of its own, student:self: set it on"):
+        load_program(done.folder / "3-prompts", sounds().program, lm=silent)  # it would have lost the student
+    step = load_program(done.folder / "3-prompts", done.program, lm=silent)
+    assert step(text="calm blue sea 999").colour == "blue"
+    assert silent.calls == 0
     found = replay_run(done.folder)
     assert found.different == []
     assert {"program.json", "report.json", "1-prompts/trials.jsonl", "2-weights/report.json"} <= set(found.same)

@@ -12,7 +12,7 @@ import fakes
 import pytest
 from dstill.eval.compare import compare_scores
 from dstill.optimizers import Candidate, Dspy, Race, compile, optimizer_of
-from dstill.optimizers.compiled import Evidence
+from dstill.optimizers.verdict import Evidence
 from dstill.runtime import BadInput, ScriptedEngine
 from dstill.runtime.retry import Retry
 

@@ -10,7 +10,7 @@ import fakes
 from dstill.eval.compare import compare_scores
 from dstill.eval.statistics.power import examples_needed
 from dstill.optimizers import compile
-from dstill.optimizers.compiled import Evidence
+from dstill.optimizers.verdict import Evidence
 
 
 def test_no_effect_is_reported_as_none(tmp_path: Path) -> None:
