@@ -132,6 +132,16 @@ def test_room_is_counted_in_tokens_and_not_in_bytes() -> None:
     assert form.need(0) == len(b"fax\n\n[[ ## completed ## ]]\n")  # for which this tokenizer has no tokens
 
 
+def test_where_room_is_short_a_long_answer_of_few_tokens_still_fits() -> None:
+    """One that takes as many tokens as bytes fits too, so that bytes would rule out the other alone."""
+    words: list[bytes | None] = [None, *(bytes([b]) for b in range(256)), b"delivery", b" now"]
+    encode = lambda said: [258] if said == " now" else []  # noqa: E731
+    form = Form(either(["delivery now", "fax"]), Vocabulary(words, encode))
+    wants = torch.zeros(len(words))
+    wants[257] = 1.0
+    assert int(Guide(form, frozenset({0})).masked(wants, 3).argmax()) == 257
+
+
 def test_tokens_as_bytes() -> None:
     assert len(set(byte_letters().values())) == 256
     tokenizer = tiny_models.tokenizer()
