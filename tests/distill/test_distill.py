@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import shutil
 import subprocess
@@ -196,39 +197,42 @@ def test_a_run_that_replaces_another_does_not_go_on_from_its_training(tmp_path: 
 
 
 def test_a_killed_training_goes_on_to_the_same_files(tmp_path: Path, bases: dict[str, str]) -> None:
+    """A process is killed right after its second checkpoint; another one goes on, from that checkpoint."""
+
+    def work(root: Path) -> DistilledProgram:
+        task = fakes.task(train=20, dev=20)
+        made = compile(task, fakes.painter(), "k-shot", run=root / "teacher")
+        recipe = recipe_of("sft", epochs=3, checkpoint=3, batch=4)
+        return distill(made, task, bases["causal"], recipe, run=root / "small")
+
     script = textwrap.dedent(
         f"""
         import sys
         sys.path[:0] = [{str(Path(fakes.__file__).parent)!r}]
         import fakes, os, signal
-        from dstill.distill import distill, recipe_of, training
+        from pathlib import Path
+        from dstill.distill import DistilledProgram, distill, recipe_of, training
         from dstill.optimizers import compile
-        plain, last = training.save_checkpoint, int(sys.argv[2])
+        plain = training.save_checkpoint
         def save(folder, step, *rest):
             plain(folder, step, *rest)
-            if step >= last: os.kill(os.getpid(), signal.SIGKILL)
+            if step == 6: os.kill(os.getpid(), signal.SIGKILL)
         training.save_checkpoint = save
-        task = fakes.task()
-        root = sys.argv[1]
-        made = compile(task, fakes.painter(), "k-shot", run=root + "/teacher")
-        recipe = recipe_of("sft", epochs=3, checkpoint=3, batch=4)
-        distill(made, task, {bases["causal"]!r}, recipe, run=root + "/small")
+        bases = {bases!r}
         """
     )
+    script += textwrap.dedent(inspect.getsource(work)) + "work(Path(sys.argv[1]))\n"
 
     def files(root: Path) -> dict[str, bytes]:
         names = ("report.json", "program.json", "students/self/model.safetensors", "students/self/student.json")
         return {name: (root / "small" / name).read_bytes() for name in names}
 
-    def done(root: Path, last: int) -> int:
-        command = [sys.executable, "-c", script, str(root), str(last)]
-        return subprocess.run(command, check=False, capture_output=True).returncode
-
-    assert done(tmp_path / "whole", 10**9) == 0
     killed = tmp_path / "killed"
-    for steps in (2, 8):
-        assert done(killed, steps) == -9
-    assert done(killed, 10**9) == 0
+    done = subprocess.run([sys.executable, "-c", script, str(killed)], check=False, capture_output=True, text=True)
+    assert done.returncode == -9, done.stderr
+    assert [path.name for path in killed.rglob("step-*")] == ["step-00000006"]
+    work(killed)
+    work(tmp_path / "whole")
     assert files(killed) == files(tmp_path / "whole")
 
 
