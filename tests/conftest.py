@@ -54,6 +54,6 @@ def bases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
     root = tmp_path_factory.mktemp("bases")
     return {
-        "causal": str(tiny_models.causal(root / "causal", "lfm2", context=1024)),
-        "encoder": str(tiny_models.encoder(root / "encoder")),
+        "causal": str(tiny_models.causal(root / "causal", "lfm2", context=1024, text=tiny_models.PROMPT)),
+        "encoder": str(tiny_models.encoder(root / "encoder", text=tiny_models.PROMPT)),
     }

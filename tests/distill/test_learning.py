@@ -54,9 +54,10 @@ class TestTrainFromProbabilities(StageContract):
         assert read_student(shown.students["self"]).training["losses"][0] > 3e-4  # its demonstrations are missing
 
     def test_probabilities_alone_bring_a_student_to_its_teacher(self, tmp_path: Path, bases: dict[str, str]) -> None:
-        other = str(tiny_models.causal(tmp_path / "other", "lfm2", context=1024, seed=5))
+        other = str(tiny_models.causal(tmp_path / "other", context=1024, seed=5, text=tiny_models.PROMPT))
         given = replace(gold_state(tmp_path, bases["causal"]), base=other)
-        how = Training(epochs=12, batch=8, lr=3e-3)
+        given = replace(given, pairs={"self": given.pairs["self"][:8]})
+        how = Training(epochs=20, batch=4, lr=3e-3)
         course = {}
         for kd in ("reverse", "forward"):
             stage = TrainCausal(kd=kd, kd_weight=1.0, hidden="mi", training=how)  # type: ignore[arg-type]
@@ -102,9 +103,9 @@ def test_told_probabilities_are_learned(tmp_path: Path, bases: dict[str, str]) -
     given = state(tmp_path, bases["causal"], fakes.task(program=dspy.Predict("text -> colour")))
     tops = {"a": math.log(0.6), "b": math.log(0.4)}
     rows = tuple(
-        Pair(str(n), {"text": f"t {n}"}, {"colour": "a"}, tokens=(("[", {"[": 0.0}), ("a", tops))) for n in range(40)
+        Pair(str(n), {"text": f"t {n}"}, {"colour": "a"}, tokens=(("[", {"[": 0.0}), ("a", tops))) for n in range(16)
     )
-    how = Training(epochs=15, batch=8, lr=3e-3)
+    how = Training(epochs=15, batch=4, lr=3e-3)
     after = TrainCausal(kd="stored", kd_weight=1.0, training=how).run(replace(given, pairs={"self": rows}))
     folder = after.students["self"]
     model, tokenizer = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
@@ -132,7 +133,7 @@ class TestTrainSeq2Seq(StageContract):
     def before(self, tmp_path: Path, bases: dict[str, str]) -> tuple[Stage, DistillState]:
         base = tmp_path / "t5"
         if not base.exists():
-            tiny_models.seq2seq(base)
+            tiny_models.seq2seq(base, text=tiny_models.PROMPT)
         given = state(tmp_path, str(base), reasoning_task(), reasoner())
         return TrainSeq2Seq(objective="step-by-step", training=FAST), Collect().run(given)
 

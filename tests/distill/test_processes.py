@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import fakes
 import networks
 import psutil
 import pytest
@@ -111,8 +112,9 @@ def test_with_the_process_that_watches_all_end_and_the_same_weights_follow(tmp_p
         parent.wait()
     psutil.wait_procs(children)
     how = Training(epochs=2, batch=7, lr=0.02, checkpoint=5, weight_decay=0.1)
+    assert [p.name for p in (tmp_path / "a").iterdir()] == ["step-00000005"]
+    again, rest = networks.trained(tmp_path / "a", replace(how, accumulate=2))  # as two would go on, see above
     whole, log = networks.trained(tmp_path / "b", replace(how, accumulate=2))
-    again, rest = networks.trained(tmp_path / "a", replace(how, devices=2))
     assert rest == log
     assert networks.weights(again) == networks.weights(whole)
 
@@ -133,7 +135,7 @@ def _writer(**how: Any) -> TrainCausal:
 
 def test_adapters_by_two_processes_are_those_of_two_parts(tmp_path: Path, bases: dict[str, str]) -> None:
     """With packing, bf16, and early stopping on rows of dev."""
-    given = Collect(dev=True).run(state(tmp_path, bases["causal"]))
+    given = Collect(dev=True).run(state(tmp_path, bases["causal"], fakes.task(train=16, dev=6)))
     found = [
         _writer(**how).run(replace(given, folder=tmp_path / str(n))).students["self"]
         for n, how in enumerate(({"accumulate": 2}, {"devices": 2}))
@@ -165,7 +167,6 @@ def test_more_devices_than_there_are(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with pytest.raises(BadInput, match="devices = 2: this machine has 1 GPU$"):
         check_devices(2)
-    import fakes
     from dstill.distill import recipe_of
 
     task = fakes.task()

@@ -95,7 +95,8 @@ def test_step_by_step_weighs_its_two_tasks(tmp_path: Path, bases: dict[str, str]
     losses = {}
     for alpha in (0.0, 1.0):
         given = Collect().run(state(tmp_path / str(alpha), bases["causal"], reasoning_task(), reasoner()))
-        how = Training(epochs=8, batch=8, lr=3e-3)
+        given = replace(given, pairs={"predict": given.pairs["predict"][:8]})
+        how = Training(epochs=8, batch=4, lr=3e-3)
         after = TrainCausal(objective="step-by-step", alpha=alpha, training=how).run(given)
         folder = after.students["predict"]
         model, tokenizer = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)

@@ -10,9 +10,21 @@ TEMPLATE = (
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
 
+SENTENCE = "[[ ## question ## ]]\nthe quick brown fox [[ ## completed ## ]]"
+PROMPT = """Your input fields are: 1. `question` (str): Your output fields are: 1. `answer` (Literal['yes', 'no']):
+All interactions will be structured in the following way, with the appropriate values filled in.
+[[ ## question ## ]] {question} [[ ## answer ## ]] {answer} [[ ## completed ## ]]
+# note: the value you produce must exactly match (no extra characters) one of: yes; no
+In adhering to this structure, your objective is: Given the fields `question`, produce the fields `answer`.
+Respond with the corresponding output fields, starting with the field `[[ ## answer ## ]]` (must be formatted as a valid
+Python Literal['yes', 'no']), and then ending with the marker for `[[ ## completed ## ]]`.
+"""
+"""What DSPy's adapter says around inputs. A tokenizer that knows it makes half as many tokens of a prompt, and so
+trainings that take half the time."""
 
-def tokenizer(vocab: int = 400, template: str | None = TEMPLATE) -> Any:
-    """A byte-level BPE tokenizer over a few sentences."""
+
+def tokenizer(vocab: int = 400, template: str | None = TEMPLATE, text: str = SENTENCE) -> Any:
+    """A byte-level BPE tokenizer that knows a text."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -26,15 +38,15 @@ def tokenizer(vocab: int = 400, template: str | None = TEMPLATE) -> Any:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    raw.train_from_iterator(["[[ ## question ## ]]\nthe quick brown fox [[ ## completed ## ]]"] * 5, trainer)
+    raw.train_from_iterator([text] * 5, trainer)
     made = PreTrainedTokenizerFast(tokenizer_object=raw, pad_token="<|pad|>", eos_token="<|end|>")
     made.chat_template = template
     return made
 
 
-def save(model: Any, folder: Path, template: str | None = TEMPLATE) -> Path:
+def save(model: Any, folder: Path, template: str | None = TEMPLATE, text: str = SENTENCE) -> Path:
     """The model with its tokenizer."""
-    tokens = tokenizer(template=template)
+    tokens = tokenizer(template=template, text=text)
     for config in (model.config, getattr(model, "generation_config", None)):
         if config is not None:
             config.pad_token_id, config.eos_token_id = tokens.pad_token_id, tokens.eos_token_id
@@ -43,7 +55,7 @@ def save(model: Any, folder: Path, template: str | None = TEMPLATE) -> Path:
     return folder
 
 
-def causal(folder: Path, kind: str = "lfm2", *, context: int = 512, seed: int = 0) -> Path:
+def causal(folder: Path, kind: str = "lfm2", *, context: int = 512, seed: int = 0, text: str = SENTENCE) -> Path:
     """A causal LM: ``lfm2`` (convolutions and attention), ``llama`` (grouped queries), ``mistral`` (sliding window)."""
     import torch
     import transformers as tf
@@ -63,10 +75,10 @@ def causal(folder: Path, kind: str = "lfm2", *, context: int = 512, seed: int = 
         model = tf.LlamaForCausalLM(tf.LlamaConfig(num_hidden_layers=2, **common))
     else:
         model = tf.MistralForCausalLM(tf.MistralConfig(num_hidden_layers=2, sliding_window=16, **common))
-    return save(model, folder)
+    return save(model, folder, text=text)
 
 
-def encoder(folder: Path, seed: int = 0) -> Path:
+def encoder(folder: Path, seed: int = 0, text: str = SENTENCE) -> Path:
     """A BERT without a head."""
     import torch
     import transformers as tf
@@ -76,10 +88,10 @@ def encoder(folder: Path, seed: int = 0) -> Path:
         vocab_size=400, hidden_size=64, num_hidden_layers=2, num_attention_heads=4, intermediate_size=128,
         max_position_embeddings=256,
     )  # fmt: skip
-    return save(tf.BertModel(config), folder, template=None)
+    return save(tf.BertModel(config), folder, template=None, text=text)
 
 
-def seq2seq(folder: Path, seed: int = 0) -> Path:
+def seq2seq(folder: Path, seed: int = 0, text: str = SENTENCE) -> Path:
     """A T5."""
     import torch
     import transformers as tf
@@ -89,4 +101,4 @@ def seq2seq(folder: Path, seed: int = 0) -> Path:
         vocab_size=400, d_model=64, d_kv=16, d_ff=128, num_layers=2, num_heads=4, decoder_start_token_id=0,
         pad_token_id=0, eos_token_id=1, initializer_factor=3.0,
     )  # fmt: skip
-    return save(tf.T5ForConditionalGeneration(config), folder, template=None)
+    return save(tf.T5ForConditionalGeneration(config), folder, template=None, text=text)
