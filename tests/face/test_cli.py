@@ -46,7 +46,7 @@ def writing(handler: Any, body: dict[str, Any]) -> None:
 
 def test_a_front_is_shown_and_picked_from(cli: Cli, paint: list[str], server: tests_support.OpenAIServer) -> None:
     server.script = [writing]
-    words = ["compile", *paint, "--objective", "score,prompt_tokens"]
+    words = ["compile", *paint, "--task-arg", "dev=12", "--objective", "score,prompt_tokens"]
     code, out, _ = cli(*words, "--run", "front")
     assert code == 0
     assert "hypervolume" in out
