@@ -159,7 +159,7 @@ def main() -> None:
         sys.exit(f"CAPO needs promptolution: install it beside dstill, or leave it out with --rivals {others}")
     logging.disable(logging.WARNING)
     warnings.simplefilter("ignore")
-    engine = lm_for("embedded", Session()).door.engine
+    engine = None if a.report else lm_for("embedded", Session()).door.engine
     rows = [json.loads(line) for line in a.part.read_text().splitlines()] if a.part.exists() else []
     for seed in a.only or range(a.seeds) if not a.report else ():
         for kind in a.kinds:

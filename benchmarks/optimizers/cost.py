@@ -1,10 +1,10 @@
 """What the search itself costs: CPU time beside that of evaluating, with a model that answers at once.
 
-    python benchmarks/optimizers/cost.py [--repeats 5]
+    python benchmarks/optimizers/cost.py [--repeats 5] [--rows 400] [--candidates 1000]
 
 loop     a whole compilation of a task by chance (``honesty.py``), in CPU time for each evaluation, beside the CPU time
          of evaluating the declared program on the dev split.
-choose   who leads and who drops out among 1,000 candidates that have met 1,000 examples.
+choose   who leads and who drops out among 1,000 candidates that have met as many examples.
 """
 
 from __future__ import annotations
@@ -29,9 +29,6 @@ from dstill.optimizers.standing import standing
 from dstill.runtime import Session, lm_for
 from honesty import engine, run, task
 
-ROWS = 400
-"""Dev rows of the compilation."""
-
 
 def chance(demos: int, prompt: str) -> float:
     """Every prompt is right with the same chance, which keeps many candidates in the race."""
@@ -45,23 +42,23 @@ def cpu(action: Callable[[], Any]) -> tuple[float, Any]:
     return time.process_time() - began, found
 
 
-def loop(seed: int) -> dict[str, float]:
+def loop(seed: int, rows: int) -> dict[str, float]:
     """Milliseconds for an evaluation: of a compilation, and of evaluating alone."""
-    whole, (made, folder) = cpu(lambda: run(chance, seed, ROWS, "cost", 4000))
+    whole, (made, folder) = cpu(lambda: run(chance, seed, rows, "cost", 4000))
     trials = [json.loads(line) for line in (folder / "trials.jsonl").read_text().splitlines()]
     gain = made.evidence.gain
     evaluations = sum(trial["met"] for trial in trials) + (2 * gain.n if gain else 0)
-    asked, lm = task(ROWS), lm_for(engine(chance, seed, "alone"), Session())
+    asked, lm = task(rows), lm_for(engine(chance, seed, "alone"), Session())
     alone, _ = cpu(lambda: evaluate_on(asked, asked.program, "dev", lm=lm))
-    return {"whole_ms": 1000 * whole / evaluations, "alone_ms": 1000 * alone / ROWS, "evaluations": evaluations}
+    return {"whole_ms": 1000 * whole / evaluations, "alone_ms": 1000 * alone / rows, "evaluations": evaluations}
 
 
-def choose(seed: int, candidates: int = 1000, examples: int = 1000) -> dict[str, float]:
-    """Seconds for one decision over a full table."""
+def choose(seed: int, candidates: int) -> dict[str, float]:
+    """Seconds for one decision over a full table of as many examples."""
     luck = np.random.default_rng(seed)
-    table = (luck.random((candidates, examples)) < luck.uniform(0.5, 0.7, (candidates, 1))).astype(float)
+    table = (luck.random((candidates, candidates)) < luck.uniform(0.5, 0.7, (candidates, 1))).astype(float)
     began = time.perf_counter()
-    took, _ = cpu(lambda: standing(table, 2 * examples, worth=Race().worth, seed=seed))
+    took, _ = cpu(lambda: standing(table, 2 * candidates, worth=Race().worth, seed=seed))
     return {"cpu_s": took, "wall_s": time.perf_counter() - began}
 
 
@@ -69,15 +66,17 @@ def main() -> None:
     """Both, repeated; the first compilation warms up and is not counted."""
     cli = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     cli.add_argument("--repeats", type=int, default=5)
+    cli.add_argument("--rows", type=int, default=400, help="dev rows of the compilation (default: 400)")
+    cli.add_argument("--candidates", type=int, default=1000, help="to choose among (default: 1,000)")
     a = cli.parse_args()
-    loop(10**6)
-    loops = [loop(seed) for seed in range(a.repeats)]
-    chosen = [choose(seed) for seed in range(a.repeats)]
+    loop(10**6, a.rows)
+    loops = [loop(seed, a.rows) for seed in range(a.repeats)]
+    chosen = [choose(seed, a.candidates) for seed in range(a.repeats)]
     own = [each["whole_ms"] - each["alone_ms"] for each in loops]
     line = (
         f"the loop's own CPU time is {spread(own)} ms for each evaluation, besides "
-        f"{statistics.median(each['alone_ms'] for each in loops):.2f} ms of evaluating; choosing among 1,000 "
-        f"candidates on 1,000 examples takes {spread([each['cpu_s'] for each in chosen])} s of CPU time"
+        f"{statistics.median(each['alone_ms'] for each in loops):.2f} ms of evaluating; choosing among "
+        f"{a.candidates:,} candidates on as many examples takes {spread([each['cpu_s'] for each in chosen])} s of CPU time"
     )
     record("race_cost", {"loop": loops, "choose": chosen}, line)
 
