@@ -76,7 +76,8 @@ def main() -> None:
     line = (
         f"the loop's own CPU time is {spread(own)} ms for each evaluation, besides "
         f"{statistics.median(each['alone_ms'] for each in loops):.2f} ms of evaluating; choosing among "
-        f"{a.candidates:,} candidates on as many examples takes {spread([each['cpu_s'] for each in chosen])} s of CPU time"
+        f"{a.candidates:,} candidates on as many examples takes "
+        f"{spread([each['cpu_s'] for each in chosen])} s of CPU time"
     )
     record("race_cost", {"loop": loops, "choose": chosen}, line)
 

@@ -22,7 +22,7 @@ import optuna
 import pytest
 import tests_support
 from dstill.optimizers import Race, Where, compile
-from dstill.runtime import BadInput, Budget, Session
+from dstill.runtime import BadInput, Budget, Session, lm_for
 from dstill.runtime.fields import render_fields
 from dstill.runtime.rundir import verify
 from optuna.distributions import FloatDistribution
@@ -86,11 +86,11 @@ def test_a_search_is_a_study_while_it_lasts_and_afterwards(tmp_path: Path) -> No
 
     def metric(example: Any, prediction: Any) -> float:
         with lock:
-            if len(seen) < 40:
+            if len(seen) < 12:
                 look()
         return float(example.colour == prediction.colour)
 
-    task = replace(fakes.task(dev=24, metric=metric), knobs={"temperature": FloatDistribution(0, 1)})
+    task = replace(fakes.task(dev=16, metric=metric), knobs={"temperature": FloatDistribution(0, 1)})
     made = compile(task, fakes.painter(), RACE, run=Where(tmp_path / "r", storage=url))
     assert {"RUNNING"} <= set().union(*seen)
     name, book = sorted(optuna.get_all_study_names(url), key=len)
@@ -108,7 +108,7 @@ def test_a_search_is_a_study_while_it_lasts_and_afterwards(tmp_path: Path) -> No
         assert theirs.params.get("temperature") == ours.candidate.knobs.get("temperature")
     told = optuna.load_study(study_name=book, storage=url).trials
     assert {trial.state for trial in told} == {TrialState.COMPLETE, TrialState.PRUNED}
-    assert sum(trial.state == TrialState.COMPLETE for trial in told) >= 24
+    assert sum(trial.state == TrialState.COMPLETE for trial in told) >= 16
 
 
 def test_a_finished_run_done_again_asks_nobody(tmp_path: Path) -> None:
@@ -153,9 +153,18 @@ SCRIPT = textwrap.dedent("""
     from dstill.runtime import lm_for
     folder, url, storage = sys.argv[1:4]
     race = Race(candidates=4, width=3, block=4, batch=12, pool=4, instructions=1)
-    where = Where(folder, storage=storage or None)
+    where = Where(folder, storage=storage)
     compile(fakes.task(dev=20), lm_for("openai/painter", base_url=url), race, concurrency=3, run=where)
 """)
+
+
+def alone(folder: Path, server: tests_support.OpenAIServer) -> int:
+    """The calls of one worker, in this process and without a storage."""
+    server.script = [painting]
+    compile(fakes.task(dev=20), lm_for("openai/painter", base_url=server.url), RACE, concurrency=3, run=folder)
+    calls = len(server.requests)
+    server.requests.clear()
+    return calls
 
 
 def start(folder: Path, url: str, storage: str, silence: float = 60) -> subprocess.Popen[bytes]:
@@ -193,13 +202,10 @@ def test_processes_pay_once_and_end_with_the_bytes_of_one(
     server: tests_support.OpenAIServer, proxy: Callable[[], str], tmp_path: Path, kind: str
 ) -> None:
     storage = f"sqlite:///{tmp_path / 'study.db'}" if kind == "sqlite" else proxy()
-    server.script = [painting]
-    assert start(tmp_path / "one" / "r", server.url, "").wait() == 0
-    alone = len(server.requests)
-    server.requests.clear()
+    calls = alone(tmp_path / "one" / "r", server)
     workers = [start(tmp_path / name / "r", server.url, storage) for name in "ab"]
     assert [worker.wait() for worker in workers] == [0, 0]
-    assert len(server.requests) == alone
+    assert len(server.requests) == calls
     assert max(Counter(json.dumps(body, sort_keys=True) for body in server.requests).values()) == 1
     assert files(tmp_path / "a" / "r") == files(tmp_path / "b" / "r") == files(tmp_path / "one" / "r")
 
@@ -207,17 +213,14 @@ def test_processes_pay_once_and_end_with_the_bytes_of_one(
 def test_a_worker_that_is_killed_leaves_the_others_the_result(
     server: tests_support.OpenAIServer, tmp_path: Path
 ) -> None:
-    server.script = [painting]
-    assert start(tmp_path / "one" / "r", server.url, "").wait() == 0
-    alone = len(server.requests)
-    server.requests.clear()
+    calls = alone(tmp_path / "one" / "r", server)
     storage = f"sqlite:///{tmp_path / 'study.db'}"
     killed, *others = [start(tmp_path / name / "r", server.url, storage, silence=10) for name in "abc"]
-    commands.wait_for(lambda: len(server.requests) > alone // 3)
+    commands.wait_for(lambda: len(server.requests) > calls // 3)
     killed.kill()
     assert killed.wait() != 0
     assert [worker.wait() for worker in others] == [0, 0]
     again = Counter(json.dumps(body, sort_keys=True) for body in server.requests)
-    assert len(again) == alone
-    assert sum(again.values()) <= alone + 3  # what the killed one had in flight
+    assert len(again) == calls
+    assert sum(again.values()) <= calls + 3  # what the killed one had in flight
     assert files(tmp_path / "b" / "r") == files(tmp_path / "c" / "r") == files(tmp_path / "one" / "r")
