@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -87,37 +88,56 @@ def test_a_resumed_run_ends_in_the_same_bits(run: Any, tmp_path: Path, monkeypat
     assert saved(run("killed")) == whole
 
 
+KEEPS = """
+import shutil
+from dstill.runtime.embedded import train
+
+def save(path, *rest):
+    plain(path, *rest)
+    if rest[-1]["step"] == 2:
+        shutil.copytree(path.parent, path.parents[1] / "stopped")
+
+plain, train.save_checkpoint = train.save_checkpoint, save
+train.main()
+"""
+"""A run that leaves its folder as it was after two steps, for another to go on from."""
+
+
 def test_two_processes_share_a_step_and_resume_in_the_same_bits(tokenizer: Tokenizer, tmp_path: Path) -> None:
-    def start(name: str, *more: str) -> dict[str, Any]:
+    def start(name: str, *what: str) -> dict[str, Any]:
         folder = tmp_path / name
-        folder.mkdir(exist_ok=True)
-        tokenizer.save(str(folder / "tokenizer.json"))
-        options = f"--size small --tokens 1200 --growth 600 --batch 512 --exam 1 --out {folder}".split()
-        launcher = [
-            "-m",
-            "torch.distributed.run",
-            "--standalone",
-            "--nproc-per-node",
-            "2",
-            "-m",
-            "dstill.runtime.embedded.train",
-        ]
+        options = f"--size small --tokens 1200 --growth 600 --batch 512 --exam 1 --probe-every 2 --out {folder}".split()
+        launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *what]
         env = {**os.environ, "OMP_NUM_THREADS": "1"}
-        done = subprocess.run([sys.executable, *launcher, *options, *more], capture_output=True, text=True, env=env)
+        done = subprocess.run([sys.executable, *launcher, *options], capture_output=True, text=True, env=env)
         assert done.returncode == 0, done.stderr[-2000:]
         return saved(folder)
 
-    whole = start("whole")
+    (tmp_path / "whole").mkdir()
+    tokenizer.save(str(tmp_path / "whole" / "tokenizer.json"))
+    (tmp_path / "keeps.py").write_text(KEEPS)
+    whole = start("whole", str(tmp_path / "keeps.py"))
     assert 1200 <= whole["tokens"] < 2400
-    assert start("stopped", "--stop-after", "2")["step"] == 2
-    assert start("stopped") == whole
+    assert saved(tmp_path / "stopped")["step"] == 2 < whole["step"]
+    assert start("stopped", "-m", "dstill.runtime.embedded.train") == whole
     settings = json.loads((tmp_path / "whole" / "settings.json").read_text(encoding="utf-8"))
     assert settings["command"].startswith("torchrun --nproc-per-node 2 -m dstill.runtime.embedded.train --size small")
 
 
-def test_steps_made_beforehand_are_as_hard_as_training_was_then(run: Any) -> None:
-    whole = saved(run("whole", "--ahead", "2"))
-    assert saved(run("stopped", "--ahead", "2", "--stop-after", "3"))["step"] == 3
+def test_steps_made_beforehand_are_as_hard_as_training_was_then(
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = train.save_checkpoint
+
+    def save(path: Path, *rest: Any) -> None:
+        plain(path, *rest)
+        if rest[-1]["step"] == 4:
+            shutil.copytree(path.parent, tmp_path / "stopped")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "save_checkpoint", save)
+        whole = saved(run("whole", "--ahead", "2"))
+    assert saved(tmp_path / "stopped")["step"] == 4 < whole["step"]
     assert saved(run("stopped", "--ahead", "2")) == whole
     assert len(whole["planned"]) == 3 and whole["planned"] == sorted(whole["planned"])
     assert whole["tensors"] != saved(run("at once"))["tensors"]
