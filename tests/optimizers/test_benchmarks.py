@@ -55,7 +55,7 @@ def test_the_wilcoxon_pruner_is_optunas(rivals: Any) -> None:
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    table = outcomes(5, 40, seed=3)
+    table = outcomes(6, 40, seed=3)
     for threshold in (0.05, 0.2):
         with pytest.warns(optuna.exceptions.ExperimentalWarning):
             pruner = optuna.pruners.WilcoxonPruner(p_threshold=threshold)
