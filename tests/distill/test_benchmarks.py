@@ -39,6 +39,30 @@ def data(folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("script", "words", "name"),
     [
+        (
+            "alternate",
+            [
+                "--lm",
+                "embedded:small",
+                "--student",
+                "embedded:small",
+                "--seeds",
+                "1",
+                "--train",
+                "24",
+                "--dev",
+                "24",
+                "--test",
+                "12",
+                "--candidates",
+                "3",
+                "--epochs",
+                "1",
+                "--margin",
+                "0.5",
+            ],
+            "alternate",
+        ),
         ("decisions", ["--students", "4", "--resplits", "3", "--seeds", "1"], "decisions"),
         (
             "program",

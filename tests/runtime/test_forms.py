@@ -114,16 +114,23 @@ def test_a_model_of_noise_answers_what_the_adapter_can_read(
     engine.close()
 
 
-def test_what_must_come_is_not_asked_of_the_model_and_changes_nothing(tmp_path: Path) -> None:
-    engine = CausalEngine(tiny_models.causal(tmp_path / "m", "llama", context=4096), constrained=True)
+@pytest.mark.parametrize("known", [tiny_models.SENTENCE, tiny_models.PROMPT])
+def test_what_must_come_is_not_asked_of_the_model_and_changes_nothing(tmp_path: Path, known: str) -> None:
+    """Also with a tokenizer that can write it in several ways."""
+    folder = tiny_models.causal(tmp_path / "m", "llama", context=4096, text=known)
+    engine = CausalEngine(folder, constrained=True)
     signature = dspy.Signature("message -> team: Literal['care', 'sales'], number: int")
     for n in range(6):
         chat = dspy.ChatAdapter().format(signature, [], {"message": f"message {n}"})
+        temperature = n % 2 * 1.5
         fast, slow = (
-            engine.complete(request_of_chat("m", chat, lm15.Config(max_tokens=120, logprobs=scores)))
+            engine.complete(
+                request_of_chat("m", chat, lm15.Config(max_tokens=120, logprobs=scores, temperature=temperature))
+            )
             for scores in (None, 0)
         )
-        assert fast.text == slow.text
+        assert fast.text == slow.text == "".join(score.token for score in slow.logprobs)
+        assert fast.usage.output_tokens == slow.usage.output_tokens == len(slow.logprobs)
         assert fast.text.startswith("[[ ## team ## ]]\n") and fast.text.endswith("\n\n[[ ## completed ## ]]\n")
         assert fast.usage.input_tokens == slow.usage.input_tokens
     engine.close()

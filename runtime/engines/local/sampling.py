@@ -36,8 +36,10 @@ class Chooser:
         self._ends, self._decode = ends, decode
         self._chance: Random = derive(seed, "tokens")
         self._guide = guide
-        # Scores are of tokens that the model was asked for, and a stop may lie in what must come.
+        # Scores are of tokens that the model was asked for, and a stop may lie in what must come: then it is asked for
+        # each of them, but the tokens are the same.
         self._jumps = guide is not None and config.logprobs is None and not config.stop
+        self._due: list[int] = []
         self.most: int | None = config.max_tokens
         """The longest answer; an answer of a given form is finished within it."""
         self.tokens: list[int] = []
@@ -48,9 +50,13 @@ class Chooser:
 
     def begin(self) -> list[int]:
         """What the answer must begin with, for the model to read with the prompt."""
-        if self._jumps and self._guide is not None:
-            self.tokens += self._guide.jump(self._room)
+        self._must_come()
         return list(self.tokens)
+
+    def _must_come(self) -> None:
+        """Go on with the tokens that must come next, if any: at once, or as they are asked for."""
+        if self._guide is not None:
+            (self.tokens if self._jumps else self._due).extend(self._guide.jump(self._room))
 
     @property
     def _room(self) -> int | None:
@@ -58,28 +64,38 @@ class Chooser:
 
     def __call__(self, logits: torch.Tensor, likeliest: int) -> int | None:
         """The next token, or ``None`` to end."""
-        scores = logits
-        if self._guide is not None:
-            scores = self._guide.masked(logits, self._room)
-            likeliest = int(scores.argmax())
-        token = likeliest if self._temperature == 0.0 else self._sample(scores)
-        if token in self._ends:
-            self.finish = "stop"
-            return None
-        self.tokens.append(token)
-        if self._guide is not None:
-            self._guide.take(token)
-            if self._jumps and self._guide.ending:
-                self.tokens += self._guide.jump(self._room)
+        if self._due:
+            token = self._due.pop(0)
+            self.tokens.append(token)
+        else:
+            chosen = self._chosen(logits, likeliest)
+            if chosen is None:
+                self.finish = "stop"
+                return None
+            token = chosen
+            self.tokens.append(token)
+            if self._guide is not None:
+                self._guide.take(token)
+                if self._guide.ending:
+                    self._must_come()
         if self._scores is not None:
             self.logprobs.append(self._score(logits, token, self._scores))
         if self._stops and any(stop in self._decode(self.tokens) for stop in self._stops):
             self.finish = "stop"
             return None
-        if self._guide is not None and self._guide.stuck:
+        if self._guide is not None and not self._due and self._guide.stuck:
             self.finish = "stop"  # nothing but the end may follow
             return None
         return token
+
+    def _chosen(self, logits: torch.Tensor, likeliest: int) -> int | None:
+        """The token of the model's choice, or ``None`` where it ends the answer."""
+        scores = logits
+        if self._guide is not None:
+            scores = self._guide.masked(logits, self._room)
+            likeliest = int(scores.argmax())
+        token = likeliest if self._temperature == 0.0 else self._sample(scores)
+        return None if token in self._ends else token
 
     def text(self) -> str:
         """The answer, cut before the first stop string."""
