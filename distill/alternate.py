@@ -31,7 +31,7 @@ from ..runtime.models import Model, adopt, lm_for
 from ..runtime.rundir import RunDir
 from ..runtime.session import Session
 from .alternated import AlternatedProgram, Alternation, Step
-from .distill import alone, distill
+from .distill import alone, check_trainable, distill
 from .distilled import DistilledProgram, dump_distilled
 from .recipes import recipe_of
 from .stages import Cascade
@@ -76,6 +76,7 @@ def alternate(
     recipe, optimizer = recipe_of(chosen.recipe), optimizer_of(chosen.optimizer)
     if any(isinstance(stage, Cascade) for stage in recipe.stages):
         raise BadInput(f"recipe {recipe.name} has a cascade, whose teacher the next step would change: leave it out")
+    check_trainable(recipe, student)
     where = alone(run)
     models = lm_for(lm), lm_for(prompt_lm if prompt_lm is not None else lm)
     config = {

@@ -20,7 +20,7 @@ from ..runtime.session import Session
 from .devices import check_devices, check_launcher
 from .distilled import DistilledProgram, dump_distilled
 from .recipes import Recipe, recipe_of
-from .stages import Stage
+from .stages import Stage, TrainCausal
 from .stages.common import base_digest
 from .stages.gate import bind, candidate_with, shipped_lms, student_lms
 from .state import DistillState, Gated, check_margin
@@ -71,10 +71,7 @@ def distill(
         raise BadInput(f"student={student!r}: expected embedded:small, a model folder, or a hub name")
     check_margin(margin)
     chosen = recipe_of(recipe)
-    check_launcher()
-    for stage in chosen.stages:
-        if (training := getattr(stage, "training", None)) is not None:
-            check_devices(training.devices)
+    check_trainable(chosen, student)
     where = alone(run)
     config = {
         "task": view.name, "source": view.source and dict(view.source), "data": view.digests, "adapter": view.adapter,
@@ -99,6 +96,21 @@ def distill(
         export(session, out.file("cassette.jsonl.zst"))
         out.finish(shipped=sorted(made.students), stopped=made.stopped)
     return made
+
+
+def check_trainable(recipe: Recipe, base: str) -> None:
+    """Refuse what could not be trained, before a teacher is asked for anything.
+
+    Raises:
+        BadInput: for more devices than there are, or a process that was started by a launcher.
+        ModelUnavailable: for a base that cannot be had, or is of another kind than a generative student.
+    """
+    check_launcher()
+    for stage in recipe.stages:
+        if (training := getattr(stage, "training", None)) is not None:
+            check_devices(training.devices)
+        if isinstance(stage, TrainCausal):
+            stage.check_base(base)
 
 
 def alone(run: Path | str | Where | None) -> Where:

@@ -26,8 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import dspy
 from common import data_folder, record
 from dstill.distill import Collect, Filter, Stage, TrainCausal, TrainEncoder, Training, TrainSeq2Seq
-from dstill.distill.stages.common import base_folder
-from dstill.distill.stages.ladder import kind_of
+from dstill.distill.stages.common import base_folder, kind_of
 from dstill.eval import System, evaluate_on
 from dstill.eval.statistics import paired_interval
 from dstill.programs.folders import find_file

@@ -8,6 +8,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from ...runtime.atomic import write_bytes, write_json
 from ...runtime.derive import derive, derive_int
 from ...runtime.engines.local.loading import find_folder, quiet, weights_digest
@@ -24,6 +26,27 @@ def base_folder(base: str) -> Path:
     if base == "embedded" or base.startswith("embedded:"):
         return embedded_folder(base)
     return find_folder(base.removeprefix("local:"))
+
+
+def kind_of(folder: Path) -> str:
+    """What kind of student a model folder is a base of, by its configuration."""
+    config = orjson.loads((folder / "config.json").read_bytes())
+    names = " ".join(config.get("architectures") or ())
+    if config.get("is_encoder_decoder"):
+        return "seq2seq"
+    return "causal" if "CausalLM" in names or "LMHeadModel" in names else "encoder"
+
+
+def check_kind(base: str, kind: str, loader: str) -> None:
+    """Refuse a base that its configuration says is of another kind.
+
+    Raises:
+        ModelUnavailable: saying which recipes would take it.
+    """
+    folder = base_folder(base)
+    told = orjson.loads((folder / "config.json").read_bytes()).get("architectures")
+    if told and kind_of(folder) != kind:
+        raise ModelUnavailable(f"{base} cannot be trained as a {loader}: it is of another kind{_HINTS.get(loader, '')}")
 
 
 @lru_cache(maxsize=64)

@@ -7,12 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from ...runtime.errors import BadInput, BudgetExhausted
 from ..state import DistillState, Gated
 from ..training import Training
-from .common import base_folder
+from .common import base_folder, kind_of
 from .gate import Gate
 from .train_causal import TrainCausal, TrainSeq2Seq
 from .train_encoder import TrainEncoder
@@ -89,12 +87,3 @@ def climb(rungs: Sequence[str]) -> list[tuple[str, str]]:
         size = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
         found.append((list(KINDS).index(kind), size, kind, base))
     return [(kind, base) for _, _, kind, base in sorted(found)]
-
-
-def kind_of(folder: Path) -> str:
-    """What kind of student a model folder is a base of, by its configuration."""
-    config = orjson.loads((folder / "config.json").read_bytes())
-    names = " ".join(config.get("architectures") or ())
-    if config.get("is_encoder_decoder"):
-        return "seq2seq"
-    return "causal" if "CausalLM" in names or "LMHeadModel" in names else "encoder"

@@ -19,7 +19,7 @@ from ..state import DistillState, Pair
 from ..students import Student, finished, make_way, read_student, training_key, write_student
 from ..training import Training, best, train
 from ..writers import Causal, Seq2Seq
-from .common import base_digest, keep_course, kept_apart, losses, open_base, train_each
+from .common import base_digest, check_kind, keep_course, kept_apart, losses, open_base, train_each
 from .teaching import teacher_prompts
 from .writing_loss import WritingLoss
 
@@ -90,6 +90,14 @@ class TrainCausal:
     def name(self) -> str:
         """``train causal``."""
         return f"train {self.writer.kind}"
+
+    def check_base(self, base: str) -> None:
+        """Refuse a base model of another kind before anything is paid for.
+
+        Raises:
+            ModelUnavailable: saying which recipes would take it.
+        """
+        check_kind(base, self.writer.kind, self.writer.loader)
 
     def run(self, state: DistillState) -> DistillState:
         """A student for every predictor with rows."""

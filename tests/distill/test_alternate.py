@@ -31,7 +31,7 @@ from dstill.distill.stages.teaching import teacher_prompts
 from dstill.eval import evaluate_on
 from dstill.optimizers import Candidate, CompiledProgram, Race, load_program
 from dstill.optimizers.candidate import demos_from
-from dstill.runtime import LM, BadInput, Budget, ScriptedEngine, Session
+from dstill.runtime import LM, BadInput, Budget, ModelUnavailable, ScriptedEngine, Session
 from dstill.runtime.fields import render_fields
 from dstill.runtime.rundir import verify
 
@@ -148,6 +148,11 @@ def test_where_nobody_reads_prompts_any_more_none_are_searched(tmp_path: Path, b
 def test_what_cannot_be_alternated(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="margin=1: expected a share of the score between 0 and 1"):
         Alternation(margin=1)
+    silent = fakes.listener()
+    with pytest.raises(ModelUnavailable, match="embedded:encoder cannot be trained as a CausalLM: it is of another"):
+        alternate(sounds(), silent, "embedded:encoder", run=tmp_path / "run")
+    assert silent.calls == 0
+    assert not (tmp_path / "run").exists()
     shared = dstill.Where(tmp_path / "run", storage="sqlite:///study.db")
     with pytest.raises(BadInput, match="storage='sqlite:///study.db': only compile is shared"):
         alternate(sounds(), fakes.listener(), "embedded:small", run=shared)
