@@ -178,7 +178,7 @@ def candidate_with(state: DistillState, names: Iterable[str]) -> Candidate:
     candidate = state.teacher.candidate
     declared = dict(state.task.program.named_predictors())
     for name in names:
-        if keeps_prompt(state.students[name]):
+        if name in state.students and keeps_prompt(state.students[name]):
             candidate = candidate.voices[0]
         else:
             candidate = candidate.with_state(name, instructions=declared[name].signature.instructions, demos=())
