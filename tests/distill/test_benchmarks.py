@@ -41,26 +41,8 @@ def data(folder: Path) -> Path:
     [
         (
             "alternate",
-            [
-                "--lm",
-                "embedded:small",
-                "--student",
-                "embedded:small",
-                "--seeds",
-                "1",
-                "--train",
-                "24",
-                "--dev",
-                "24",
-                "--test",
-                "12",
-                "--candidates",
-                "3",
-                "--epochs",
-                "1",
-                "--margin",
-                "0.5",
-            ],
+            "--lm embedded:small --student embedded:small --seeds 1 --train 18 --dev 12 --test 6 --candidates 2 "
+            "--epochs 1 --margin 0.9".split(),
             "alternate",
         ),
         ("decisions", ["--students", "4", "--resplits", "3", "--seeds", "1"], "decisions"),
