@@ -42,6 +42,7 @@ from dstill.optimizers import Candidate, Dspy, compile
 from dstill.optimizers.compile import RESERVE, Where
 from dstill.programs import Task, task_named
 from dstill.runtime import Budget, Session, lm_for
+from dstill.runtime.atomic import write_bytes
 from rule_writer import rule_writer
 
 KINDS = ["topics", "mail", "claims", "values", "desk", "docket"]
@@ -129,12 +130,16 @@ class Contest:
             for cap, (calls, candidate) in zip(self.caps, best, strict=True)
         ]
 
+    def ours(self) -> list[list[float]]:
+        """[cap, calls, score] of dstill."""
+        grid = sorted({*self.caps, *(cap for cap in BETWEEN if cap < self.caps[-1])})
+        return [[cap, *self.compiled("race", cap)] for cap in grid]
+
     def run(self, rivals: list[str]) -> dict[str, Any]:
         """dstill and its rivals."""
         began = time.time()
         found: dict[str, Any] = {"kind": self.kind, "seed": self.seed, "declared": self.score(self.task.program)}
-        grid = sorted({*self.caps, *(cap for cap in BETWEEN if cap < self.caps[-1])})
-        found["dstill"] = [[cap, *self.compiled("race", cap)] for cap in grid]
+        found["dstill"] = self.ours()
         found |= {name: self.rival(name) for name in PEERS if name in rivals}
         if "CAPO" in rivals and len(self.task.program.predictors()) == 1:
             found["CAPO"] = self.capo()
@@ -152,19 +157,24 @@ def main() -> None:
     for split, size in (("train", 100), ("dev", 150), ("test", 200)):
         cli.add_argument(f"--{split}", type=int, default=size, help=f"rows (default: {size})")
     cli.add_argument("--part", type=Path, default=Path("contest.jsonl"), help="what was run (default: contest.jsonl)")
+    cli.add_argument("--again", action="store_true", help="run dstill again where it was run, and nobody else")
     cli.add_argument("--report", action="store_true", help="run nothing, tell what is there")
     a = cli.parse_args()
-    if "CAPO" in a.rivals and not a.report and find_spec("promptolution") is None:
+    if "CAPO" in a.rivals and not (a.report or a.again) and find_spec("promptolution") is None:
         others = " ".join(f'"{name}"' for name in PEERS)
         sys.exit(f"CAPO needs promptolution: install it beside dstill, or leave it out with --rivals {others}")
     logging.disable(logging.WARNING)
     warnings.simplefilter("ignore")
     engine = None if a.report else lm_for("embedded", Session()).door.engine
     rows = [json.loads(line) for line in a.part.read_text().splitlines()] if a.part.exists() else []
-    for seed in a.only or range(a.seeds) if not a.report else ():
+    sizes = {"train": a.train, "dev": a.dev, "test": a.test}
+    for row in rows if a.again else ():
+        row["dstill"] = Contest(row["kind"], row["seed"], engine, sizes, sorted(a.caps)).ours()
+        write_bytes(a.part, "".join(json.dumps(each) + "\n" for each in rows).encode())
+        print(row["kind"], row["seed"], row["dstill"], flush=True)
+    for seed in a.only or range(a.seeds) if not (a.report or a.again) else ():
         for kind in a.kinds:
             if not any((row["kind"], row["seed"]) == (kind, seed) for row in rows):
-                sizes = {"train": a.train, "dev": a.dev, "test": a.test}
                 rows.append(Contest(kind, seed, engine, sizes, sorted(a.caps)).run(a.rivals))
                 with a.part.open("a") as file:
                     print(json.dumps(rows[-1]), file=file)

@@ -40,9 +40,10 @@ class WriteInstruction(dspy.Signature):
 
 @dataclass(frozen=True)
 class WrittenInstructions:
-    """New instructions for one predictor at a time, on top of the best trial's demonstrations.
+    """New instructions for one predictor at a time, half of them on top of the best trial's demonstrations.
 
-    Which predictor is left to ``to_mend``.
+    The others are shown with the demonstrations that were declared, mostly none: where demonstrations do harm, an
+    instruction is not seen to be good beside them. Which predictor is left to ``to_mend``.
     """
 
     ground: Ground
@@ -59,7 +60,13 @@ class WrittenInstructions:
         best = history.leader().candidate if history.trials else self.ground.baseline
         names = to_mend(history, list(best.predictors), rng, n)
         told = ((name, self._write(history, rng, name)) for name in names)
-        return fresh(history, (best.with_state(name, instructions=text) for name, text in told if text), n)
+        return fresh(history, (self._told(best, name, text, rng) for name, text in told if text), n)
+
+    def _told(self, best: Candidate, name: str, text: str, rng: Random) -> Candidate:
+        declared = self.ground.baseline.predictors[name]
+        if rng.random() < 0.5:
+            return best.with_state(name, instructions=text)
+        return best.with_state(name, instructions=text, demos=declared.demos, pool=declared.pool).made_from(best)
 
     def _write(self, history: History, rng: Random, name: str) -> str:
         pool = self.ground.labelled(name)

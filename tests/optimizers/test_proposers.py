@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -23,6 +24,7 @@ from dstill.optimizers.proposers import (
 from dstill.optimizers.proposers.diverse import distance, points_of, spread
 from dstill.optimizers.proposers.front import draw_parent, front
 from dstill.runtime import LM, Budget, BudgetExhausted, ScriptedEngine, Session
+from dstill.runtime.fields import render_fields
 
 
 class TestLabeled(ProposerContract):
@@ -198,6 +200,26 @@ class TestDiverse(ProposerContract):
 class TestWritten(ProposerContract):
     def make(self, ground: Ground) -> Proposer:
         return WrittenInstructions(ground)
+
+    def test_some_are_shown_with_the_best_demonstrations_and_some_without(self) -> None:
+        """Beside demonstrations that do harm no instruction is seen to be good."""
+        task = fakes.task()
+        texts = iter(range(100))
+        writer = LM(ScriptedEngine(lambda r: render_fields({"instruction": f"Rule {next(texts)}."})))
+        ground = Ground(task.program, task.train, Runner(writer, task.metric), writer)
+        demos = ({"text": "thing number 0", "colour": "red"},)
+        history = self.history(ground).add([(ground.baseline.with_state("self", demos=demos), "x", (0,))], 0)
+        best = len(history.trials) - 1
+        history = history.change(best, scores=dict.fromkeys(range(12), 1.0), met=12)
+        history = replace(history, leads=(*history.leads, best))
+        made = self.make(ground).propose(history, Random(0), 20)
+        assert len(made) == 20
+        shown = [candidate.predictors["self"].demos for candidate in made]
+        assert 4 < shown.count(demos) < 16
+        assert shown.count(demos) + shown.count(()) == 20
+        assert all(
+            history.parents(candidate, 0) == (best,) for candidate in made if not candidate.predictors["self"].demos
+        )
 
     def test_a_writer_that_answers_nothing_readable_brings_nothing(self) -> None:
         task = fakes.task()
