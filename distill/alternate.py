@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import dspy
@@ -48,7 +49,8 @@ def alternate(
     seed: int = 0,
     *,
     prompt_lm: Model | None = None,
-    run: str | Where | None = None,
+    concurrency: int | None = None,
+    run: Path | str | Where | None = None,
 ) -> AlternatedProgram:
     """Search prompts and train weights in turn.
 
@@ -58,9 +60,11 @@ def alternate(
         student: the base model that takes its place, predictor by predictor: ``embedded:small``, a folder, a hub name.
         how: the strategy, ``p`` for prompts and ``w`` for weights, as dspy.BetterTogether takes it; or an
             ``Alternation``, which says how each of them is done.
-        budget: caps on all steps together; every step has an equal share. Students cost nothing.
+        budget: caps on all steps together; every step has an equal share, and goes on with what it reached when that is
+            spent. Students cost nothing.
         seed: everything that is left to chance follows from it.
         prompt_lm: the model that writes instructions; ``lm`` by default.
+        concurrency: engine calls in flight while prompts are searched.
         run: the run directory, or a ``Where``. Every step has a run directory of its own in it.
 
     Returns:
@@ -93,7 +97,7 @@ def alternate(
     ) as out:  # fmt: skip
         session = Session(run=out.id, budget=budget, parent=where.session or Session(default_journal(out.path)))
         how = replace(chosen, optimizer=optimizer, recipe=recipe)
-        made = _Work(task, models, student, how, session, seed, where.replace, label, out).do()
+        made = _Work(task, models, student, how, session, seed, concurrency, where.replace, label, out).do()
         export(session, out.file("cassette.jsonl.zst"))
         out.finish(shipped=sorted(made.students), stopped=made.stopped)
     return made
@@ -123,6 +127,7 @@ class _Work:
     how: Alternation
     session: Session
     seed: int
+    concurrency: int | None
     replace: bool
     label: str
     out: RunDir
@@ -137,20 +142,21 @@ class _Work:
             try:
                 at = self._prompts(at, number) if kind == "p" else self._weights(at, number)
             except BudgetExhausted as stop:
-                at = replace(at, stopped=f"step {number}: {stop}")
-            if at.stopped is not None or (kind == "w" and not at.steps[-1].shipped):
+                at = _stopped(at, number, str(stop))
+                break
+            if kind == "w" and not at.steps[-1].shipped:
                 break
         return self._result(at)
 
     def _prompts(self, at: _At, number: int) -> _At:
         lm, prompt_lm = self.models
         made = compile(
-            at.task, lm, self.how.optimizer, self._share, self.seed, prompt_lm=prompt_lm,
+            at.task, lm, self.how.optimizer, self._share, self.seed, prompt_lm=prompt_lm, concurrency=self.concurrency,
             run=self._where(f"{number}-prompts"),
         )  # fmt: skip
-        stopped = made.evidence.stopped if made.evidence is not None else None
         step = Step(f"{number}-prompts", made.verdict)
-        return replace(at, made=made, steps=(*at.steps, step), stopped=stopped and f"step {number}: {stopped}")
+        at = replace(at, made=made, steps=(*at.steps, step))
+        return _stopped(at, number, made.evidence.stopped if made.evidence is not None else None)
 
     def _weights(self, at: _At, number: int) -> _At:
         assert isinstance(at.made, CompiledProgram)
@@ -159,49 +165,61 @@ class _Work:
             run=self._where(f"{number}-weights"),
         )  # fmt: skip
         step = Step(f"{number}-weights", made.verdict, tuple(sorted(made.students)))
-        stopped = made.stopped and f"step {number}: {made.stopped}"
-        at = replace(at, steps=(*at.steps, step), gates={**at.gates, **made.gates}, stopped=stopped)
-        task = replace(at.task, program=adopt(made.program, self.session))
-        return replace(at, task=task, made=made, students={**at.students, **made.students})
+        # A predictor whose new student is held back keeps the one that it has, and the verdict on that one.
+        gates = {name: gate for name, gate in made.gates.items() if gate.shipped or name not in at.students}
+        at = replace(
+            at, task=replace(at.task, program=adopt(made.program, self.session)), made=made,
+            students={**at.students, **made.students}, gates={**at.gates, **gates}, steps=(*at.steps, step),
+        )  # fmt: skip
+        return _stopped(at, number, made.stopped)
 
     def _result(self, at: _At) -> AlternatedProgram:
         gain = self._gain(at)
         lm = self.models[0].on(self.session)
-        gates = {**at.gates, **{name: replace(at.gates[name], shipped=True) for name in at.students}}
         made = AlternatedProgram(
-            self.label, self.task.name, at.made.program, lm, self.task.adapter, at.made.candidate, at.students, gates,
-            (), self.out.path, None, at.stopped, at.steps, gain.gain,
+            self.label, self.task.name, at.made.program, lm, self.task.adapter, at.made.candidate, at.students,
+            at.gates, (), self.out.path, None, at.stopped, at.steps, gain.gain,
         )  # fmt: skip
         self.out.write("program.json", dump_distilled(made))
         self.out.write("report.json", {
             "kind": "alternate", "verdict": made.verdict, "steps": [step.dump() for step in at.steps],
-            "students": {name: gate.dump() for name, gate in gates.items()},
+            "students": {name: gate.dump() for name, gate in at.gates.items()},
             "rows": {"won": gain.won, "lost": gain.lost},
         })  # fmt: skip
         return made
 
     def _gain(self, at: _At) -> Confirmed:
         """What was gained over the declared program, on the rows that no step chose prompts by."""
-        runner = Runner(self.models[0].on(self.session), self.task.metric, adapter=self.task.adapter)
+        # A part of its own: what steps that were cut off have spent depends on timing, what is kept for this does not.
+        budget = self.session.ledger.budget.part(RESERVE)
+        last = Session(run=f"{self.session.run}/gain", budget=budget, parent=self.session)
+        runner = Runner(self.models[0].on(last), self.task.metric, adapter=self.task.adapter)
         rows = Selection.of(self.task.dev, kept_apart(optimizer_of(self.how.optimizer)), self.seed).confirm
 
         def met(program: dspy.Module) -> list[Any]:
             jobs = [Job(program, self.task.dev[row], row, "dev") for row in rows]
             return [outcome.row for outcome in runner.run(jobs)]
 
+        last.ledger.begin_round()
         try:
-            both = [met(adopt(program, self.session)) for program in (at.made.program, self.task.program)]
+            both = [met(adopt(program, last)) for program in (at.made.program, self.task.program)]
         except BudgetExhausted:
+            return Confirmed()
+        if not last.ledger.round_holds():
             return Confirmed()
         return confirmed(*both, level=0.95, seed=self.seed)
 
     @property
     def _share(self) -> Budget:
-        """What a step may spend: what is not kept for measuring the gain, in equal parts."""
-        return self.session.ledger.budget.part((1 - RESERVE) / len(self.how.order))
+        return self.how.share(self.session.ledger.budget)
 
     def _where(self, name: str) -> Where:
         return Where(self.out.path / name, self.session, self.replace, name)
+
+
+def _stopped(at: _At, number: int, why: str | None) -> _At:
+    """With the first reason for which a step ended early, if any."""
+    return at if why is None or at.stopped is not None else replace(at, stopped=f"step {number}: {why}")
 
 
 def _reads_prompts(at: _At) -> bool:

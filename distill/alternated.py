@@ -8,7 +8,9 @@ from itertools import pairwise
 from typing import Any
 
 from ..eval.compare import Comparison
+from ..optimizers.compile import RESERVE
 from ..optimizers.config import Optimizer
+from ..runtime.budget import Budget
 from ..runtime.errors import BadInput
 from .distilled import DistilledProgram
 from .recipes import Recipe
@@ -40,6 +42,10 @@ class Alternation:
     def order(self) -> tuple[str, ...]:
         """The steps, ``p`` or ``w``."""
         return tuple(part.strip() for part in self.strategy.split("->"))
+
+    def share(self, budget: Budget) -> Budget:
+        """What a step may spend: what is not kept for measuring the gain, in equal parts."""
+        return budget.part((1 - RESERVE) / len(self.order))
 
 
 @dataclass(frozen=True)

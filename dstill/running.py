@@ -16,7 +16,7 @@ from .eval.clusters import clustered
 from .eval.evaluate import System, check_answers, evaluate_on
 from .eval.report import Report
 from .eval.samples import Samples
-from .optimizers.compile import RESERVE, Where, compile
+from .optimizers.compile import Where, compile
 from .optimizers.compiled import CompiledProgram
 from .optimizers.config import optimizer_of
 from .optimizers.estimate import estimate
@@ -95,8 +95,7 @@ def estimate_recipe(recipe: RunRecipe) -> str:
         parts.append(f"and at most {asked} for each of {teachers} teachers, once a sample")
     for pair in recipe.alternate:
         how = pair.how()
-        share = (_budget(pair.budget) or whole).part((1 - RESERVE) / len(how.order))
-        said = estimate(task, model, optimizer_of(how.optimizer), share)
+        said = estimate(task, model, optimizer_of(how.optimizer), how.share(_budget(pair.budget) or whole))
         parts.append(f"{pair.name}, each of {how.order.count('p')} searches\n{said}")
     rows = len(task.split(recipe.eval.split))
     parts.append(
@@ -178,7 +177,7 @@ class _Run:
         self.say(f"alternate {pair.name} ({pair.student}, {how.strategy})")
         made = alternate(
             self.task, self.lm, pair.student, how, _budget(pair.budget), self.recipe.seed, prompt_lm=self.prompt_lm,
-            run=self._where(pair.name),
+            concurrency=self.recipe.concurrency, run=self._where(pair.name),
         )  # fmt: skip
         for line in (*(f"{step.folder}: {step.verdict}" for step in made.steps), made.verdict):
             self.say(f"  {line}")

@@ -66,7 +66,7 @@ class WrittenInstructions:
         declared = self.ground.baseline.predictors[name]
         if rng.random() < 0.5:
             return best.with_state(name, instructions=text)
-        return best.with_state(name, instructions=text, demos=declared.demos, pool=declared.pool).made_from(best)
+        return best.with_state(name, instructions=text, demos=declared.demos, pool=declared.pool)
 
     def _write(self, history: History, rng: Random, name: str) -> str:
         pool = self.ground.labelled(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from dstill.distill import (
 )
 from dstill.distill.formats import Format
 from dstill.distill.stages.teaching import teacher_prompts
+from dstill.distill.state import Gated
 from dstill.eval import evaluate_on
 from dstill.optimizers import Candidate, CompiledProgram, Race, load_program
 from dstill.optimizers.candidate import demos_from
@@ -123,13 +125,38 @@ def test_weights_that_are_worse_do_not_go_on(tmp_path: Path) -> None:
     assert made(text="loud red noise 999").colour == "red"
 
 
-def test_a_budget_is_for_all_steps_together(tmp_path: Path) -> None:
+def test_a_budget_is_for_all_steps_together_and_each_goes_on_with_what_the_last_one_reached(tmp_path: Path) -> None:
     engine = fakes.listener()
-    made = alternate(sounds(), engine, "embedded:small", HOW, Budget(calls=120), seed=1, run=tmp_path / "run")
-    assert engine.calls <= 120
+    made = alternate(sounds(), engine, "embedded:small", HOW, Budget(calls=360), seed=1, run=tmp_path / "run")
+    assert engine.calls <= 360
     assert made.stopped is not None
-    assert made.stopped.startswith("step 1: the budget of 32 calls")
+    assert made.stopped.startswith("step 1: the budget of 96 calls")
+    assert [step.folder for step in made.steps][:2] == ["1-prompts", "2-weights"]
     assert made(text="loud red noise 999").colour in fakes.COLOURS
+    small = alternate(sounds(), engine, "embedded:small", HOW, Budget(calls=10), run=tmp_path / "its own" / "small")
+    assert small.gain is None
+    assert "its gain was not measured" in small.verdict
+
+
+def test_who_is_held_back_later_keeps_the_student_there_is(
+    tmp_path: Path, bases: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = sys.modules["dstill.distill.alternate"]
+    plain, asked = module.distill, []
+
+    def once(*words: Any, **more: Any) -> Any:
+        made = plain(*words, **more)
+        asked.append(made)
+        held = {"self": Gated(False, "inferior this time")}
+        return made if len(asked) == 1 else replace(made, students={}, gates=held, program=words[0].program)
+
+    monkeypatch.setattr(module, "distill", once)
+    how = replace(HOW, strategy="w -> p -> w", recipe=recipe_of("prompted", epochs=8, batch=8, lr=3e-3))
+    made = alternate(sounds(), fakes.listener(), "embedded:small", how, seed=1, run=tmp_path / "run")
+    assert [step.shipped for step in made.steps] == [("self",), (), ()]
+    assert made.students == {"self": tmp_path / "run" / "1-weights" / "students" / "self"}
+    assert made.gates["self"].why.startswith("not inferior")
+    assert made.gates["self"].shipped
 
 
 @pytest.mark.parametrize("strategy", ["", "p -> p", "p, w", "p -> w -> x", "w -> w", 3])
