@@ -1,13 +1,18 @@
-"""Training speed beside TRL's SFTTrainer: same model, rows, batch, precision and number of steps, in turn.
+"""Training speed beside TRL's SFTTrainer: same model, rows, batch size, precision and number of steps, in turn.
 
     python -m venv build/trl && build/trl/bin/pip install torch==2.13.0 && build/trl/bin/pip install trl
     python benchmarks/distill/speed.py --trl build/trl/bin/python
 
 The model is a Llama of random weights, the rows are e-SNLI's training rows with their rationales (prompt and answer;
-the loss is on the answer alone in both). Both get the same batches in the same order, the same learning rate at every
-step, the same AdamW without decay of weights, and clip at the same norm, so that they end with the same weights but for
-rounding. Each side runs in a process of its own, so that its peak of memory is its own; both report their final loss on
-the same rows. Tokens are those of the rows, padding does not count.
+the loss is on the answer alone in both). Both have the same learning rate at every step, the same AdamW without decay
+of weights, and clip at the same norm. TRL runs three times:
+
+as it comes      rows in random order, padded to the longest of their batch;
+by length        rows of similar length to a batch, its option ``train_sampling_strategy="group_by_length"``;
+our batches      in our order, so that both end with the same weights but for rounding.
+
+Each run is a process of its own, so that its peak of memory is its own; all report their final loss on the same rows.
+Tokens are those of the rows, padding does not count.
 """
 
 from __future__ import annotations
@@ -28,6 +33,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 SIZES = {"hidden_size": 256, "intermediate_size": 704, "num_hidden_layers": 6, "num_attention_heads": 4}
 WARMUP = 0.1
+SAMPLING = {"as it comes": "random", "by length": "group_by_length", "our batches": "sequential"}
+"""How TRL orders its rows."""
 
 
 def prepare(folder: Path, data: Path, rows: int, template: str) -> None:
@@ -95,8 +102,8 @@ def ours(folder: Path, batch: int, lr: float) -> dict[str, Any]:
     return {"seconds": seconds, "loss": final(model, rows)}
 
 
-def theirs(folder: Path, batch: int, lr: float) -> dict[str, Any]:
-    """One epoch with TRL's SFTTrainer on the same batches, on the answer alone."""
+def theirs(folder: Path, batch: int, lr: float, sampling: str) -> dict[str, Any]:
+    """One epoch with TRL's SFTTrainer on the answers alone."""
     import torch
     from datasets import Dataset
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -104,7 +111,7 @@ def theirs(folder: Path, batch: int, lr: float) -> dict[str, Any]:
 
     rows = json.loads((folder / "rows.json").read_text())
     follow = json.loads((folder / "course.json").read_text())
-    ordered = [rows[place] for part in follow["order"] for place in part]
+    ordered = [rows[place] for part in follow["order"] for place in part] if sampling == "sequential" else rows
     data = Dataset.from_dict({
         "input_ids": [a + b for a, b in ordered], "labels": [[-100] * len(a) + b for a, b in ordered],
     })  # fmt: skip
@@ -123,7 +130,7 @@ def theirs(folder: Path, batch: int, lr: float) -> dict[str, Any]:
             output_dir=place, num_train_epochs=1, per_device_train_batch_size=batch, learning_rate=lr,
             weight_decay=0.0, max_grad_norm=1.0, adam_beta2=0.98, report_to="none", save_strategy="no",
             logging_steps=10**6, use_cpu=True, bf16=False, gradient_checkpointing=False, max_length=None, packing=False,
-            train_sampling_strategy="sequential", disable_tqdm=True, dataset_kwargs={"skip_prepare_dataset": True},
+            train_sampling_strategy=sampling, disable_tqdm=True, dataset_kwargs={"skip_prepare_dataset": True},
         )  # fmt: skip
         trainer = Trainer(
             model, args=config, train_dataset=data, processing_class=AutoTokenizer.from_pretrained(folder)
@@ -155,7 +162,7 @@ def final(model: Any, rows: Any) -> float:
 def one(side: str, folder: Path, batch: int, lr: float) -> None:
     """One side in this process, with its peak of memory."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    found = (ours if side == "ours" else theirs)(folder, batch, lr)
+    found = theirs(folder, batch, lr, SAMPLING[side]) if side in SAMPLING else ours(folder, batch, lr)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print("RESULT " + json.dumps({**found, "peak_mb": peak / 1024, "before_mb": before / 1024}))
 
@@ -186,9 +193,10 @@ def main() -> None:
         course(folder, given.batch)
         coded = json.loads((folder / "rows.json").read_text())
         tokens = sum(len(a) + len(b) for a, b in coded)
-        runs: dict[str, list[dict[str, float]]] = {"ours": [], "trl": []}
+        runs: dict[str, list[dict[str, float]]] = {side: [] for side in ("ours", *SAMPLING)}
         for _ in range(given.repeats):
-            for side, python in (("ours", sys.executable), ("trl", given.trl)):
+            for side in runs:
+                python = given.trl if side in SAMPLING else sys.executable
                 words = [python, __file__, "--here", side, "--folder", str(folder), "--batch", str(given.batch)]
                 done = subprocess.run(
                     [*words, "--lr", str(given.lr)], capture_output=True, text=True,
@@ -199,16 +207,15 @@ def main() -> None:
                     sys.exit(f"{side} failed: {done.stderr[-3000:]}")
                 runs[side].append(json.loads(said[0][7:]))
     speed = {side: [tokens / run["seconds"] for run in found] for side, found in runs.items()}
-    ratio = [a / b for a, b in zip(speed["ours"], speed["trl"], strict=True)]
-    peaks = {side: max(run["peak_mb"] for run in found) for side, found in runs.items()}
-    losses = {side: found[0]["loss"] for side, found in runs.items()}
+    ratios = {side: [a / b for a, b in zip(speed["ours"], speed[side], strict=True)] for side in SAMPLING}
+    told = {side: f"loss {found[0]['loss']:.3f}, peak {max(run['peak_mb'] for run in found):.0f} MB"
+            for side, found in runs.items()}  # fmt: skip
+    beside = [f"{side} {spread(ratios[side])} times, {told[side]}" for side in SAMPLING]
     record(
         "training_speed",
-        {"tokens": tokens, "answer_tokens": sum(len(b) for _, b in coded), "runs": runs,
+        {"tokens": tokens, "answer_tokens": sum(len(b) for _, b in coded), "ratios": ratios, "runs": runs,
          "model": SIZES},
-        f"tokens a second {spread(speed['ours'])} beside {spread(speed['trl'])} of TRL's SFTTrainer, ratio "
-        f"{spread(ratio)}; loss {losses['ours']:.3f} and {losses['trl']:.3f}; peak {peaks['ours']:.0f} and "
-        f"{peaks['trl']:.0f} MB",
+        f"tokens a second {spread(speed['ours'])}, {told['ours']}; beside TRL's SFTTrainer {'; '.join(beside)}",
     )  # fmt: skip
 
 
