@@ -77,7 +77,7 @@ def close_engines(note: Any) -> None:
 
     for module in ("hosted", "recorded", "scripted", "local.causal", "local.seq2seq"):
         import_module(f"dstill.runtime.engines.{module}")
-    import_module("dstill.distill.engines")
+    import_module("dstill.distill.students.engines")
 
     def refuse(self: Any, request: Any) -> NoReturn:
         note("engine", type(self).__name__)

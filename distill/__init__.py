@@ -15,7 +15,6 @@ from .distilled import DistilledProgram as DistilledProgram
 from .distilled import load_distilled as load_distilled
 from .export import Exported as Exported
 from .export import export_student as export_student
-from .lora import Lora as Lora
 from .recipes import RECIPES as RECIPES
 from .recipes import Recipe as Recipe
 from .recipes import recipe_from_tables as recipe_from_tables
@@ -34,6 +33,7 @@ from .stages import TrainSeq2Seq as TrainSeq2Seq
 from .state import DistillState as DistillState
 from .state import Pair as Pair
 from .students import student_engine as student_engine
+from .training import Lora as Lora
 from .training import Training as Training
 
 

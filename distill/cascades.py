@@ -15,7 +15,7 @@ from ..runtime.fields import asks_for_json, input_fields
 from ..runtime.journal import Identity
 from ..runtime.lm import LM
 from ..runtime.wire import Request, Response
-from .engines import Free, StudentEngine
+from .students.engines import Free, StudentEngine
 
 
 class CascadeEngine(Free):

@@ -17,13 +17,13 @@ from ..runtime.home import default_journal, run_folder
 from ..runtime.models import adopt
 from ..runtime.rundir import RunDir
 from ..runtime.session import Session
-from .devices import check_devices, check_launcher
 from .distilled import DistilledProgram, dump_distilled
 from .recipes import Recipe, recipe_of
 from .stages import Stage, TrainCausal
 from .stages.common import base_digest
 from .stages.gate import bind, candidate_with, shipped_lms, student_lms
 from .state import DistillState, Gated, check_margin
+from .training.devices import check_devices, check_launcher
 
 
 def distill(

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 from ..runtime.errors import BadInput
-from .lora import Lora
 from .stages import (
     Cascade,
     Collect,
@@ -23,7 +22,7 @@ from .stages import (
     TrainMatcher,
     TrainSeq2Seq,
 )
-from .training import Training
+from .training import Lora, Training
 
 STAGES: dict[str, type[Any]] = {
     "collect": Collect, "gold": Gold, "filter": Filter, "train-causal": TrainCausal, "train-seq2seq": TrainSeq2Seq,

@@ -18,7 +18,8 @@ from ..runtime.models import lm_for
 from .fence import Fence
 from .knobs import Space, checked, read
 from .knobs import dump as dump_knobs
-from .metrics import Metric, name_of
+from .metrics import Metric, metric_digest, name_of
+from .source import source_of
 from .splits import label, overlaps
 
 SPLITS = ("train", "dev", "test")
@@ -149,29 +150,7 @@ class CompileView:
 def program_digest(program: dspy.Module) -> str:
     """Digest of what a program is: its class's source, the state of its predictors, and models of their own."""
     own = {name: lm_for(p.lm).door.identity for name, p in program.named_predictors() if p.lm is not None}
-    return digest([_source(type(program)), program.dump_state(), *([own] if own else [])])
-
-
-def metric_digest(metric: Metric) -> str:
-    """Digest of a metric: its name and its source (or its value, for a metric that is one)."""
-    value = repr(metric) if hasattr(metric, "__dataclass_fields__") else _source(metric)
-    return digest([name_of(metric), value])
-
-
-def _source(thing: Any) -> Any:
-    """What a class or function says: its source, and for a function its constants and what it closes over."""
-    try:
-        text = inspect.getsource(thing if inspect.isroutine(thing) or inspect.isclass(thing) else type(thing))
-    except (OSError, TypeError):
-        text = f"{getattr(thing, '__module__', '')}.{getattr(thing, '__qualname__', type(thing).__qualname__)}"
-    code = getattr(thing, "__code__", None)
-    if code is None:
-        return text
-    cells = [repr(cell.cell_contents) for cell in thing.__closure__ or () if isinstance(cell.cell_contents, _PLAIN)]
-    return [text, [repr(value) for value in code.co_consts if isinstance(value, _PLAIN)], list(code.co_names), cells]
-
-
-_PLAIN = (str, int, float, bool, tuple, frozenset, type(None))
+    return digest([source_of(type(program)), program.dump_state(), *([own] if own else [])])
 
 
 def _declared_inputs(program: dspy.Module) -> tuple[str, ...]:

@@ -68,7 +68,7 @@ def prepare(folder: Path, data: Path, rows: int, template: str) -> None:
 
 def course(folder: Path, batch: int) -> None:
     """Our loop's batches and rates, for the other side to follow."""
-    from dstill.distill.schedule import batches, rate
+    from dstill.distill.training.schedule import batches, rate
 
     rows = json.loads((folder / "rows.json").read_text())
     order = batches([len(a) + len(b) for a, b in rows], batch, 0, 0)
@@ -83,7 +83,7 @@ def ours(folder: Path, batch: int, lr: float) -> dict[str, Any]:
     """One epoch with our loop."""
     import torch
     from dstill.distill.training import Training, train
-    from dstill.distill.writers import Causal, Coded
+    from dstill.distill.training.writers import Causal, Coded
     from transformers import AutoModelForCausalLM
 
     rows = [Coded(tuple(a), tuple(b)) for a, b in json.loads((folder / "rows.json").read_text())]

@@ -14,7 +14,7 @@ from typing import Any
 from ...runtime.atomic import write_bytes
 from ...runtime.engines.local.loading import load
 from ...runtime.errors import BadInput
-from ..formats import Format
+from ..students.formats import Format
 from .export import Exported
 from .onnx_file import needed
 
@@ -107,7 +107,7 @@ def compare_answers(
     import llama_cpp
     import torch
 
-    from ..coding import prompt_tokens
+    from ..students.coding import prompt_tokens
 
     other = llama_cpp.Llama(str(path), n_ctx=1024, verbose=False, logits_all=False, n_threads=1)
     same = 0

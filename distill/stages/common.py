@@ -15,9 +15,9 @@ from ...runtime.derive import derive, derive_int
 from ...runtime.engines.local.loading import find_folder, quiet, weights_digest
 from ...runtime.errors import ModelUnavailable
 from ...runtime.models import embedded_folder
-from ..curves import svg
 from ..state import DistillState, Pair
 from ..students import CURVE, read_student
+from ..training.curves import svg
 from .votes import label_of
 
 

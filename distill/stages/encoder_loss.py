@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from ...runtime.derive import derive_int
 from ...runtime.errors import BadInput
-from ..devices import device_of, moved
 from ..state import DistillState, Pair
+from ..training.devices import device_of, moved
 from .common import base_folder
 from .teaching import open_teacher
 from .votes import shares_by_logprobs
@@ -49,7 +49,7 @@ class EncoderLoss:
     def __call__(self, batch: Sequence[int]) -> torch.Tensor:
         """The batch's mean loss."""
         from ..objectives import robust_loss
-        from ..pooling import pooled_by
+        from ..students.pooling import pooled_by
 
         places, device = list(batch), device_of(self.model)
         feed = {name: moved(tensor, device) for name, tensor in self.collate(batch).items()}
@@ -131,7 +131,7 @@ def represent(folder: str, texts: Sequence[Sequence[str]], *, at_once: int = 64)
     """The mean of the tokens of each text (or pair of texts) under a frozen encoder, [texts, dim]."""
     import torch
 
-    from ..pooling import mean_of
+    from ..students.pooling import mean_of
 
     model, tokenizer = open_teacher("", folder)
     most = min(tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", 512), 256)

@@ -11,14 +11,14 @@ from ...runtime.canonical import digest
 from ...runtime.engines.local.loading import quiet
 from ...runtime.errors import BadInput
 from ...runtime.progress import progress
-from ..coding import CodedRows, code
-from ..devices import home
-from ..formats import Format, Style
-from ..lora import Lora, merged, with_lora
 from ..state import DistillState, Pair
 from ..students import Student, finished, make_way, read_student, training_key, write_student
+from ..students.coding import CodedRows, code
+from ..students.formats import Format, Style
 from ..training import Training, best, train
-from ..writers import Causal, Seq2Seq
+from ..training.devices import home
+from ..training.lora import Lora, merged, with_lora
+from ..training.writers import Causal, Seq2Seq
 from .common import base_digest, check_kind, keep_course, kept_apart, losses, open_base, train_each
 from .teaching import teacher_prompts
 from .writing_loss import WritingLoss

@@ -13,10 +13,10 @@ from ...runtime.derive import derive_int
 from ...runtime.engines.local.loading import quiet
 from ...runtime.errors import BadInput
 from ...runtime.progress import progress
-from ..devices import device_of, home, moved, tensor_on
 from ..state import DistillState, Pair
 from ..students import Student, finished, make_way, read_student, training_key, write_student
 from ..training import Training, best, train
+from ..training.devices import device_of, home, moved, tensor_on
 from .common import base_digest, base_folder, keep_course, kept_apart, losses, open_base, train_each
 from .encoder_loss import EncoderLoss, aids, targets_of, transition_of
 
@@ -90,7 +90,7 @@ class TrainEncoder:
             return str(read_student(folder).training["note"])
         import torch
 
-        from ..engines import collate, encode
+        from ..students.engines import collate, encode
 
         model, tokenizer, mean = self._open(state, len(labels))
         model.config.id2label = dict(enumerate(labels))
@@ -153,7 +153,7 @@ class TrainEncoder:
 
     def _open(self, state: DistillState, labels: int) -> tuple[Any, Any, bool]:
         """A classifier on the base, its tokenizer, and whether it reads the mean of the tokens."""
-        from ..pooling import MeanClassifier, reads_the_mean
+        from ..students.pooling import MeanClassifier, reads_the_mean
 
         if self.pooling == "first" or (self.pooling == "auto" and not reads_the_mean(base_folder(state.base))):
             options = {"num_labels": labels, "seed": state.seed}

@@ -12,10 +12,10 @@ from ...runtime.derive import derive
 from ...runtime.engines.local.loading import quiet
 from ...runtime.errors import BadInput
 from ...runtime.progress import progress
-from ..devices import device_of, home, moved
 from ..state import DistillState, Pair
 from ..students import Student, finished, make_way, read_student, training_key, write_student
 from ..training import Training, best, train
+from ..training.devices import device_of, home, moved
 from .common import base_digest, keep_course, kept_apart, losses, open_base, train_each
 from .train_encoder import label_field_of, labels_of
 
@@ -63,8 +63,8 @@ class TrainMatcher:
             return str(read_student(folder).training["note"])
         import torch
 
-        from ..matchers import label_ids, text_ids
-        from ..matching import Matcher, Read, read
+        from ..students.matchers import label_ids, text_ids
+        from ..students.matching import Matcher, Read, read
 
         encoder, tokenizer = open_base("", state.base, seed=state.seed)
         model = Matcher(encoder).to(home(self.training.devices))

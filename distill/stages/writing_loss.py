@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ...runtime.derive import derive_int
-from ..alignment import check_same_vocabulary, stored_answer
-from ..coding import CodedRow, CodedRows, prompt_tokens
-from ..devices import tensor_on
 from ..state import DistillState, Pair
-from ..writers import Coded
+from ..students.alignment import check_same_vocabulary, stored_answer
+from ..students.coding import CodedRow, CodedRows, prompt_tokens
+from ..training.devices import tensor_on
+from ..training.writers import Coded
 from .teaching import open_teacher, teacher_folder, teacher_prompts
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from .code import code_in as code_in
 from .code import passes_tests as passes_tests
 from .combine import minimum as minimum
 from .combine import weighted_mean as weighted_mean
+from .describe import metric_digest as metric_digest
 from .ifeval import ifeval as ifeval
 from .judge import judge as judge
 from .labels import jaccard as jaccard

@@ -27,9 +27,9 @@ from dstill.distill import (
     load_distilled,
     recipe_of,
 )
-from dstill.distill.formats import Format
 from dstill.distill.stages.teaching import teacher_prompts
 from dstill.distill.state import Gated
+from dstill.distill.students.formats import Format
 from dstill.eval import evaluate_on
 from dstill.optimizers import Candidate, CompiledProgram, Race, load_program
 from dstill.optimizers.candidate import demos_from

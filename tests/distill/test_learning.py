@@ -95,9 +95,9 @@ def test_told_probabilities_are_learned(tmp_path: Path, bases: dict[str, str]) -
     import math
 
     import torch
-    from dstill.distill.coding import prompt_tokens
-    from dstill.distill.formats import Format
-    from dstill.distill.writers import Causal, Coded
+    from dstill.distill.students.coding import prompt_tokens
+    from dstill.distill.students.formats import Format
+    from dstill.distill.training.writers import Causal, Coded
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     given = state(tmp_path, bases["causal"], fakes.task(program=dspy.Predict("text -> colour")))

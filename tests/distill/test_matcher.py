@@ -12,7 +12,7 @@ import torch
 from contracts import EngineContract, StageContract
 from dspy import lm15
 from dstill.distill import DistillState, Gold, Stage, Training, TrainMatcher, student_engine
-from dstill.distill.matching import Matcher, read
+from dstill.distill.students.matching import Matcher, read
 from dstill.runtime import LM, BadInput, Damaged
 from dstill.runtime.fields import literals_of
 from dstill.runtime.wire import request_of_chat

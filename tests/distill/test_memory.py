@@ -26,7 +26,7 @@ class TestMemory:
         return tf.LlamaForCausalLM(config)
 
     def test_what_is_kept_for_the_backward_pass_is_about_what_was_predicted(self) -> None:
-        from dstill.distill.memory import predict
+        from dstill.distill.training.memory import predict
 
         model = self.model()
         ids = torch.randint(0, 400, (4, 128))
@@ -45,7 +45,7 @@ class TestMemory:
         assert 0.6 < predicted / measured < 2.0
 
     def test_weights_gradients_and_moments_are_counted(self) -> None:
-        from dstill.distill.memory import predict
+        from dstill.distill.training.memory import predict
 
         model = self.model()
         size = 4 * sum(p.numel() for p in model.parameters())
@@ -60,7 +60,7 @@ class TestMemory:
         assert all(one < found.activations for one in less)
 
     def test_too_little_is_told_before_anything_is_done(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        from dstill.distill import memory
+        from dstill.distill.training import memory
         from dstill.runtime import ModelUnavailable
 
         monkeypatch.setattr(memory, "available", lambda device: 1000)

@@ -16,9 +16,9 @@ import psutil
 import pytest
 import torch
 from dstill.distill import Collect, Lora, TrainCausal, TrainEncoder, Training, distill
-from dstill.distill.devices import check_devices, check_launcher
-from dstill.distill.memory import predict
 from dstill.distill.training import train
+from dstill.distill.training.devices import check_devices, check_launcher
+from dstill.distill.training.memory import predict
 from dstill.runtime import BadInput, DstillError
 from dstill.runtime.progress import Silent
 from safetensors.torch import load_file
@@ -158,7 +158,7 @@ def test_hidden_states_are_matched_on_one_device() -> None:
 
 
 def test_more_devices_than_there_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dstill.distill import devices
+    from dstill.distill.training import devices
 
     monkeypatch.setattr(devices, "cores", lambda: 2)
     check_devices(2)

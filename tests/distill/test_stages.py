@@ -22,7 +22,7 @@ from dstill.distill import (
     Training,
     distill,
 )
-from dstill.distill.formats import Format
+from dstill.distill.students.formats import Format
 from dstill.runtime import (
     BadInput,
     ModelUnavailable,
@@ -87,9 +87,9 @@ def test_new_layers_can_learn_faster(tmp_path: Path) -> None:
 def test_step_by_step_weighs_its_two_tasks(tmp_path: Path, bases: dict[str, str]) -> None:
     """alpha 1 learns labels only, alpha 0 rationales only: the rationale's loss falls only where it counts."""
     import torch
-    from dstill.distill.coding import prompt_tokens
     from dstill.distill.stages.train_causal import RATIONALE
-    from dstill.distill.writers import Causal, Coded
+    from dstill.distill.students.coding import prompt_tokens
+    from dstill.distill.training.writers import Causal, Coded
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     losses = {}

@@ -60,7 +60,7 @@ def test_early_stopping_goes_on_after_a_kill_with_the_same_bits(tmp_path: Path, 
 
 
 def test_best_weights_that_are_not_whole_are_refused(tmp_path: Path) -> None:
-    from dstill.distill.checkpoints import load_best, save_best
+    from dstill.distill.training.checkpoints import load_best, save_best
 
     net, _ = simple()
     named = list(net.named_parameters())

@@ -18,8 +18,8 @@ from dstill.distill import (
     TrainEncoder,
     student_engine,
 )
-from dstill.distill.formats import Format
 from dstill.distill.students import read_student
+from dstill.distill.students.formats import Format
 from dstill.runtime import (
     LM,
     BadInput,
@@ -93,7 +93,7 @@ def test_a_classifier_reads_the_same_inputs_under_either_adapter(
 
 def test_a_sentence_encoder_is_read_by_the_mean_of_its_tokens(tmp_path: Path, bases: dict[str, str]) -> None:
     import torch
-    from dstill.distill.pooling import MeanClassifier, with_saved_head
+    from dstill.distill.students.pooling import MeanClassifier, with_saved_head
     from transformers import AutoModel, AutoModelForSequenceClassification
 
     base = tmp_path / "sentences"

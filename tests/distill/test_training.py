@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import torch
 from dstill.distill import Training
-from dstill.distill.checkpoints import load_checkpoint
-from dstill.distill.schedule import batches, rate
 from dstill.distill.training import train
+from dstill.distill.training.checkpoints import load_checkpoint
+from dstill.distill.training.schedule import batches, rate
 from dstill.runtime import BadInput, Damaged, DstillError
 from networks import LENGTHS, Net, failing, simple, weights
 
@@ -77,10 +77,10 @@ def test_losses_fetched_late_change_no_bit_of_a_loop_that_asks_at_every_step(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Against a plain loop with dropout, which turns loss and norm into numbers at once."""
-    from dstill.distill import training
+    from dstill.distill.training import loop
     from dstill.runtime.derive import derive_int
 
-    monkeypatch.setattr(training, "_ahead", lambda device: 4)
+    monkeypatch.setattr(loop, "_ahead", lambda device: 4)
     net, loss = simple()
     log = train(net, LENGTHS, loss, replace(HOW, epochs=2, checkpoint=5), tmp_path, seed=3)
     reference, again = simple()
@@ -110,7 +110,7 @@ def test_no_number_is_waited_for_between_two_looks_at_the_loss(tmp_path: Path, m
     """On a GPU every ``float(tensor)`` stops the queue; AdamW's own on the CPU are not ours."""
     import traceback
 
-    from dstill.distill import training
+    from dstill.distill.training import loop
     from torch.utils._python_dispatch import TorchDispatchMode
 
     asked = []
@@ -118,10 +118,10 @@ def test_no_number_is_waited_for_between_two_looks_at_the_loss(tmp_path: Path, m
     class Watching(TorchDispatchMode):
         def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             if func is torch.ops.aten._local_scalar_dense.default:
-                asked.extend(f.name for f in traceback.extract_stack() if f.filename == training.__file__)
+                asked.extend(f.name for f in traceback.extract_stack() if f.filename == loop.__file__)
             return func(*args, **(kwargs or {}))
 
-    monkeypatch.setattr(training, "_ahead", lambda device: training.AHEAD)
+    monkeypatch.setattr(loop, "_ahead", lambda device: loop.AHEAD)
     monkeypatch.setattr(torch.optim.AdamW, "step", lambda self: None)
     net, loss = simple()
     with Watching():
@@ -132,9 +132,9 @@ def test_no_number_is_waited_for_between_two_looks_at_the_loss(tmp_path: Path, m
 def test_a_loss_that_is_no_number_is_named_by_its_own_step_however_late(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dstill.distill import training
+    from dstill.distill.training import loop
 
-    monkeypatch.setattr(training, "_ahead", lambda device: training.AHEAD)
+    monkeypatch.setattr(loop, "_ahead", lambda device: loop.AHEAD)
     net, loss = simple()
     calls = [0]
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import tiny_models
 import torch
-from dstill.distill.nf4 import FourBit, from_four_bits, quantise, restore, to_four_bits
-from dstill.distill.packing import look_back
-from dstill.distill.writers import Causal, Coded, Seq2Seq
+from dstill.distill.training.nf4 import FourBit, from_four_bits, quantise, restore, to_four_bits
+from dstill.distill.training.packing import look_back
+from dstill.distill.training.writers import Causal, Coded, Seq2Seq
 from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
 
@@ -84,7 +84,7 @@ def test_what_can_be_packed(folders: dict[str, Path]) -> None:
 
 
 def test_four_bits_take_the_nearest_level() -> None:
-    from dstill.distill.nf4 import LEVELS
+    from dstill.distill.training.nf4 import LEVELS
 
     weight = torch.randn(7, 30, generator=torch.Generator().manual_seed(0))
     codes, scale = quantise(weight)

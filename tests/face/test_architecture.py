@@ -57,6 +57,55 @@ def test_a_room_imports_only_from_those_below_it(room: str) -> None:
     assert not wrong
 
 
+def parts_imported(room: str) -> dict[str, set[str]]:
+    """Which parts of a room (its folders, and its files outside of them) each of them imports from.
+
+    What only types need is left out, and ``x_view``, by which ``x`` shows itself when asked.
+    """
+    found: dict[str, set[str]] = {}
+    for path in sorted((ROOT / room).rglob("*.py")):
+        relative = path.relative_to(ROOT / room)
+        part = relative.parts[0].removesuffix(".py")
+        package, tree = [room, *relative.parent.parts], ast.parse(path.read_text())
+        for_types = [n for n in ast.walk(tree) if isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING"]
+        left_out = {id(inner) for outer in for_types for inner in ast.walk(outer)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.level and id(node) not in left_out:
+                base = package[: len(package) - node.level + 1]
+                more = node.module.split(".") if node.module else []
+                for alias in node.names:
+                    name = [*base, *more, alias.name]
+                    if name[:1] == [room] and name[1] not in (part, f"{part}_view"):
+                        found.setdefault(part, set()).add(name[1])
+    return found
+
+
+def circle_in(graph: dict[str, set[str]]) -> list[str]:
+    """Nodes that are on or between circles; none where there is an order that all edges follow."""
+    left = {node: set(others) for node, others in graph.items()}
+    while ends := [node for node, others in left.items() if not others & left.keys()]:
+        for node in ends:
+            del left[node]
+    return sorted(left)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_the_parts_of_a_room_import_each_other_in_no_circle(room: str) -> None:
+    assert not circle_in(parts_imported(room))
+
+
+def test_the_circle_test_sees_a_circle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
+    folder = tmp_path / "distill" / "stages"
+    folder.mkdir(parents=True)
+    (folder / "gate.py").write_text("def f():\n    from ..state import State\n    from .. import recipes\n")
+    (folder.parent / "state.py").write_text("from .similar import near\n")
+    (folder.parent / "similar.py").write_text("if TYPE_CHECKING:\n    from .stages.gate import Gate\n")
+    (folder.parent / "recipes.py").write_text("from .stages import Gate\n")
+    assert parts_imported("distill")["stages"] == {"state", "recipes"}
+    assert circle_in(parts_imported("distill")) == ["recipes", "stages"]
+
+
 def test_the_layers_test_sees_a_wrong_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
     path = tmp_path / "runtime" / "engines" / "bad.py"

@@ -7,8 +7,7 @@ from typing import Any
 import dspy
 import pytest
 from dstill.programs import metrics
-from dstill.programs.metrics import Score
-from dstill.programs.task import metric_digest
+from dstill.programs.metrics import Score, metric_digest
 from dstill.runtime.errors import BadMetric
 
 GOLD: dict[str, Any] = {

@@ -12,8 +12,7 @@ import fakes
 import pytest
 from dspy.lm15 import ContextLengthError, ServerError
 from dstill.programs import metrics
-from dstill.programs.metrics import Score
-from dstill.programs.task import metric_digest
+from dstill.programs.metrics import Score, metric_digest
 from dstill.runtime import LM, BadInput, ModelUnavailable, Retry, ScriptedEngine, Session, lm_for
 from dstill.runtime.errors import BadMetric
 from dstill.runtime.fields import answer_to, input_fields

@@ -12,10 +12,9 @@ from typing import Any
 import dspy
 import pytest
 from dstill.programs import metrics
-from dstill.programs.metrics import Score
+from dstill.programs.metrics import Score, metric_digest
 from dstill.programs.metrics.labels import labels_in
 from dstill.programs.metrics.qa import squad_normal
-from dstill.programs.task import metric_digest
 from dstill.runtime import BadInput
 
 WORDS = ["The", "cat", "sat,", "sat", "a", "mat.", "on", "U.S.", "an", "42", "cat!"]
@@ -220,7 +219,7 @@ def test_digests_of_combinations_follow_the_source(make: Callable[[Any], Any]) -
 
 
 def test_a_digest_is_the_same_in_another_process() -> None:
-    code = "from dstill.programs import metrics, task; print(task.metric_digest(metrics.minimum(len)))"
+    code = "from dstill.programs import metrics; print(metrics.metric_digest(metrics.minimum(len)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == metric_digest(metrics.minimum(len))  # type: ignore[arg-type]
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import orjson
 
-from ..runtime.atomic import write_json, writing
-from ..runtime.canonical import file_digest
-from ..runtime.errors import Damaged
+from ...runtime.atomic import write_json, writing
+from ...runtime.canonical import file_digest
+from ...runtime.errors import Damaged
 
 if TYPE_CHECKING:
     import torch

@@ -19,14 +19,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..runtime import errors
-from ..runtime.errors import BadInput, DstillError, Stop
-from ..runtime.progress import Bar, Silent
+from ...runtime import errors
+from ...runtime.errors import BadInput, DstillError, Stop
+from ...runtime.progress import Bar, Silent
 from .checkpoints import TRAINED, load_best
 from .devices import check_devices, cores
 
 if TYPE_CHECKING:
-    from .training import Log, Loss, Training
+    from .loop import Log, Loss, Training
 
 
 def train_together(
@@ -47,7 +47,7 @@ def train_together(
         BadInput: for more devices than there are, or a loss that cannot be sent to another process.
         DstillError: where a process ended that should not have; what was kept of the training is gone on from.
     """
-    from .training import trained
+    from .loop import trained
 
     check_devices(how.devices)
     folder.mkdir(parents=True, exist_ok=True)
@@ -91,7 +91,7 @@ def _start(rank: int, size: int, place: Path) -> subprocess.Popen[bytes]:
     }  # fmt: skip
     if sys.platform == "linux":
         environment.setdefault("GLOO_SOCKET_IFNAME", "lo")  # they are all here, whatever the host's name resolves to
-    words = [sys.executable, "-P", "-m", "dstill.distill.member", (place / "meeting").as_uri()]
+    words = [sys.executable, "-P", "-m", "dstill.distill.training.member", (place / "meeting").as_uri()]
     with (place / f"errors-{rank}").open("wb") as said:
         return subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, env=environment)
 

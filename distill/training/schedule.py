@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
-from ..runtime.derive import derive
+from ...runtime.derive import derive
 
 Course: TypeAlias = Literal["linear", "cosine", "constant", "wsd"]
 """How the rate goes on after its rise: falls in a line or along a cosine to 0, stays, or stays and falls over the last

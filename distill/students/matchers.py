@@ -9,11 +9,11 @@ from typing import Any
 
 import torch
 
-from ..runtime.engines.base import text_response
-from ..runtime.engines.local.batcher import Batcher
-from ..runtime.engines.local.loading import load
-from ..runtime.fields import answer_to, literals_of
-from ..runtime.wire import Request, Response
+from ...runtime.engines.base import text_response
+from ...runtime.engines.local.batcher import Batcher
+from ...runtime.engines.local.loading import load
+from ...runtime.fields import answer_to, literals_of
+from ...runtime.wire import Request, Response
 from .engines import ROWS, STRIDE, Free, identity_of, inputs_of
 from .matching import Matcher, Read, read
 

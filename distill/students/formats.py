@@ -15,9 +15,9 @@ from typing import Any, Literal, get_args, get_origin
 import dspy
 import orjson
 
-from ..runtime.errors import BadInput
-from ..runtime.fields import render_fields
-from ..runtime.internals import field_header_pattern
+from ...runtime.errors import BadInput
+from ...runtime.fields import render_fields
+from ...runtime.internals import field_header_pattern
 
 Style = Literal["chat", "inputs", "bare", "program"]
 """``chat``: as ChatAdapter renders it without demonstrations. ``inputs``: its input fields alone, answered in its form;
@@ -133,8 +133,8 @@ class Format:
         """The form of its answers as a part of a grammar; ``None`` for a student that does not know its types."""
         if not self.types or self._as_json:
             return None
-        from ..runtime.engines.local.answers import FREE, LINE, value
-        from ..runtime.engines.local.grammar import Many, Then, text
+        from ...runtime.engines.local.answers import FREE, LINE, value
+        from ...runtime.engines.local.grammar import Many, Then, text
 
         parts: list[Any] = []
         for place, name in enumerate(self.outputs):

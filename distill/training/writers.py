@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ..runtime.errors import BadInput
+from ...runtime.errors import BadInput
 from .devices import tensor_on
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from ..runtime.derive import derive_int
-from ..runtime.errors import BadInput, DstillError
-from ..runtime.progress import Bar, Silent
+from ...runtime.derive import derive_int
+from ...runtime.errors import BadInput, DstillError
+from ...runtime.progress import Bar, Silent
 from .checkpoints import Named, load_best, load_checkpoint, save_best, save_checkpoint
 from .group import Alone, Group
 from .memory import check_memory

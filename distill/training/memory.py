@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..runtime.errors import ModelUnavailable
+from ...runtime.errors import ModelUnavailable
 
 if TYPE_CHECKING:
-    from .training import Training
+    from .loop import Training
 
 KEPT = 17
 """Values kept for each token, layer and hidden unit."""

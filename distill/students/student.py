@@ -12,11 +12,11 @@ from typing import Any
 
 import orjson
 
-from ..runtime.atomic import write_bytes, write_json
-from ..runtime.canonical import digest
-from ..runtime.engines.base import Engine
-from ..runtime.engines.local.loading import weights_digest
-from ..runtime.errors import BadInput, Damaged
+from ...runtime.atomic import write_bytes, write_json
+from ...runtime.canonical import digest
+from ...runtime.engines.base import Engine
+from ...runtime.engines.local.loading import weights_digest
+from ...runtime.errors import BadInput, Damaged
 
 FORMAT = 1
 FILE = "student.json"

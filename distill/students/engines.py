@@ -16,19 +16,19 @@ from typing import Any, Protocol
 import torch
 from dspy import lm15
 
-from ..runtime.budget import Cost
-from ..runtime.engines.base import Engine, Priced, text_response
-from ..runtime.engines.local.batcher import Batcher
-from ..runtime.engines.local.causal import CausalEngine
-from ..runtime.engines.local.loading import load
-from ..runtime.engines.local.seq2seq import Seq2SeqEngine
-from ..runtime.fields import answer_to, input_fields
-from ..runtime.journal import Identity
-from ..runtime.wire import Request, Response, request_of_chat
-from .devices import device_of, moved
+from ...runtime.budget import Cost
+from ...runtime.engines.base import Engine, Priced, text_response
+from ...runtime.engines.local.batcher import Batcher
+from ...runtime.engines.local.causal import CausalEngine
+from ...runtime.engines.local.loading import load
+from ...runtime.engines.local.seq2seq import Seq2SeqEngine
+from ...runtime.fields import answer_to, input_fields
+from ...runtime.journal import Identity
+from ...runtime.wire import Request, Response, request_of_chat
+from ..training.devices import device_of, moved
 from .formats import Format
 from .pooling import with_saved_head
-from .students import student_digest
+from .student import student_digest
 
 ROWS, STRIDE = 16, 16
 """A classifier's batches: so many rows, inputs padded to a multiple of so many tokens; one shape, one order of sums."""

@@ -6,8 +6,8 @@ import warnings
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ..runtime.derive import derive_int
-from ..runtime.errors import BadInput
+from ...runtime.derive import derive_int
+from ...runtime.errors import BadInput
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ def main() -> None:
         _work(out)
         code = 0
     except BaseException as error:
-        from ..runtime.errors import DstillError, Stop
+        from ...runtime.errors import DstillError, Stop
 
         if isinstance(error, DstillError | Stop):
             say(out, error=type(error).__name__, text=str(error))
@@ -64,7 +64,7 @@ def _work(out: BinaryIO) -> None:
 
     from .checkpoints import TRAINED, save_best
     from .group import Together
-    from .training import train, trained
+    from .loop import train, trained
 
     model, lengths, loss, how, folder, more = cloudpickle.load(sys.stdin.buffer)
     threading.Thread(target=_leave_with_parent, daemon=True).start()

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..runtime.engines.local.prompt import Prompter
-from ..runtime.errors import BadInput
+from ...runtime.engines.local.prompt import Prompter
+from ...runtime.errors import BadInput
+from ..state import Pair
+from ..training.writers import Coded
 from .alignment import unwritable
 from .formats import Format
-from .state import Pair
-from .writers import Coded
 
 
 @dataclass(frozen=True)

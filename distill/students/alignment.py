@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..runtime.errors import BadInput
-from .state import Pair
+from ...runtime.errors import BadInput
+from ..state import Pair
 
 
 def check_same_vocabulary(student: Any, teacher: Any, names: tuple[str, str]) -> None:

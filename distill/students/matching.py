@@ -18,9 +18,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
 
-from ..runtime.atomic import write_bytes
-from ..runtime.errors import BadInput, Damaged
-from .devices import device_of, moved
+from ...runtime.atomic import write_bytes
+from ...runtime.errors import BadInput, Damaged
+from ..training.devices import device_of, moved
 
 HEAD = "match.safetensors"
 

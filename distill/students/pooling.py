@@ -16,8 +16,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
 
-from ..runtime.atomic import write_bytes
-from ..runtime.errors import Damaged
+from ...runtime.atomic import write_bytes
+from ...runtime.errors import Damaged
 
 HEAD = "head.safetensors"
 

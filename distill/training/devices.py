@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..runtime.errors import BadInput
+from ...runtime.errors import BadInput
 
 if TYPE_CHECKING:
     import torch
