@@ -18,7 +18,7 @@ from dspy import lm15
 
 from ...runtime.budget import Cost
 from ...runtime.engines.base import Engine, Priced, text_response
-from ...runtime.engines.local.batcher import Batcher
+from ...runtime.engines.local.batcher import Batcher, in_one_go
 from ...runtime.engines.local.causal import CausalEngine
 from ...runtime.engines.local.loading import load
 from ...runtime.engines.local.seq2seq import Seq2SeqEngine
@@ -139,7 +139,8 @@ class EncoderStudent(Free):
         self._order: tuple[str, ...] = tuple(facts["order"])
         self._field, self._labels, self._length = facts["field"], facts["labels"], facts["max_length"]
         self._mean = facts.get("pooling") == "mean"
-        self._batcher: Batcher[dict[str, str], tuple[str, int, list[float]]] = Batcher(self._classify, most=16 * ROWS)
+        work = in_one_go(self._classify)
+        self._batcher: Batcher[dict[str, str], tuple[str, int, list[float]]] = Batcher(work, most=16 * ROWS)
 
     @cached_property
     def identity(self) -> Identity:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from ...runtime.engines.base import text_response
-from ...runtime.engines.local.batcher import Batcher
+from ...runtime.engines.local.batcher import Batcher, in_one_go
 from ...runtime.engines.local.loading import load
 from ...runtime.fields import answer_to, literals_of
 from ...runtime.wire import Request, Response
@@ -31,7 +31,7 @@ class MatcherStudent(Free):
         self.folder, self.name = folder, f"student:{folder.name}"
         self._inputs, self._order = tuple(facts["inputs"]), tuple(facts["order"])
         self._field, self._labels, self._length = facts["field"], tuple(facts["labels"]), facts["max_length"]
-        self._batcher: Batcher[Item, list[float]] = Batcher(self._match, most=16 * ROWS)
+        self._batcher: Batcher[Item, list[float]] = Batcher(in_one_go(self._match), most=16 * ROWS)
         self._opened: tuple[Any, Any] | None = None
 
     @property

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import threading
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from dspy.lm15 import Config, Request
 from dstill.runtime import LM, BadInput, Journal, ModelUnavailable, Session, engine_for
 from dstill.runtime.engines.local import attention
 from dstill.runtime.engines.local.attention import PAGE
-from dstill.runtime.engines.local.batcher import Batcher
+from dstill.runtime.engines.local.batcher import Batcher, in_one_go
 from dstill.runtime.engines.local.cache import PIECE, Block, Shape, shared_pages
 from dstill.runtime.engines.local.causal import CausalEngine
 from dstill.runtime.engines.local.checks import check_invariance
@@ -109,6 +111,70 @@ def test_scores_are_bit_for_bit_independent_of_batch_and_prefix_store(folders: d
         assert torch.equal(alone, warm[index])
 
 
+@pytest.mark.parametrize("kind", ["lfm2", "llama"])
+@pytest.mark.parametrize("room", [9, 40])
+def test_who_joins_on_the_way_changes_no_score(folders: dict[str, Path], kind: str, room: int) -> None:
+    model, shape = _ready(folders[kind])
+    chance = random.Random(2)
+    prefix = [chance.randrange(400) for _ in range(130)]
+    prompts = [[*prefix[: chance.randrange(131)], *(chance.randrange(400) for _ in range(n))] for n in range(1, 31)]
+    lengths = [chance.choice([1, 3, 20, 90]) for _ in prompts]
+    ended: list[int] = []
+
+    def rows(seen: dict[int, list[torch.Tensor]], indices: Sequence[int]) -> list[Row]:
+        def row(n: int) -> Row:
+            def choose(scores: torch.Tensor, likeliest: int) -> int:
+                seen.setdefault(n, []).append(scores.clone())
+                return likeliest
+
+            return Row(list(prompts[n]), choose, lengths[n], lambda: ended.append(n))
+
+        return [row(n) for n in indices]
+
+    joined: dict[int, list[torch.Tensor]] = {}
+    first, *later = rows(joined, range(30))
+    Decoder(model, shape, PrefixStore(2**28)).run([first], Late(later, room))
+    assert sorted(ended) == list(range(30))
+    for n in range(30):
+        alone: dict[int, list[torch.Tensor]] = {}
+        Decoder(model, shape, PrefixStore(0)).run(rows(alone, [n]))
+        assert len(joined[n]) == lengths[n]
+        assert torch.equal(torch.stack(alone[n]), torch.stack(joined[n]))
+
+
+class Late:
+    """Rows of which one more waits with every other look."""
+
+    def __init__(self, rows: Sequence[Row], room: int) -> None:
+        self.room, self._rows, self._looks = room, list(rows), 0
+
+    def waiting(self) -> int:
+        self._looks += 1
+        return min(len(self._rows), self._looks // 2)
+
+    def take(self, most: int) -> list[Row]:
+        count = min(most, max(1, self._looks // 2))
+        taken, self._rows, self._looks = self._rows[:count], self._rows[count:], 0
+        return taken
+
+
+def test_a_short_answer_does_not_wait_for_a_long_one(folders: dict[str, Path]) -> None:
+    engine, alone = CausalEngine(folders["lfm2"]), CausalEngine(folders["lfm2"])
+    short, long = request("quick", max_tokens=2), request("a dog", max_tokens=300)
+    found: list[Any] = []
+    thread = threading.Thread(target=lambda: found.append(engine.complete(long)))
+    thread.start()
+    while not engine._batcher._taken:
+        time.sleep(0.001)
+    answer = engine.complete(short)
+    assert not found
+    thread.join()
+    assert found[0].usage.output_tokens == 300
+    assert [answer.text, found[0].text] == [alone.complete(short).text, alone.complete(long).text]
+    for some in (engine, alone):
+        some.close()
+
+
 def test_the_check_sees_a_model_whose_answers_depend_on_their_batch(folders: dict[str, Path]) -> None:
     model, shape = _ready(folders["llama"])
     assert check_invariance(model, shape) is None
@@ -155,6 +221,8 @@ def test_pages_are_shared_from_the_first_on_by_rows_that_hold_the_same_blocks() 
     assert shared_pages(chains) == [[(0, 1, 2, 4)], [(0, 1, 2)], [(0, 2)]]
     assert shared_pages([trunk]) == shared_pages([[], trunk]) == []
     assert shared_pages([[*trunk[:-1], last := block(3)], [*trunk[:-1], last]]) == [[(0, 1)]]
+    begun = [*trunk[:-2], block(3), block()]  # the rest of a prompt, then a stretch of its answer: no whole page
+    assert shared_pages([begun, begun]) == [[(0, 1)]]
 
 
 @pytest.mark.parametrize(("heads", "groups"), [(4, 4), (4, 2), (2, 1)])
@@ -298,7 +366,7 @@ def test_a_batcher_isolates_failures_and_closes() -> None:
         sizes.append(len(items))
         return [ValueError(f"bad {n}") if n % 3 == 0 else n * 2 for n in items]
 
-    batcher: Batcher[int, int] = Batcher(work, most=8)
+    batcher: Batcher[int, int] = Batcher(in_one_go(work), most=8)
     found: dict[int, Any] = {}
 
     def ask(n: int) -> None:

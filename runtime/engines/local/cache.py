@@ -17,7 +17,7 @@ PIECE = 16
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Block:
-    """What up to ``PIECE`` tokens of one prompt leave behind in each layer.
+    """What up to ``PIECE`` tokens of one prompt, or a stretch of its answer, leave behind in each layer.
 
     Attention layers: keys and values of these tokens, each [key heads, tokens, dim]. Convolution layers: the state
     after the last of them, [channels, kernel], and nothing else.
@@ -156,6 +156,15 @@ class Rows(Cache):
                 layers.append([(layer.seen[row, :, at - kernel : at].clone(),) for at in ends])
         return [Block(min(PIECE, end - at), tuple(parts)) for at, *parts in zip(cuts, *layers, strict=True)]
 
+    def stretch(self, row: int, start: int, end: int) -> Block:
+        """A copy of what positions ``start`` to ``end`` of a row left, the last of which the last pass computed."""
+        own = slice(start - int(self.base[row]), end - int(self.base[row]))
+        return Block(end - start, tuple(
+            (layer.keys[row, :, own].clone(), layer.values[row, :, own].clone()) if isinstance(layer, Slots)
+            else (layer.conv_states[0][row].clone(),)
+            for layer in self.layers
+        ))  # fmt: skip
+
     def grow(self) -> None:
         """Room for another page of own positions in every row."""
         for layer in self._slots:
@@ -192,7 +201,7 @@ def shared_pages(chains: Sequence[Sequence[Block]]) -> Sharing:
         groups: dict[tuple[int, ...], list[int]] = {}
         for row in rows:
             part = chains[row][len(found) * pieces : (len(found) + 1) * pieces]
-            if len(part) == pieces and part[-1].tokens == PIECE:
+            if len(part) == pieces and all(block.tokens == PIECE for block in part):
                 groups.setdefault(tuple(map(id, part)), []).append(row)
         together = [tuple(group) for group in groups.values() if len(group) > 1]
         if not together:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import torch
@@ -10,12 +11,14 @@ import torch
 from ...errors import ModelUnavailable
 from ...wire import Response
 from . import attention
+from .batcher import Batcher
 from .cache import Shape
 from .checks import check_invariance
 from .decoder import Decoder, Row
-from .engine import LocalEngine, Prompt, response_of
+from .engine import Asked, LocalEngine, Prompt, response_of
 from .loading import quiet
 from .prefix import PrefixStore
+from .sampling import Chooser
 
 PREFIX_BYTES = 512 * 2**20
 """Memory for the keys and values of shared prompt prefixes."""
@@ -48,28 +51,34 @@ class CausalEngine(LocalEngine):
             return None
         return Decoder(model, shape, PrefixStore(PREFIX_BYTES))
 
-    def answer(self, batch: Sequence[Prompt]) -> Sequence[Response | Exception]:
-        """All together through the decoder, or one after another."""
-        prompter = self.loaded[2]
-        choosers = [self.chooser(request) for request, _ in batch]
-        rows = []
-        for (request, ids), chooser in zip(batch, choosers, strict=True):
-            chooser.most = most = prompter.room(len(ids), request.config.max_tokens)
-            begun = chooser.begin()
-            rows.append(Row([*ids, *begun], chooser, most - len(begun)))
+    def serve(self, calls: Sequence[Asked], batcher: Batcher[Prompt, Response]) -> None:
+        """All together through the decoder, joined by those who come on the way, or one after another."""
+        rows = self._rows(calls)
         try:
             if self.decoder is not None:
-                self.decoder.run(rows)
+                self.decoder.run(rows, _Line(batcher, self._rows))
             else:
                 for row in rows:
                     self._alone(row)
+                    row.ended()
         except torch.OutOfMemoryError as error:
             raise ModelUnavailable(
-                f"{self.name} ran out of memory with {len(rows)} calls: use a smaller batch"
+                f"{self.name} ran out of memory with up to {batcher.most} calls: use a smaller batch"
             ) from error
-        return [
-            response_of(len(ids), chooser, request) for chooser, (request, ids) in zip(choosers, batch, strict=True)
-        ]
+
+    def _rows(self, calls: Sequence[Asked]) -> list[Row]:
+        """A row for each call, which finishes it when it has ended."""
+        found = []
+        for call, chooser in self.begun(calls):
+            request, ids = call.item
+            chooser.most = most = self.loaded[2].room(len(ids), request.config.max_tokens)
+            begun = chooser.begin()
+
+            def ended(call: Asked = call, chooser: Chooser = chooser) -> None:
+                call.finish(response_of(len(call.item[1]), chooser, call.item[0]))
+
+            found.append(Row([*ids, *begun], chooser, most - len(begun), ended))
+        return found
 
     @torch.inference_mode()
     def _alone(self, row: Row) -> None:
@@ -85,3 +94,24 @@ class CausalEngine(LocalEngine):
                 return
             row.ids.append(token)
             feed = torch.tensor([[token]], device=model.device)
+
+
+@dataclass(frozen=True)
+class _Line:
+    """The calls that wait, as the decoder sees them."""
+
+    batcher: Batcher[Prompt, Response]
+    rows: Callable[[Sequence[Asked]], list[Row]]
+
+    @property
+    def room(self) -> int:
+        """The most rows at a time."""
+        return self.batcher.most
+
+    def waiting(self) -> int:
+        """How many rows could join."""
+        return self.batcher.waiting
+
+    def take(self, most: int) -> list[Row]:
+        """Those that have waited longest."""
+        return self.rows(self.batcher.take(most))

@@ -1,15 +1,16 @@
 """Generation for a batch of prompts, each of which gets the answer it would get alone.
 
 What several prompts begin with alike and nobody has computed yet is computed once (``prefix``); then the rest of every
-prompt, many rows to a pass; then all rows take single-token steps together. No row's numbers depend on the others:
-linear layers see at least ``MIN_ROWS`` tokens, and attention adds up by pages (``attention``).
+prompt, many rows to a pass; then all rows take single-token steps together, and others may join on the way (continuous
+batching, after Yu et al., "Orca", 2022). No row's numbers depend on the others: linear layers see at least ``MIN_ROWS``
+tokens, and attention adds up by pages (``attention``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -23,11 +24,14 @@ TOKENS = 2048
 ENOUGH = 512
 """Tokens with which a pass is worth its while: no more rows are padded to fill it."""
 
+JOIN = 2
+"""One row that waits is let in for so many that are on their way: it costs putting their caches together anew."""
+
 Choose = Callable[[torch.Tensor, int], int | None]
 """Takes the logits [vocabulary] for a row's next token and the likeliest token; the token, or ``None`` to end."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Row:
     """One prompt on its way to an answer."""
 
@@ -36,9 +40,11 @@ class Row:
     choose: Choose
     most: int
     """Longest answer in tokens."""
+    ended: Callable[[], None] = lambda: None
+    """Called when the answer is there."""
     prompt: int = 0
     blocks: list[Block] = field(default_factory=list)
-    """What is computed of the prompt: whole pieces, and at last what is left over."""
+    """What is computed: whole pieces of the prompt, what is left over of it, and stretches of the answer."""
 
     def __post_init__(self) -> None:
         self.prompt = len(self.ids)
@@ -54,6 +60,20 @@ class Row:
         return PIECE * len(self.blocks)
 
 
+class Line(Protocol):
+    """Rows that wait."""
+
+    @property
+    def room(self) -> int:
+        """The most rows at a time."""
+
+    def waiting(self) -> int:
+        """How many wait."""
+
+    def take(self, most: int) -> list[Row]:
+        """Those that have waited longest, at most so many."""
+
+
 class Decoder:
     """A causal model, its prefix store, and the loop. Used by one thread.
 
@@ -67,16 +87,19 @@ class Decoder:
         self._model, self._shape, self._store = model, shape, store
 
     @torch.inference_mode()
-    def run(self, rows: Sequence[Row]) -> None:
-        """Complete every row in place."""
-        active = [row for row, going in zip(rows, self._read(rows), strict=True) if going]
-        for group in _alike(active):
-            self._write(group)
-        for row in rows:
-            row.blocks = []
+    def run(self, rows: Sequence[Row], line: Line | None = None) -> None:
+        """Complete every row in place, and those that join."""
+        going: list[Row] = []
+        while rows or going:
+            going += self._read(rows)
+            if going:
+                group = _alike(going)
+                left = self._write(group, line, len(going) - len(group))
+                going = [row for row in going if row not in group or row in left]  # the oldest first: each has its turn
+            rows = line.take(line.room - len(going)) if line else []
 
-    def _read(self, rows: Sequence[Row]) -> list[bool]:
-        """Compute all prompts and choose every row's first token; which rows go on."""
+    def _read(self, rows: Sequence[Row]) -> list[Row]:
+        """Compute all prompts and choose every row's first token; the rows that go on."""
         chains = [names(row.ids) for row in rows]
         for row, chain in zip(rows, chains, strict=True):
             row.blocks = self._store.walk(chain)
@@ -90,7 +113,7 @@ class Decoder:
         going = [False] * len(rows)
         for index, logits in self._pass(rows, [row.prompt for row in rows], chains):
             going[index] = _extend(rows[index], logits, int(logits.argmax()))
-        return going
+        return [row for row, on in zip(rows, going, strict=True) if on]
 
     def _pass(
         self, rows: Sequence[Row], ends: Sequence[int], chains: Sequence[list[bytes]]
@@ -124,12 +147,19 @@ class Decoder:
                 self._store.put(name, block)
         return logits
 
-    def _write(self, rows: list[Row]) -> None:
-        """Single-token steps until each row has ended."""
+    def _write(self, rows: list[Row], line: Line | None, beside: int) -> list[Row]:
+        """Single-token steps until each row has ended, or enough others wait; the rows that have not.
+
+        Args:
+            line: the others.
+            beside: how many rows there are besides these.
+        """
         filler = [0] * (MIN_ROWS - len(rows))
         cache = self._shape.rows([row.blocks for row in [*rows, *(rows[i] for i in filler)]], PAGE)
         active = list(range(len(rows)))
         while active:
+            if line and JOIN * min(line.waiting(), line.room - beside - len(active)) >= len(active):
+                return [self._left(cache, rows, index) for index in active]
             if len(active) <= len(rows) // 2 and len(rows) > MIN_ROWS:
                 cache = cache.select([*active, *[active[0]] * (MIN_ROWS - len(active))])
                 rows = [rows[index] for index in active]
@@ -137,6 +167,15 @@ class Decoder:
             logits = self._step(cache, rows, active)
             likeliest = logits.argmax(dim=-1).tolist()
             active = [index for index in active if _extend(rows[index], logits[index], likeliest[index])]
+        return []
+
+    def _left(self, cache: Rows, rows: Sequence[Row], index: int) -> Row:
+        """A row that will go on later, with what it needs for that."""
+        row = rows[index]
+        start = sum(block.tokens for block in row.blocks)
+        if start < len(row.ids) - 1:
+            row.blocks.append(cache.stretch(index, start, len(row.ids) - 1))
+        return row
 
     def _step(self, cache: Rows, rows: Sequence[Row], active: Sequence[int]) -> torch.Tensor:
         """Feed its last token to every row; logits [rows, vocabulary]. Rows that have ended repeat a step."""
@@ -186,24 +225,23 @@ def _common(rows: Sequence[Row], chains: Sequence[list[bytes]]) -> Iterator[tupl
             yield members, next((n for n in range(start, shortest) if len({c[n] for c in some}) > 1), shortest)
 
 
-def _alike(rows: Sequence[Row]) -> list[list[Row]]:
-    """Rows in groups whose own parts of the prompt are of similar length, within a factor of two."""
+def _alike(rows: Sequence[Row]) -> list[Row]:
+    """The first row and all whose own parts of what they have read are of similar length, within a factor of two."""
     pages = [0] * len(rows)
     for page, groups in enumerate(shared_pages([row.blocks for row in rows])):
         for index in (index for group in groups for index in group):
             pages[index] = page + 1
-    found: dict[int, list[Row]] = {}
-    for row, shared in zip(rows, pages, strict=True):
-        found.setdefault((row.prompt // PAGE - shared + 1).bit_length(), []).append(row)
-    return [found[size] for size in sorted(found)]
+    sizes = [(len(row.ids) // PAGE - shared + 1).bit_length() for row, shared in zip(rows, pages, strict=True)]
+    return [row for row, size in zip(rows, sizes, strict=True) if size == sizes[0]]
 
 
 def _extend(row: Row, logits: torch.Tensor, likeliest: int) -> bool:
     """Choose the row's next token; whether it goes on."""
-    if row.most <= 0:
-        return False
-    token = row.choose(logits, likeliest)
-    if token is None:
-        return False
-    row.ids.append(token)
-    return len(row.ids) - row.prompt < row.most
+    token = row.choose(logits, likeliest) if row.most > 0 else None
+    if token is not None:
+        row.ids.append(token)
+        if len(row.ids) - row.prompt < row.most:
+            return True
+    row.blocks = []
+    row.ended()
+    return False

@@ -16,7 +16,7 @@ from ...errors import BadInput
 from ...journal import Identity
 from ...wire import Request, Response
 from ..base import Priced
-from .batcher import Batcher
+from .batcher import Batcher, Call
 from .constrain import Form, Guide, Vocabulary
 from .forms import asked_at, asked_form, response_form
 from .grammar import Part
@@ -31,6 +31,9 @@ FORMS = 64
 
 Prompt = tuple[Request, list[int]]
 """A request and its tokens."""
+
+Asked = Call[Prompt, Response]
+"""A caller's wait for the answer to a prompt."""
 
 
 class LocalEngine(Priced):
@@ -79,11 +82,11 @@ class LocalEngine(Priced):
         self.form: Form | None = None
         """The form that all answers are held to."""
         self._form = lru_cache(maxsize=FORMS)(self._new_form)
-        self._batcher: Batcher[Prompt, Response] = Batcher(self.answer, most=batch)
+        self._batcher: Batcher[Prompt, Response] = Batcher(self.serve, most=batch)
 
     @abstractmethod
-    def answer(self, batch: Sequence[Prompt]) -> Sequence[Response | Exception]:
-        """The responses to a batch, each as it would be alone; called from one thread."""
+    def serve(self, calls: Sequence[Asked], batcher: Batcher[Prompt, Response]) -> None:
+        """Finish the calls, each with the answer it would get alone; called from one thread."""
 
     @cached_property
     def identity(self) -> Identity:
@@ -127,6 +130,16 @@ class LocalEngine(Priced):
     def close(self) -> None:
         """End the worker; the weights go when nobody holds the engine."""
         self._batcher.close()
+
+    def begun(self, calls: Sequence[Asked]) -> list[tuple[Asked, Chooser]]:
+        """The calls with the choices of their answers; one whose form cannot be kept to has ended."""
+        found = []
+        for call in calls:
+            try:
+                found.append((call, self.chooser(call.item[0])))
+            except Exception as error:
+                call.finish(error)
+        return found
 
     def chooser(self, request: Request) -> Chooser:
         """The choices of one request's answer."""

@@ -10,7 +10,9 @@ import torch
 
 from ...derive import derive
 from ...wire import Response
-from .engine import LocalEngine, Prompt, response_of
+from .batcher import Batcher
+from .engine import Asked, LocalEngine, Prompt, response_of
+from .sampling import Chooser
 
 STRIDE = 32
 """Inputs are padded to a multiple of so many tokens; only inputs of one padded length share a batch."""
@@ -49,22 +51,22 @@ class Seq2SeqEngine(LocalEngine):
                 return False
         return True
 
-    def answer(self, batch: Sequence[Prompt]) -> Sequence[Response | Exception]:
+    def serve(self, calls: Sequence[Asked], batcher: Batcher[Prompt, Response]) -> None:
         """Inputs of one padded length together."""
-        choosers = [self.chooser(request) for request, _ in batch]
-        groups: dict[int, list[int]] = {}
-        for index, (_, ids) in enumerate(batch):
-            groups.setdefault(-(-len(ids) // STRIDE) if self.together else -index - 1, []).append(index)
+        groups: dict[int, list[tuple[Asked, Chooser]]] = {}
+        for index, (call, chooser) in enumerate(self.begun(calls)):
+            padded = -(-len(call.item[1]) // STRIDE)
+            groups.setdefault(padded if self.together else -index - 1, []).append((call, chooser))
         for members in (group[at : at + ROWS] for group in groups.values() for at in range(0, len(group), ROWS)):
             generate(
                 self.loaded[0],
-                [batch[index][1] for index in members],
-                [choosers[index] for index in members],
-                [batch[index][0].config.max_tokens or self.longest_answer for index in members],
+                [call.item[1] for call, _ in members],
+                [chooser for _, chooser in members],
+                [call.item[0].config.max_tokens or self.longest_answer for call, _ in members],
             )
-        return [
-            response_of(len(ids), chooser, request) for (request, ids), chooser in zip(batch, choosers, strict=True)
-        ]
+            for call, chooser in members:
+                request, ids = call.item
+                call.finish(response_of(len(ids), chooser, request))
 
 
 class _Scores:
