@@ -25,6 +25,7 @@ from .errors import BadInput, Damaged, RunBusy
 FORMAT = 1
 MANIFEST = "manifest.json"
 _HIDDEN = (".", "checkpoints")
+_UNFINISHED = (".tmp", ".part")
 
 
 class RunDir:
@@ -38,7 +39,7 @@ class RunDir:
             calls stay in the journal.
 
     Raises:
-        BadInput: if the directory belongs to another configuration, naming what differs.
+        BadInput: if the directory belongs to another configuration, naming what differs, or holds files of no run.
         RunBusy: if another process works on it.
         Damaged: if it was written by a newer dstill.
     """
@@ -116,6 +117,9 @@ class RunDir:
         if manifest.exists():
             read_manifest(self.path)
         before, ours = self.path / "config.json", {"kind": self.kind, **self.config}
+        if not before.exists() and not manifest.exists() and (strange := _strangers(self.path)):
+            # A later --replace would take them for the run's, and delete them.
+            raise BadInput(f"{self.path} holds files of no run ({', '.join(strange[:3])}); choose another name")
         old = _read(before) if before.exists() else ours
         other = isinstance(old, dict) and canonical(old) != canonical(ours)
         if other and old.get("kind") != self.kind:
@@ -238,9 +242,14 @@ def _files(path: Path) -> list[str]:
         files += [f"{name}/{MANIFEST}" for name in inner]
         for file in files:
             name = (Path(folder) / file).relative_to(path).as_posix()
-            if not file.startswith(".") and not file.endswith((".tmp", ".part")) and name != MANIFEST:
+            if not file.startswith(".") and not file.endswith(_UNFINISHED) and name != MANIFEST:
                 found.append(name)
     return sorted(found)
+
+
+def _strangers(path: Path) -> list[str]:
+    """The files in a directory but for students, which a replay brings along before the run begins."""
+    return [name for name in _files(path) if "students" not in Path(name).parts]
 
 
 def _read(file: Path) -> Any:

@@ -104,6 +104,16 @@ def test_a_manifest_that_is_none(tmp_path: Path, content: bytes) -> None:
         verify(path)
 
 
+def test_a_directory_with_other_files_is_no_place_for_a_run(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.md").write_text("mine")
+    with pytest.raises(BadInput, match=r"holds files of no run \(mine/notes.md\); choose another name"):
+        RunDir(tmp_path, kind="test", config={"seed": 0}, replace=True)
+    assert (tmp_path / "mine" / "notes.md").read_text() == "mine"
+    (tmp_path / "mine" / "notes.md").rename(tmp_path / ".notes.md")
+    finished(tmp_path)  # hidden files and empty folders are let be
+
+
 def test_files_are_checked_before_they_are_used(tmp_path: Path) -> None:
     path = finished(tmp_path / "r")
     check_files(path, "report.json", "rows.jsonl", "of-another-kind-of-run.json")
