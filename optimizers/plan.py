@@ -84,6 +84,8 @@ class Plan:
         while (room := min(self._free(history, parent), self.left(history))) > 0 and not self.still(history):
             rng = derive(seed, "portfolio", len(history.trials), len(history.turns))
             asked = orders(history, self.sources, room, number, rng)
+            if not asked and len(history.trials) == 1:  # there will be no scores to wait for
+                asked = orders(history, [replace(source, early=True) for source in self.sources], room, number, rng)
             if not asked:
                 return history if self.closing else replace(history, coming=False)
             for index, wanted in asked:

@@ -55,6 +55,15 @@ def test_no_proposer_has_an_idea(tmp_path: Path) -> None:
     assert made.candidate == Candidate.of(fakes.task().program)
 
 
+def test_where_nobody_can_show_anything_instructions_are_written_at_once(tmp_path: Path) -> None:
+    plain = fakes.task()
+    unlabelled = [dspy.Example(text=row.text).with_inputs("text") for row in plain.train]
+    engine = fakes.painter(lambda demos, instructions: 0.9 if instructions == "Look twice." else 0.4)
+    made = compile(replace(plain, train=unlabelled), engine, fakes.SMALL, run=tmp_path / "r")
+    assert "a gain of" in made.verdict
+    assert made.candidate.predictors["self"].instructions == "Look twice."
+
+
 def test_a_predictor_that_is_never_called(tmp_path: Path) -> None:
     class Two(dspy.Module):
         def __init__(self) -> None:
