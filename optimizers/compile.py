@@ -23,7 +23,7 @@ from ..runtime.session import Session
 from .candidate import Candidate
 from .compiled import CompiledProgram, dump_program
 from .config import Bootstrap, Dspy, FewShot, Optimizer, ZeroShot, dump, kept_apart, optimizer_of
-from .confirming import Confirmed, confirm
+from .confirming import Confirmed, confirm, no_better
 from .dspy_optimizers import run_dspy_optimizer
 from .front import LEVEL, Front, front_of
 from .history import History, Trial
@@ -203,12 +203,17 @@ class _Work:
         reached = front_of(found.history, points, said) if self.goals.several and points else None
         trial, picked = _picked(found.best, reached, self.goals)
         own = next((c for t, c in zip(points, said, strict=True) if t.number == trial.number != 0), Confirmed())
-        best = trial.candidate
-        if own.gain is not None and own.gain.difference.value <= 0 and not self.goals.pick:
-            best = Candidate.of(view.program, view.knobs)
+        trials, raced = found.history.trials, isinstance(self.chosen, Race)
+        compared = not raced or any(t.scores for t in trials)
+        best, stays = trial.candidate, tuple[str, ...]()
+        # A front's point may be better in something else, and what DSPy chose may have no scores of ours.
+        told = own.gain is not None or (raced and not self.goals.several)
+        if trial.number and told and not self.goals.pick and no_better(trial, trials[0], own):
+            best, stays = Candidate.of(view.program, view.knobs), ("so the declared program stays",) * compared
         evidence = Evidence(
-            dump(self.chosen)["name"], len(found.history.trials), trial.number, own.gain, own.spread, stopped,
-            self._race.sought, (*remarks(found, self.chosen), *picked, *price(found.history, trial, best)),
+            dump(self.chosen)["name"], len(trials), trial.number, own.gain, own.spread, stopped, self._race.sought,
+            (*stays, *remarks(found, self.chosen), *picked, *price(found.history, trial, best)),
+            compared, own.lacking,
         )  # fmt: skip
         rows: dict[str, Sequence[str]] = {"choose": [], "won": own.won, "lost": own.lost}
         if isinstance(self.chosen, Race | Dspy):

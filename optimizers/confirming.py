@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..eval.compare import Comparison, compare_scores
 from ..eval.rows import Row
@@ -13,6 +13,7 @@ from ..runtime.errors import BudgetExhausted
 from ..runtime.progress import Bar
 from ..runtime.session import Session
 from .candidate import Candidate
+from .history import Trial
 from .loop import Evaluations
 from .race import Race
 from .selection import Selection
@@ -32,6 +33,8 @@ class Confirmed:
     """And worse."""
     rows: tuple[Row, ...] = ()
     """Its own rows."""
+    lacking: str = ""
+    """Why there is no gain, where one was to be measured."""
 
 
 def confirm(
@@ -68,7 +71,24 @@ def confirm(
             bar.advance(len(outcomes))
             bar.note(f"confirming the gain; {session.ledger.status}")
     *own_rows, declared = met
-    return [confirmed(own, declared, level=level, seed=seed) for own in own_rows]
+    found = [confirmed(own, declared, level=level, seed=seed) for own in own_rows]
+    block, whole = (len(versions) * count for count in (min(race.block, len(rows)), len(rows)))
+    why = (
+        "no dev rows were left to confirm it" if not rows
+        else f"confirming it takes {whole:,} evaluations, and the budget did not reach for the first {block}"
+        if not declared
+        else f"not one of the {len(declared)} dev rows kept apart could be scored for it and the declared program"
+    )  # fmt: skip
+    return [said if said.gain is not None else replace(said, lacking=why) for said in found]
+
+
+def no_better(trial: Trial, declared: Trial, said: Confirmed) -> bool:
+    """Whether a race's trial gained nothing over the declared program: on the rows kept apart, or, where it was not
+    measured on them, on those that choose."""
+    if said.gain is not None:
+        return said.gain.difference.value <= 0
+    shared = trial.scores.keys() & declared.scores.keys()
+    return sum(trial.scores[place] - declared.scores[place] for place in shared) <= 0
 
 
 def confirmed(own: Sequence[Row], declared: Sequence[Row], *, level: float = 0.95, seed: int = 0) -> Confirmed:

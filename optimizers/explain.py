@@ -57,6 +57,8 @@ class Explanation:
     """Why the search proposed no more; empty where its budget ended it."""
     front: Front | None = None
     """Of a search for several objectives."""
+    stays: bool = False
+    """Whether the declared program is the result all the same, since the best gained nothing over it."""
 
     def against_declared(self) -> tuple[list[str], list[str]]:
         """Ids of the choosing examples that the best won, and lost, against the declared program."""
@@ -112,8 +114,9 @@ def explain(run: Path | str) -> Explanation:
         proposers = tuple(Account(**body) for body in report.get("proposers", ()))
         ending = report.get("ending", "")
         front = Front.load(report["front"], trials) if "front" in report else None
+        stays = best != 0 and report.get("digest") == trials[0].candidate.digest
         return Explanation(
-            folder.name, report["verdict"], trials, best, steps, choose, confirmed, proposers, ending, front
+            folder.name, report["verdict"], trials, best, steps, choose, confirmed, proposers, ending, front, stays
         )
     except (OSError, orjson.JSONDecodeError, KeyError, TypeError, IndexError) as error:
         raise Damaged(f"{folder} cannot be explained: {type(error).__name__}: {error}") from None

@@ -21,7 +21,7 @@ def text(found: Explanation) -> str:
     """For the terminal."""
     parts = [f"{found.name}: {found.verdict}", ""]
     parts += [f"{lead}{line(trial, found)}" for lead, trial in tree(found.trials)]
-    parts += ["", f"chosen: trial {found.best}, {short(found.trials[found.best].candidate)}"]
+    parts += ["", chosen(found)]
     parts += [f"  {said}" for said in outcomes(found)]
     if found.front is not None:
         parts += ["", "the front", str(found.front)]
@@ -68,6 +68,12 @@ def fate(trial: Trial, found: Explanation) -> str:
     if trial.decision == "live":
         return "still open when the search ended"
     return f"{trial.decision}: {trial.why}" if trial.why else trial.decision
+
+
+def chosen(found: Explanation) -> str:
+    """What was chosen, or that the declared program stays."""
+    best = f"trial {found.best}, {short(found.trials[found.best].candidate)}"
+    return f"chosen: {best}" if not found.stays else f"chosen: the declared program; {best}, gained nothing over it"
 
 
 def outcomes(found: Explanation) -> list[str]:
@@ -179,12 +185,11 @@ def fragment(found: Explanation) -> str:
         "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
         for tag, cells in zip(["th", *["td"] * len(found.proposers)], costs(found), strict=True)
     )
-    chosen = html.escape(f"chosen: trial {found.best}, {short(found.trials[found.best].candidate)}")
     return (
         f"<p><b>{html.escape(found.name)}</b>: {html.escape(found.verdict)}</p>"
         + (svg(found.course) if found.course else "")
         + (found.front._repr_html_() if found.front is not None else "")
-        + f"<p>{chosen}</p><ul>{won}</ul><table><tr>{head}</tr>{''.join(rows)}</table>"
+        + f"<p>{html.escape(chosen(found))}</p><ul>{won}</ul><table><tr>{head}</tr>{''.join(rows)}</table>"
         + (f"<table>{bought}</table>" if found.proposers else "")
         + "".join(f"<p>{html.escape(said)}</p>" for said in blamed(found))
         + (f"<p>ended: {html.escape(found.ending)}</p>" if found.ending else "")

@@ -43,6 +43,8 @@ class Found:
     """What came of shortening the winner."""
     uncalled: tuple[str, ...] = ()
     """Predictors that no evaluation with an answer ever called."""
+    short: int = 0
+    """Evaluations of a first round, if the budget did not reach for it."""
 
 
 class Evaluations:
@@ -142,7 +144,8 @@ def search(
             ahead = 0 if plan.still(history) else plan.left(history)
             _show(bar or Silent(), history, session, len(todo), ahead=ahead * len(rows), rows=len(rows))
     except BudgetExhausted:
-        return replace(_end(history, race, BUDGET, ""), uncalled=evaluations.uncalled)
+        short = len(work(history, race, len(rows))) if number == 0 else 0
+        return replace(_end(history, race, BUDGET, ""), uncalled=evaluations.uncalled, short=short)
     return replace(_end(history, race, None, ending), uncalled=evaluations.uncalled)
 
 

@@ -25,6 +25,8 @@ def remarks(found: Found, chosen: Optimizer) -> tuple[str, ...]:
         said.append(f"every one of {len(scores):,} scores was {scores[0]:g}, so the metric tells nothing apart")
     elif found.ending.startswith("a plateau"):
         said.append(f"the search ended at {found.ending}")
+    if found.short:
+        said.append(f"the budget did not reach for the {found.short:,} evaluations of a first round")
     if found.shorter:
         said.append(found.shorter)
     if found.uncalled:

@@ -35,6 +35,10 @@ class Evidence:
     """A gain worth having, in score."""
     remarks: tuple[str, ...] = ()
     """What kept the search from telling anything apart."""
+    compared: bool = True
+    """Whether a race has any score to choose by."""
+    lacking: str = ""
+    """Why there is no gain, where one was to be measured."""
 
     def rows_needed(self, gain: float) -> int | None:
         """Rows apart from selection on which a gain of this size would be significant, nine times out of ten.
@@ -53,14 +57,16 @@ class Evidence:
     @property
     def verdict(self) -> str:
         """What may be claimed, in a sentence."""
-        if self.trials <= 1:
+        if self.trials <= 1 and self.optimizer.startswith("dspy:"):
+            text = f"the program as declared; {self.optimizer} brought no other"
+        elif self.trials <= 1 or not self.compared:
             text = "the program as declared; nothing was compared"
         elif self.optimizer in ("k-shot", "bootstrap"):
             text = "drawn once, without selection; its gain was not measured"
         elif self.best == 0:
             text = "no gain: nothing did better than the declared program on the rows that choose"
         elif self.gain is None:
-            text = "its gain was not measured: neither budget nor dev rows were left to confirm it"
+            text = f"its gain was not measured: {self.lacking or 'nothing was left to confirm it'}"
         else:
             text = self._measured(self.gain)
         text = "; ".join([text, *self.remarks])

@@ -13,7 +13,8 @@ import pytest
 from dstill.eval.compare import compare_scores
 from dstill.optimizers import Candidate, Dspy, Race, compile, optimizer_of
 from dstill.optimizers.verdict import Evidence
-from dstill.runtime import BadInput, ScriptedEngine
+from dstill.programs import metrics
+from dstill.runtime import BadInput, Budget, ScriptedEngine
 from dstill.runtime.retry import Retry
 
 
@@ -33,8 +34,33 @@ def test_a_dev_split_too_small_to_tell_anything(tmp_path: Path, rows: int) -> No
     made = compile(fakes.task(dev=rows), fakes.painter(), fakes.SMALL, run=tmp_path / "r")
     assert made.evidence is not None
     assert made.evidence.gain is None or made.evidence.gain.verdict == "no significant difference"
-    said = "its gain was not measured" if made.evidence.gain is None else "so few rows show no gain whatever"
+    none = "its gain was not measured: no dev rows were left to confirm it"
+    said = none if made.evidence.gain is None else "so few rows show no gain whatever"
     assert made.evidence.best == 0 or said in made.verdict
+    if made.evidence.best and made.evidence.gain is None:  # on one row all were right
+        assert "so the declared program stays" in made.verdict
+        assert made.candidate == Candidate.of(fakes.task().program)
+
+
+@pytest.mark.parametrize(("calls", "rounds"), [(0, 0), (20, 0), (60, 1)])
+def test_a_budget_too_small_to_tell_anything(tmp_path: Path, calls: int, rounds: int) -> None:
+    made = compile(fakes.task(), fakes.painter(), fakes.SMALL, Budget(calls=calls), run=tmp_path / "r")
+    if not rounds:
+        assert made.verdict.startswith("the program as declared; nothing was compared")
+        assert "the budget did not reach for the 40 evaluations of a first round" in made.verdict
+        assert made.candidate == Candidate.of(fakes.task().program)
+    else:
+        told = "confirming it takes 36 evaluations, and the budget did not reach for the first 16"
+        assert f"its gain was not measured: {told}" in made.verdict
+        assert made.candidate.predictors["self"].demos
+
+
+def test_nothing_that_can_be_scored(tmp_path: Path) -> None:
+    unknown = fakes.task(metric=lambda example, prediction: metrics.Score(None))
+    made = compile(unknown, fakes.painter(), fakes.SMALL, run=tmp_path / "r")
+    assert made.verdict.startswith("the program as declared; nothing was compared")
+    assert "evaluations could not be scored and count for nothing" in made.verdict
+    assert made.candidate == Candidate.of(unknown.program)
 
 
 def test_the_smallest_gain_that_rows_could_show() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import fakes
 import pytest
-from dstill.optimizers import compile, explain
+from dstill.optimizers import Candidate, compile, explain
 from dstill.optimizers.explain_view import plot, tree
 from dstill.runtime import BadInput, Budget, Damaged
 from dstill.runtime.rundir import verify
@@ -47,6 +47,19 @@ def test_a_run_is_explained(tmp_path: Path) -> None:
     assert "http" not in page.replace("http://www.w3.org/2000/svg", "")
     assert found._repr_html_() in page
     assert verify(tmp_path / "r") == []
+
+
+def test_that_the_declared_program_stays_is_said(tmp_path: Path) -> None:
+    made = compile(fakes.task(), fakes.painter(lambda demos, instructions: 0.5), fakes.SMALL, run=tmp_path / "r")
+    assert made.evidence is not None
+    assert made.evidence.best > 0
+    assert made.evidence.gain is not None
+    assert made.evidence.gain.difference.value == 0
+    assert made.candidate == Candidate.of(fakes.task().program)
+    assert "; so the declared program stays" in made.verdict
+    said = f"chosen: the declared program; trial {made.evidence.best}, self: 0 demos"
+    assert said in str(made.explain())
+    assert said in made.explain()._repr_html_()
 
 
 def test_a_run_that_its_budget_ended_is_explained(tmp_path: Path) -> None:
