@@ -49,7 +49,7 @@ class Dspy:
     name: str
     """Its class: ``MIPROv2``, ``GEPA``, ``SIMBA``, ``COPRO``, ``BootstrapFewShotWithRandomSearch``, ..."""
     options: Mapping[str, Any] = field(default_factory=dict)
-    """Arguments of its constructor."""
+    """Arguments of its constructor, or of its ``compile``."""
     confirm: float = 0.3
     """Share of the dev split that it never sees; the winner's gain is measured there."""
 

@@ -32,6 +32,13 @@ from .selection import Selection
 
 ENOUGH = 10
 """Scores below which a candidate is not salvaged, while others have more."""
+ELSEWHERE = {
+    "BetterTogether": "trains weights, too; dstill.alternate (dstill alternate) does prompts and weights in turn",
+    "BootstrapFinetune": "trains weights; dstill.distill (dstill distill) does that",
+    "Ensemble": "puts programs together that are compiled already; Race(ensembles=3) tries votes",
+    "KNNFewShot": "compiles anew at every call; Race(nearest=2) shows every input the examples nearest to it",
+}
+"""DSPy's optimizers whose result is no prompt of the program, and what there is in their place."""
 
 
 class Notes:
@@ -125,7 +132,6 @@ def run_dspy_optimizer(
         "prompt_model": prompt_lm, "reflection_lm": prompt_lm, "task_model": lm,
         "num_threads": runner.concurrency, "seed": seed, "max_errors": 10**9,
     }  # fmt: skip
-    optimizer = _make(name, kind, given, options)
     data = {
         "trainset": list(task.train),
         "valset": valset,
@@ -135,8 +141,11 @@ def run_dspy_optimizer(
     stopped, final = None, None
     settings = {"lm": lm, "adapter": runner.adapter, "disable_history": True, "trace": []}
     with dspy.context(**settings, dstill_session=lm.door.session), _quiet():
+        own = {option: value for option, value in options.items() if option in _parameters(kind.__init__)}
+        later = {option: value for option, value in options.items() if option not in own}
+        optimizer = _make(name, kind, given, own, later)
         try:
-            made = optimizer.compile(student, **_accepted(optimizer.compile, data))
+            made = optimizer.compile(student, **{**_accepted(optimizer.compile, data), **later})
             final = Candidate.of(_inner(made))
         except BudgetExhausted:
             stopped = BUDGET
@@ -147,11 +156,15 @@ def run_dspy_optimizer(
     return _found(notes.snapshot(), declared, final, (valset, task.train), f"dspy:{name}", stopped)
 
 
-def _make(name: str, kind: Any, given: dict[str, Any], options: dict[str, Any]) -> Any:
-    """The optimizer, given those of our arguments that it takes, and the user's options."""
+def _make(name: str, kind: Any, given: dict[str, Any], options: dict[str, Any], later: dict[str, Any]) -> Any:
+    """The optimizer, given those of our arguments that it takes, and the user's options.
+
+    Args:
+        later: options that are left for its ``compile``.
+    """
     if name == "GEPA" and not {"auto", "max_full_evals", "max_metric_calls"} & options.keys():
         given = {**given, "auto": "light"}
-    unknown = options.keys() - inspect.signature(kind.__init__).parameters.keys()
+    unknown = later.keys() - _settable(kind)
     if unknown:
         raise BadInput(f"dspy:{name} takes no option {', '.join(sorted(unknown))}; it takes: {_takes(kind)}")
     try:
@@ -169,10 +182,12 @@ def optimizer_class(name: str) -> Any:
     from dspy.teleprompt.teleprompt import Teleprompter
 
     kind = getattr(dspy, name, None) or getattr(dspy.teleprompt, name, None)
-    if not (inspect.isclass(kind) and issubclass(kind, Teleprompter)):
+    if not (inspect.isclass(kind) and issubclass(kind, Teleprompter)) or kind is Teleprompter:
         classes = [k for k in vars(dspy.teleprompt).values() if inspect.isclass(k) and issubclass(k, Teleprompter)]
-        known = sorted(k.__name__ for k in classes if k is not Teleprompter)
+        known = sorted(k.__name__ for k in classes if k is not Teleprompter and k.__name__ not in ELSEWHERE)
         raise BadInput(f"dspy:{name}: DSPy has no optimizer of that name; it has: {', '.join(known)}")
+    if name in ELSEWHERE:
+        raise BadInput(f"dspy:{name} {ELSEWHERE[name]}")
     return kind
 
 
@@ -231,13 +246,24 @@ def _inner(program: Any) -> dspy.Module:
     return found
 
 
+def _parameters(function: Any) -> list[str]:
+    return [name for name in inspect.signature(function).parameters if name not in ("self", "kwargs")]
+
+
 def _accepted(function: Any, values: dict[str, Any]) -> dict[str, Any]:
-    names = inspect.signature(function).parameters
+    names = _parameters(function)
     return {name: value for name, value in values.items() if name in names}
 
 
+def _settable(kind: Any) -> list[str]:
+    """What a user may say to ``compile``, which is handed the program and the examples."""
+    given = ("student", "trainset", "valset", "teacher")
+    return [name for name in _parameters(kind.compile) if name not in given]
+
+
 def _takes(kind: Any) -> str:
-    return ", ".join(n for n in inspect.signature(kind.__init__).parameters if n not in ("self", "metric", "kwargs"))
+    names = dict.fromkeys([*_parameters(kind.__init__), *_settable(kind)])
+    return ", ".join(name for name in names if name != "metric")
 
 
 def _said(error: Exception) -> str:

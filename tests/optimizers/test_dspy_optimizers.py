@@ -71,14 +71,39 @@ def test_an_optimizer_of_dspy_that_breaks_is_salvaged(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "options", "said"),
     [
-        ("KNNFewShot", {}, "dspy:KNNFewShot cannot be made: TypeError.*vectorizer"),
+        ("GEPA", {"auto": None, "max_full_evals": None}, "dspy:GEPA cannot be made: AssertionError"),
         ("MIPROv2", {"auto": "wild"}, "dspy:MIPROv2 .*'?wild'?"),
-        ("MIPROv2", {"autp": "light"}, "takes no option autp; it takes: .*auto"),
+        ("MIPROv2", {"autp": "light"}, "takes no option autp; it takes: .*auto.*num_trials"),
+        ("MIPROv2", {"trainset": []}, "takes no option trainset"),
     ],
 )
 def test_an_optimizer_of_dspy_that_cannot_begin(tmp_path: Path, name: str, options: dict[str, Any], said: str) -> None:
     with pytest.raises(BadInput, match=said):
         compile(fakes.task(), fakes.painter(), Dspy(name, options), run=tmp_path / "r")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("BetterTogether", "dstill alternate"),
+        ("BootstrapFinetune", "dstill distill"),
+        ("Ensemble", "Race.ensembles=3"),
+        ("KNNFewShot", "Race.nearest=2"),
+        ("Teleprompter", "no optimizer of that name; it has: AvatarOptimizer, BootstrapFewShot, "),
+    ],
+)
+def test_what_is_no_search_for_prompts_is_found_elsewhere(name: str, said: str) -> None:
+    with pytest.raises(BadInput, match=f"dspy:{name}.*{said}"):
+        Dspy(name)
+
+
+def test_options_of_compile_are_options_too(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    how = Dspy("BootstrapFewShotWithOptuna", {"max_demos": 2, "num_candidate_programs": 3})
+    made = compile(fakes.task(), fakes.painter(), how, seed=3, run=tmp_path / "r")
+    assert made.evidence is not None
+    assert made.evidence.trials > 1
+    assert made.evidence.stopped is None
+    assert "Will attempt" not in capfd.readouterr().out
 
 
 @pytest.mark.parametrize("optimizer", ["race", "bootstrap", "dspy:BootstrapFewShotWithRandomSearch"])
