@@ -25,6 +25,7 @@ from ..optimizers.selection import Selection
 from ..programs.task import CompileView, Task
 from ..runtime.budget import Budget, budget_of
 from ..runtime.cassette import export
+from ..runtime.derive import seed_of
 from ..runtime.errors import BadInput, BudgetExhausted
 from ..runtime.home import default_journal, run_folder
 from ..runtime.lm import LM
@@ -88,7 +89,7 @@ def alternate(
         "lm": model_config(models[0]), "prompt_lm": model_config(models[1]),
         "student": {"base": student, "weights": base_digest(student)}, "strategy": chosen.strategy,
         "optimizer": dump_optimizer(optimizer), "recipe": recipe.dump(), "margin": chosen.margin,
-        "budget": budget_of(budget).caps(), "seed": seed,
+        "budget": budget_of(budget).caps(), "seed": seed_of(seed),
     }  # fmt: skip
     label = where.name or f"{task.name} {student.rstrip('/').rpartition('/')[2]} ({chosen.strategy})"
     with RunDir(

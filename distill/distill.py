@@ -12,6 +12,7 @@ from ..optimizers.compiled import CompiledProgram, dump_program
 from ..programs.task import CompileView, Task
 from ..runtime.budget import Budget, Cost, budget_of
 from ..runtime.cassette import export
+from ..runtime.derive import seed_of
 from ..runtime.errors import BadInput
 from ..runtime.home import default_journal, run_folder
 from ..runtime.models import adopt
@@ -78,7 +79,7 @@ def distill(
         "teacher": _teacher(teacher),
         **({"others": [_teacher(one) for one in others]} if others else {}),
         "student": {"base": student, "weights": base_digest(student)},
-        "recipe": chosen.dump(), "margin": margin, "budget": budget_of(budget).caps(), "seed": seed,
+        "recipe": chosen.dump(), "margin": margin, "budget": budget_of(budget).caps(), "seed": seed_of(seed),
     }  # fmt: skip
     label = where.name or f"{view.name} {student.rstrip('/').rpartition('/')[2]} ({chosen.name})"
     folder = run_folder(where.folder, f"{view.name}-{chosen.name}", config)

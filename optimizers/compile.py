@@ -12,7 +12,7 @@ from ..programs.knobs import dump as dump_knobs
 from ..programs.task import CompileView, Task
 from ..runtime.budget import Budget, budget_of
 from ..runtime.cassette import export
-from ..runtime.derive import derive
+from ..runtime.derive import derive, seed_of
 from ..runtime.errors import BadInput, BudgetExhausted
 from ..runtime.home import default_journal, run_folder
 from ..runtime.lm import LM
@@ -107,7 +107,7 @@ def compile(
     config = {
         "task": view.name, "source": view.source and dict(view.source), "data": view.digests, "adapter": view.adapter,
         "lm": model_config(models[0]), "prompt_lm": model_config(models[1]),
-        "optimizer": dump(chosen), "budget": budget_of(budget).caps(), "seed": seed,
+        "optimizer": dump(chosen), "budget": budget_of(budget).caps(), "seed": seed_of(seed),
         **({"objective": goals.dump()} if goals.several else {}),
         **({"knobs": dump_knobs(view.knobs)} if view.knobs else {}),
     }  # fmt: skip

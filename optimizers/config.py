@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from ..runtime.errors import BadInput
 from .dspy_optimizers import optimizer_class
+from .options import check_types
 from .race import Race
 
 
@@ -24,6 +25,7 @@ class FewShot:
     """Demonstrations for each predictor."""
 
     def __post_init__(self) -> None:
+        check_types(self)
         if self.k < 1:
             raise BadInput(f"FewShot(k={self.k}): expected at least 1")
 
@@ -38,6 +40,7 @@ class Bootstrap:
     """Training examples to run on."""
 
     def __post_init__(self) -> None:
+        check_types(self)
         if self.k < 1 or self.pool < 1:
             raise BadInput(f"Bootstrap(k={self.k}, pool={self.pool}): expected at least 1 of each")
 
@@ -55,6 +58,10 @@ class Dspy:
 
     def __post_init__(self) -> None:
         optimizer_class(self.name)
+        if not isinstance(self.options, Mapping):
+            raise BadInput(f"Dspy(options={self.options!r}): expected a dictionary, e.g. {{'auto': 'light'}}")
+        if isinstance(self.confirm, bool) or not isinstance(self.confirm, int | float) or not 0 < self.confirm < 1:
+            raise BadInput(f"Dspy(confirm={self.confirm!r}): expected a number between 0 and 1")
 
 
 Optimizer: TypeAlias = ZeroShot | FewShot | Bootstrap | Race | Dspy
@@ -79,13 +86,10 @@ def optimizer_of(spec: str | Optimizer, **options: Any) -> Optimizer:
     if spec not in NAMES:
         raise BadInput(f"optimizer {spec!r} is not known; expected one of: {_names()}")
     kind = NAMES[spec]
-    known = {f.name: f.default for f in fields(kind)}
-    for option, value in options.items():
+    known = [f.name for f in fields(kind)]
+    for option in options:
         if option not in known:
             raise BadInput(f"optimizer {spec} takes no option {option!r}; it takes: {', '.join(known) or 'none'}")
-        wanted = type(known[option])
-        if isinstance(value, bool) or not isinstance(value, (int, float) if wanted is float else wanted):
-            raise BadInput(f"optimizer {spec}: {option}={value!r}: expected a value like {known[option]!r}")
     return kind(**options)
 
 

@@ -17,6 +17,7 @@ from ..eval.statistics.values import Scores
 from ..runtime.errors import BadInput
 from .evidence import against
 from .history import History, Trial, table
+from .options import check_types
 from .pareto import Outdone, nondominated, outdone
 from .proposers.bootstrapped import Teacher
 from .prospects import Prospects, prospects
@@ -80,6 +81,7 @@ class Race:
     """Candidates that drop out or finish in a row while the lead stays, after which no more are proposed."""
 
     def __post_init__(self) -> None:
+        check_types(self)
         for name in ("candidates", "width", "block", "batch", "pool", "patience"):
             if getattr(self, name) < 1:
                 raise BadInput(f"Race({name}={getattr(self, name)}): expected at least 1")

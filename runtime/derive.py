@@ -5,7 +5,20 @@ from __future__ import annotations
 import hashlib
 from random import Random
 
+from .errors import BadInput
+
 Part = str | int
+
+
+def seed_of(given: int) -> int:
+    """The seed that a public call was given.
+
+    Raises:
+        BadInput: for what is no whole number, or one that JSON would not hold.
+    """
+    if isinstance(given, bool) or not isinstance(given, int) or not -(2**63) <= given < 2**63:
+        raise BadInput(f"seed={given!r}: expected a whole number, of 64 bits at the most")
+    return given
 
 
 def derive_int(seed: int, *path: Part, bits: int = 64) -> int:

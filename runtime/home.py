@@ -33,6 +33,8 @@ def run_folder(given: Path | str | None, name: str, config: dict[str, Any]) -> P
     """
     if given is None:
         return runs_folder() / f"{file_name(name)}-{digest(config)[:8]}"
+    if not isinstance(given, str | os.PathLike):
+        raise BadInput(f"run={given!r}: expected a name or a path")
     path = Path(given).expanduser()
     if path.name in ("", "..") or not str(given).isprintable() or len(path.name) > LONGEST:
         raise BadInput(f"run={str(given)!r}: expected a name or a path that ends with one of at most {LONGEST} signs")

@@ -11,7 +11,7 @@ import dspy
 import fakes
 import pytest
 from dstill.eval.compare import compare_scores
-from dstill.optimizers import Candidate, Dspy, Race, compile, optimizer_of
+from dstill.optimizers import Bootstrap, Candidate, Dspy, FewShot, Race, compile, optimizer_of
 from dstill.optimizers.verdict import Evidence
 from dstill.programs import metrics
 from dstill.runtime import BadInput, Budget, ScriptedEngine
@@ -149,6 +149,10 @@ def test_a_budget_that_is_none(tmp_path: Path) -> None:
         ({"optimizer": Dspy("MIPROv2", {"candidats": 3})}, "takes no option candidats; it takes: .*num_candidates"),
         ({"lm": "no-such-model"}, "'no-such-model' is not known.*embedded"),
         ({"run": ""}, "expected a name or a path"),
+        ({"run": 3}, "run=3: expected a name or a path"),
+        ({"seed": "one"}, "seed='one': expected a whole number"),
+        ({"seed": True}, "seed=True: expected a whole number"),
+        ({"seed": 2**64}, "of 64 bits at the most"),
     ],
 )
 def test_bad_arguments(tmp_path: Path, arguments: dict[str, Any], words: str) -> None:
@@ -171,6 +175,24 @@ def test_bad_arguments(tmp_path: Path, arguments: dict[str, Any], words: str) ->
 def test_bad_options(name: str, options: dict[str, Any], words: str) -> None:
     with pytest.raises(BadInput, match=words):
         optimizer_of(name, **options)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "words"),
+    [
+        (Race, {"candidates": "many"}, r"Race\(candidates='many'\): expected a value like 64"),
+        (Race, {"candidates": 2.5}, r"Race\(candidates=2.5\)"),
+        (Race, {"confirm": None}, r"Race\(confirm=None\): expected a value like 0.3"),
+        (FewShot, {"k": True}, r"FewShot\(k=True\): expected a value like 4"),
+        (Bootstrap, {"pool": [3]}, r"Bootstrap\(pool=\[3\]\)"),
+        (Dspy, {"name": "COPRO", "options": 3}, "expected a dictionary"),
+        (Dspy, {"name": "COPRO", "confirm": 5}, r"Dspy\(confirm=5\): expected a number between 0 and 1"),
+    ],
+)
+def test_options_of_a_wrong_type_in_values(kind: Any, options: dict[str, Any], words: str) -> None:
+    with pytest.raises(BadInput, match=words):
+        kind(**options)
+    assert Race(confirm=0.5, demos=0).demos == 0
 
 
 def test_a_model_that_is_never_readable_is_one_clear_message(tmp_path: Path) -> None:
