@@ -55,6 +55,8 @@ def call(metric: Metric, example: dspy.Example, prediction: dspy.Prediction, pla
         verdict, feedback = verdict.value, verdict.feedback
     elif isinstance(verdict, dspy.Prediction) and "score" in verdict:  # DSPy's own score with feedback
         verdict, feedback = verdict["score"], str(verdict.get("feedback", "") or "")
+    if not isinstance(verdict, Real) and getattr(verdict, "shape", None) == ():  # a bool of numpy, a scalar of torch
+        verdict = verdict.item()
     if isinstance(verdict, Real) and not math.isnan(float(verdict)) and 0.0 <= float(verdict) <= 1.0:
         return Score(float(verdict), feedback)
     hint = " (a return statement is missing?)" if verdict is None else ""

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import dspy
+import numpy as np
 import pytest
+import torch
 from dstill.programs import Score, Task, make_examples, overlaps, read_examples, read_hub, read_rows, split, task_named
 from dstill.programs.metrics import call, exact, number_in, numeric
 from dstill.runtime import BadInput
@@ -213,6 +215,17 @@ def test_a_metric_that_returns_no_score_stops_the_run(returned: Any, words: str)
         call(odd, dspy.Example(), dspy.Prediction(), "dev example 'd7'")
     assert "dev example 'd7'" in str(caught.value)
     assert not isinstance(caught.value, Exception)
+
+
+def test_a_metric_may_return_a_scalar_of_numpy_or_torch() -> None:
+    for returned, value in ((np.True_, 1.0), (np.float32(0.5), 0.5), (np.array(0.25), 0.25), (torch.tensor(0.5), 0.5)):
+        assert call(lambda e, p, score=returned: score, dspy.Example(), dspy.Prediction(), "'d7'").value == value
+    with pytest.raises(BadMetric, match="odd returned nan"):
+
+        def odd(example: Any, prediction: Any) -> Any:
+            return np.array(np.nan)
+
+        call(odd, dspy.Example(), dspy.Prediction(), "'d7'")
 
 
 def test_a_metric_that_raises_is_named() -> None:
