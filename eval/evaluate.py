@@ -167,8 +167,10 @@ def check_answers(name: str, rows: Sequence[Row]) -> None:
             "parse": "the model answers in no form that the adapter can read: try another adapter or a stronger model",
             "context": "its prompts are longer than the model's context",
             "lm": "the model cannot be reached, or fails on every call",
-            "program": "the program raises on every example",
+            "program": "the program fails on every example",
         }[failure.kind]
+        if "No LM is loaded" in failure.message:  # DSPy's own advice would lead past journal and budget
+            advice = "threads that forward starts do not know of the model: take dspy.Parallel or copy_context().run"
         raise BadInput(
             f"{name} brought no prediction on any of {len(rows)} examples; {advice}. "
             f"The first, {rows[0].id}: {failure.type}: {failure.message}"

@@ -172,6 +172,8 @@ class Runner:
         with dspy.context(dstill_meter=meter, dstill_sample=job.sample, trace=steps):
             try:
                 prediction = job.program(**job.example.inputs())
+                if prediction is None:
+                    failure = Failure("program", "NoPrediction", "forward returned None (a return is missing?)")
             except Exception as error:
                 failure = failure_of(error)
         status: Status = "unscored"

@@ -32,8 +32,9 @@ class Task:
     Examples without declared inputs (``Example.with_inputs``) get the parameters of the program's ``forward``.
 
     Raises:
-        BadInput: for a program without predictors, an empty split, a duplicate id, one example in two splits, an
-            example without inputs, a metric that cannot be called, an unknown adapter, or a knob that cannot be set.
+        BadInput: for a program without predictors or ``forward``, an empty split, a duplicate id, one example in two
+            splits, an example without inputs, a metric that cannot be called, an unknown adapter, or a knob that cannot
+            be set.
     """
 
     name: str
@@ -154,7 +155,13 @@ def program_digest(program: dspy.Module) -> str:
 
 
 def _declared_inputs(program: dspy.Module) -> tuple[str, ...]:
-    parameters = inspect.signature(type(program).forward).parameters.values()
+    forward = getattr(type(program), "forward", None) or vars(program).get("forward")  # syncify gives it one of its own
+    if forward is None:
+        raise BadInput(
+            f"the program {type(program).__name__} has no forward, and examples are run by it; if it has an aforward, "
+            "take dspy.syncify(program)"
+        )
+    parameters = inspect.signature(forward).parameters.values()
     named = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and p.name != "self"]
     if named:
         return tuple(named)

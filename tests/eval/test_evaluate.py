@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -187,6 +188,35 @@ def test_a_model_that_never_answers_is_one_clear_message(script: Any, words: str
     task = fakes.task()
     with pytest.raises(BadInput, match=words):
         evaluate(task.program, task.train, task.metric, LM(ScriptedEngine(script)))
+
+
+class Told(dspy.Module):
+    """A program that does with its predictor what it is told."""
+
+    def __init__(self, how: Any) -> None:
+        super().__init__()
+        self.paint, self.how = dspy.Predict(fakes.Paint), how
+
+    def forward(self, text: str) -> Any:
+        return self.how(self.paint, text)
+
+
+def in_a_thread(paint: dspy.Predict, text: str) -> Any:
+    with ThreadPoolExecutor(1) as threads:
+        return threads.submit(paint, text=text).result()
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        (lambda paint, text: None, r"fails on every example.*NoPrediction: forward returned None \(a return is"),
+        (in_a_thread, "threads that forward starts do not know of the model: take dspy.Parallel"),
+    ],
+)
+def test_a_program_that_never_answers_is_one_clear_message(how: Any, words: str) -> None:
+    task = fakes.task()
+    with pytest.raises(BadInput, match=words):
+        evaluate(Told(how), task.train, lambda example, prediction: 1.0, LM(fakes.painter()))
 
 
 def test_a_budget_ends_an_evaluation_and_keeps_what_was_paid_for() -> None:

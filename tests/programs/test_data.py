@@ -11,10 +11,12 @@ import dspy
 import numpy as np
 import pytest
 import torch
+from dstill.eval import evaluate
 from dstill.programs import Score, Task, make_examples, overlaps, read_examples, read_hub, read_rows, split, task_named
 from dstill.programs.metrics import call, exact, number_in, numeric
-from dstill.runtime import BadInput
+from dstill.runtime import LM, BadInput, ScriptedEngine
 from dstill.runtime.errors import BadMetric
+from dstill.runtime.fields import render_fields
 
 ROWS = [{"id": "a", "text": "one", "label": "x"}, {"id": "b", "text": 'two, "quoted"', "label": "y"}]
 JSONL = '{"id": "a", "text": "one", "label": "x"}\n\n{"id": "b", "text": "two, \\"quoted\\"", "label": "y"}\n'
@@ -135,6 +137,17 @@ def make_task(**changes: Any) -> Task:
     return Task(**values)
 
 
+class Waits(dspy.Module):
+    """A program that there is for async code alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.label = dspy.Predict("text -> label")
+
+    async def aforward(self, text: str) -> Any:
+        return await self.label.acall(text=text)
+
+
 class Empty(dspy.Module):
     def forward(self, text: str) -> None:
         return None
@@ -144,6 +157,7 @@ class Empty(dspy.Module):
     ("changes", "words"),
     [
         ({"program": Empty()}, "Empty has no predictor"),
+        ({"program": Waits()}, r"Waits has no forward.*dspy.syncify\(program\)"),
         ({"program": "text -> label"}, "expected a dspy.Module"),
         ({"dev": []}, "the dev split is empty"),
         ({"train": 5}, "expected a sequence of dspy.Example"),
@@ -163,6 +177,13 @@ def test_a_task_that_cannot_work_is_refused(changes: dict[str, Any], words: str)
 def test_inputs_are_taken_from_the_program_where_they_are_not_declared() -> None:
     task = make_task(train=[dspy.Example(text="new", label="1")])
     assert task.train[0].inputs().toDict() == {"text": "new"}
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+def test_a_program_for_async_code_runs_synchronised(in_place: bool) -> None:
+    task = make_task(program=dspy.syncify(Waits(), in_place=in_place))
+    engine = ScriptedEngine(lambda request: render_fields({"label": "3"}))
+    assert evaluate(task.program, task.dev, task.metric, LM(engine)).scores == [0, 0, 0, 1]
 
 
 def test_digests_follow_content() -> None:
