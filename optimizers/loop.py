@@ -16,6 +16,7 @@ from ..runtime.lm import LM
 from ..runtime.progress import Bar, Silent
 from ..runtime.session import Session
 from .candidate import Candidate
+from .changed import changed
 from .history import History, Trial
 from .objective import SCORE, measured
 from .plan import Plan
@@ -45,6 +46,8 @@ class Found:
     """Predictors that no evaluation with an answer ever called."""
     short: int = 0
     """Evaluations of a first round, if the budget did not reach for it."""
+    changed: tuple[str, ...] = ()
+    """What running the declared program changed in it."""
 
 
 class Evaluations:
@@ -78,6 +81,11 @@ class Evaluations:
     def uncalled(self) -> tuple[str, ...]:
         """Predictors that no evaluation called, in the program's order; none as long as there was no answer."""
         return tuple(name for name in self._names if self._answered and name not in self._called)
+
+    def changed(self, candidate: Candidate) -> tuple[str, ...]:
+        """What running a candidate changed in its program."""
+        ran = self._programs.get(candidate.digest)
+        return () if ran is None else changed(candidate.apply(self._task.program), ran)
 
     def _note(self, program: dspy.Module, outcome: Outcome) -> None:
         """Remember whom a run called. A module that works on copies of itself (BestOfN) is known by its signatures."""
@@ -143,10 +151,11 @@ def search(
             number += 1
             ahead = 0 if plan.still(history) else plan.left(history)
             _show(bar or Silent(), history, session, len(todo), ahead=ahead * len(rows), rows=len(rows))
+        ended = _end(history, race, None, ending)
     except BudgetExhausted:
         short = len(work(history, race, len(rows))) if number == 0 else 0
-        return replace(_end(history, race, BUDGET, ""), uncalled=evaluations.uncalled, short=short)
-    return replace(_end(history, race, None, ending), uncalled=evaluations.uncalled)
+        ended = replace(_end(history, race, BUDGET, ""), short=short)
+    return replace(ended, uncalled=evaluations.uncalled, changed=evaluations.changed(ground.baseline))
 
 
 def _paid(history: History, todo: Sequence[tuple[int, int]], outcomes: Sequence[Outcome]) -> History:

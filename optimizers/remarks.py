@@ -32,6 +32,9 @@ def remarks(found: Found, chosen: Optimizer) -> tuple[str, ...]:
     if found.uncalled:
         several = "predictors {} were" if len(found.uncalled) > 1 else "predictor {} was"
         said.append(f"{several.format(', '.join(found.uncalled))} never called, so what is told there changes nothing")
+    if found.changed:
+        what = f"running the program changes it ({', '.join(found.changed)})"
+        said.append(f"{what}, so its answers may depend on the order in which examples are met")
     if met - len(scores) >= UNSCORED * met > 0:
         said.append(f"{met - len(scores):,} of {met:,} evaluations could not be scored and count for nothing")
     return tuple(said)

@@ -12,9 +12,11 @@ import fakes
 import pytest
 from dstill.eval.compare import compare_scores
 from dstill.optimizers import Bootstrap, Candidate, Dspy, FewShot, Race, compile, optimizer_of
+from dstill.optimizers.changed import changed
 from dstill.optimizers.verdict import Evidence
 from dstill.programs import metrics
-from dstill.runtime import BadInput, Budget, ScriptedEngine
+from dstill.runtime import LM, BadInput, Budget, ScriptedEngine, Session
+from dstill.runtime.fields import answer_to
 from dstill.runtime.retry import Retry
 
 
@@ -113,6 +115,49 @@ def test_predictors_of_a_module_that_works_on_copies_of_itself_are_called(tmp_pa
     made = compile(fakes.task(program=best, dev=20), fakes.painter(), replace(fakes.SMALL, candidates=8, demos=0),
                    run=tmp_path / "r")  # fmt: skip
     assert "never called" not in made.verdict
+
+
+class Counting(dspy.Module):
+    """A program that remembers what it did."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.paint, self.ran, self.limits = dspy.ChainOfThought(fakes.Paint), 0, {"most": [9]}
+
+    def forward(self, text: str) -> Any:
+        self.ran += 1
+        self.paint.predict.demos = [*self.paint.predict.demos, dspy.Example(text=text, colour="red")]
+        return self.paint(text=text)
+
+
+def test_a_program_that_changes_while_it_runs(tmp_path: Path) -> None:
+    engine = fakes.painter()
+    plain = engine._script
+    engine._script = lambda request: "[[ ## reasoning ## ]]\nso\n\n" + str(plain(request))  # type: ignore[operator]
+    made = compile(fakes.task(program=Counting()), engine, replace(fakes.SMALL, candidates=3), run=tmp_path / "r")
+    said = "running the program changes it (ran, paint.predict.demos), so its answers may depend on the order"
+    assert said in made.verdict
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        dspy.Predict(fakes.Paint),
+        dspy.ReAct(fakes.Paint, tools=[len], max_iters=2),
+        dspy.BestOfN(dspy.Predict(fakes.Paint), N=2, reward_fn=lambda inputs, answer: 0.0, threshold=1.0),
+        dspy.Refine(dspy.Predict(fakes.Paint), N=2, reward_fn=lambda inputs, answer: 0.0, threshold=1.0),
+    ],
+)
+def test_modules_of_dspy_do_not_change_while_they_run(program: dspy.Module) -> None:
+    fresh = program.deepcopy()
+
+    def answer(request: Any) -> str:
+        told = {"next_thought": "t", "next_tool_name": "finish", "next_tool_args": "{}", "discussion": "d"}
+        return answer_to(request, {**told, "colour": "red", "reasoning": "r", "advice": "{}"})
+
+    with dspy.context(lm=LM(ScriptedEngine(answer), Session())):
+        program(text="thing number 1")
+    assert changed(fresh, program) == ()
 
 
 def test_a_model_that_fails_half_of_the_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
