@@ -38,7 +38,7 @@ def export(
     With --to optuna it is a study for each compilation, which optuna.load_study and optuna-dashboard open.
 
     A model card that is there keeps its text and what others wrote into its head, and a sheet that holds labels is not
-    touched; other files are replaced.
+    touched; nor is a file with studies of other names. Other files are replaced.
 
     Example:  dstill export runs/triage-mini-test --to junit --out report.xml
 

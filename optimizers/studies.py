@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import tempfile
 import warnings
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import orjson
+from orjson import JSONDecodeError, loads
 
 from ..programs.knobs import holds
 from ..runtime.atomic import sync_folder
@@ -30,7 +32,8 @@ def write_studies(runs: Sequence[Path | str], out: Path | str) -> int:
     A study is named as the run's folder. Its trials have the run's numbers. A parameter is the choice of a predictor's
     instruction or demonstrations, or a knob. The value is the mean score, and the means of further objectives;
     intermediate values are the mean score after each example. A trial that met all examples, and the winner, is
-    complete; all others are pruned, with the reason among their attributes. A file that is there is replaced.
+    complete if it has a score; all others are pruned, with the reason among their attributes. A file that holds studies
+    of these names alone is replaced.
 
     Args:
         runs: directories of ``dstill compile``.
@@ -40,7 +43,8 @@ def write_studies(runs: Sequence[Path | str], out: Path | str) -> int:
         the number of trials.
 
     Raises:
-        BadInput: for a folder that holds no compilation, two runs of one name, or a file of another kind.
+        BadInput: for a folder that holds no compilation, two runs of one name, a file of another kind, or one that
+            holds something else.
     """
     path, found = Path(out), [(explain(run), _config(Path(run))) for run in runs]
     names = [run.name for run, _ in found]
@@ -49,6 +53,8 @@ def write_studies(runs: Sequence[Path | str], out: Path | str) -> int:
     if path.suffix not in DATABASES + JOURNALS:
         kinds = ", ".join(DATABASES + JOURNALS)
         raise BadInput(f"a study in a file {path.suffix or 'without an ending'}: expected one of {kinds}")
+    if strange := sorted({*_held(path)} - {*names}):
+        raise BadInput(f"{path} holds {strange[0]}, which would be lost: choose another file, or delete that one")
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
         part = Path(folder) / path.name
@@ -61,6 +67,20 @@ def write_studies(runs: Sequence[Path | str], out: Path | str) -> int:
     return sum(len(run.trials) for run, _ in found)
 
 
+def _held(path: Path) -> list[str]:
+    """What a file holds that is there already, by the names of studies; nothing is written to it."""
+    if not path.exists() or not path.stat().st_size:
+        return []
+    try:
+        if path.suffix in JOURNALS:
+            told = [loads(line).get("study_name") for line in path.read_bytes().splitlines()]
+            return [name for name in told if name is not None]
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+            return [name for (name,) in database.execute("SELECT study_name FROM studies")]
+    except (sqlite3.Error, JSONDecodeError, AttributeError):
+        return ["something else"]
+
+
 def _write(run: Explanation, config: dict[str, Any], storage: Any) -> None:
     import optuna
 
@@ -71,11 +91,12 @@ def _write(run: Explanation, config: dict[str, Any], storage: Any) -> None:
     space = _space(shown, config.get("knobs", {}))
     for trial in run.trials:
         params = _params(trial.candidate, shown, space)
-        done = trial.decision in ("finished", "winner")
+        values = means(trial, names)
+        done = trial.decision in ("finished", "winner") and values is not None  # complete trials of Optuna have values
         study.add_trial(
             optuna.trial.create_trial(
                 state=optuna.trial.TrialState.COMPLETE if done else optuna.trial.TrialState.PRUNED,
-                values=means(trial, names),
+                values=values,
                 params=params,
                 distributions={key: space[key] for key in params},
                 user_attrs=attributes(trial, run.best),
@@ -177,5 +198,5 @@ def course(trial: Trial, names: Sequence[str]) -> dict[int, float]:
 
 
 def _config(run: Path) -> dict[str, Any]:
-    found: dict[str, Any] = orjson.loads((run / "config.json").read_bytes())
+    found: dict[str, Any] = loads((run / "config.json").read_bytes())
     return found

@@ -11,7 +11,8 @@ import optuna
 import pytest
 from dstill.optimizers import Race, compile
 from dstill.optimizers.studies import write_studies
-from dstill.runtime import BadInput
+from dstill.runtime import BadInput, Budget
+from dstill.runtime.storages import open_storage
 from optuna.distributions import FloatDistribution
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
@@ -57,6 +58,34 @@ def test_several_runs_are_several_studies_and_an_older_file_is_replaced(tmp_path
     found = optuna.get_all_study_summaries(storage=f"sqlite:///{tmp_path / 'study.db'}")
     assert [(summary.study_name, summary.n_trials) for summary in found] == [("a", 3), ("b", 3)]
     assert not [path for path in tmp_path.iterdir() if "study" in path.name and path.name != "study.db"]
+
+
+@pytest.mark.parametrize("ending", ["db", "log"])
+def test_other_studies_in_a_file_are_not_lost(tmp_path: Path, ending: str) -> None:
+    compile(fakes.task(), fakes.painter(), "zero-shot", run=tmp_path / "run")
+    file = tmp_path / f"study.{ending}"
+    file.touch()
+    write_studies([tmp_path / "run"], file)  # an empty file is nobody's
+    storage, close = open_storage(file)
+    optuna.create_study(storage=storage, study_name="mine")
+    close()
+    before = file.read_bytes()
+    with pytest.raises(BadInput, match="holds mine, which would be lost: choose another file"):
+        write_studies([tmp_path / "run"], file)
+    assert file.read_bytes() == before
+    file.write_text("[1]\n")
+    with pytest.raises(BadInput, match="holds something else, which would be lost"):
+        write_studies([tmp_path / "run"], file)
+
+
+@pytest.mark.parametrize(("optimizer", "calls"), [("k-shot", 9), ("race", 0)])
+def test_a_run_without_scores_is_a_study_too(tmp_path: Path, optimizer: str, calls: int) -> None:
+    made = compile(fakes.task(), fakes.painter(), optimizer, Budget(calls=calls), run=tmp_path / "run")
+    assert made.evidence is not None
+    assert write_studies([tmp_path / "run"], tmp_path / "study.db") == made.evidence.trials
+    study = opened(tmp_path / "study.db", "run")
+    assert {trial.state.name for trial in study.trials} == {"PRUNED"}
+    assert study.trials[study.user_attrs["best"]].user_attrs["chosen"]
 
 
 def test_several_objectives_are_several_directions(tmp_path: Path) -> None:
