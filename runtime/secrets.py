@@ -6,7 +6,9 @@ import os
 import re
 
 _NAMES = re.compile(r"(API_?KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS?)$", re.IGNORECASE)
-_SHAPES = re.compile(r"\b(?:sk|pk|rk|hf|gsk|xai|key|AIza)[-_][A-Za-z0-9_\-]{12,}|(?<=Bearer )\S{8,}")
+_SHAPES = re.compile(
+    r"\b(?:sk|pk|rk|hf|gsk|xai|key|AIza)[-_][A-Za-z0-9_\-]{12,}|(?<=Bearer )\S{8,}|(?<=://)[^\s/@:]*:[^\s/@]+(?=@)"
+)
 
 
 _known: set[str] = set()
@@ -19,7 +21,8 @@ def remember(key: object) -> None:
 
 
 def redact(text: str) -> str:
-    """``text`` without credential variables of the environment, remembered keys, and what looks like a key."""
+    """``text`` without credential variables of the environment, remembered keys, and what looks like a key or,
+    in an address, like a user with a password."""
     for key in _known:
         text = text.replace(key, "[key]")
     for name, value in os.environ.items():

@@ -217,4 +217,9 @@ def test_redaction_knows_shapes_and_values(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("SOME_API_KEY", "plainvalue")
     assert redact("a plainvalue b") == "a [SOME_API_KEY] b"
     assert redact("Bearer abcdefghijk, sk-ant-api03-abcdefghijkl") == "Bearer [key] [key]"
-    assert redact("nothing here") == "nothing here"
+    assert (
+        redact("from postgresql://me:hush@db:5432/s, http://:x@h")
+        == "from postgresql://[key]@db:5432/s, http://[key]@h"
+    )
+    for said in ("nothing here", "sqlite:///a.db at http://me@host:80/v1, me@there.org"):
+        assert redact(said) == said
