@@ -79,6 +79,9 @@ def compile(
     task: opt.TaskOpt,
     lm: opt.LmOpt,
     optimizer: Annotated[str, typer.Option(help="race, zero-shot, k-shot, bootstrap, or dspy:NAME.")] = "race",
+    setting: Annotated[
+        list[str] | None, typer.Option("--set", help="Its option, e.g. candidates=12, auto=light.")
+    ] = None,
     objective: opt.ObjectiveOpt = "score",
     pick: opt.PickOpt = None,
     calls: opt.CallsOpt = None,
@@ -113,7 +116,7 @@ def compile(
 
     made_task = task_named(task, **opt.pairs(task_arg, "--task-arg"))
     budget = Budget(calls, tokens, usd, seconds)
-    chosen, goals = optimizer_of(optimizer), objective_of(objective, opt.limits(pick))
+    chosen, goals = optimizer_of(optimizer, **opt.pairs(setting, "--set")), objective_of(objective, opt.limits(pick))
     options: dict[str, Any] = {"base_url": base_url} if base_url else {}
     model = lm_for(lm, **options)
     if estimate:

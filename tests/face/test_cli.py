@@ -70,6 +70,8 @@ def test_one_by_one(cli: Cli, paint: list[str], server: tests_support.OpenAIServ
     code, out, _ = cli("compile", *paint, "--optimizer", "k-shot", "--run", "shots")
     assert code == 0
     assert "run directory: runs/shots" in out
+    assert cli("compile", *paint, "--optimizer", "k-shot", "--set", "k=2", "--run", "two")[0] == 0
+    assert [len(json.loads(Path(f"runs/{n}/program.json").read_text())["demos"]) for n in ("shots", "two")] == [4, 2]
     code, out, _ = cli("compile", *paint, "--optimizer", "zero-shot", "--run", "zero")
     assert code == 0
     for name in ("zero", "shots"):

@@ -25,6 +25,14 @@ import dstill
         (["compile", "--task", "triage", "--lm", "a/b"], "for weights on this machine write local:a/b"),
         (["compile", "--task", "triage", "--lm", "embedded", "--optimizer", "racy"], "expected one of: zero-shot"),
         (["compile", "--task", "triage", "--lm", "embedded", "--optimizer", "dspy:MIPRO2"], "MIPROv2"),
+        (
+            ["compile", "--task", "triage", "--lm", "embedded", "--set", "candidats=3"],
+            "no option 'candidats'; it takes: c",
+        ),
+        (
+            ["compile", "--task", "triage", "--lm", "embedded", "--set", "candidates=all"],
+            "Race(candidates='all'): expected",
+        ),
         (["compile", "--task", "triage", "--lm", "embedded", "--calls", "-1"], "expected"),
         (["compile", "--task", "triage", "--lm", "embedded", "--task-arg", "train"], "expected key=value"),
         (["compile", "--task", "triage", "--lm", "embedded", "--task-arg", "trin=3"], "it takes: train, dev, test"),
