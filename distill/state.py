@@ -124,7 +124,7 @@ def check_margin(margin: float) -> None:
     Raises:
         BadInput: showing it.
     """
-    if not 0 < margin < 1:
+    if not isinstance(margin, int | float) or not 0 < margin < 1:
         raise BadInput(f"margin={margin!r}: expected a share of the score between 0 and 1, e.g. 0.01 for one point")
 
 

@@ -175,6 +175,8 @@ def test_where_nobody_reads_prompts_any_more_none_are_searched(tmp_path: Path, b
 def test_what_cannot_be_alternated(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="margin=1: expected a share of the score between 0 and 1"):
         Alternation(margin=1)
+    with pytest.raises(BadInput, match="margin='1pt': expected a share of the score"):
+        Alternation(margin="1pt")  # type: ignore[arg-type]
     silent = fakes.listener()
     with pytest.raises(ModelUnavailable, match="embedded:encoder cannot be trained as a CausalLM: it is of another"):
         alternate(sounds(), silent, "embedded:encoder", run=tmp_path / "run")
