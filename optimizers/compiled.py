@@ -47,6 +47,8 @@ class CompiledProgram:
     """Of a search for several objectives, the programs of which none is better in everything."""
     folder: Path | None = field(default=None, compare=False)
     """Its run directory."""
+    told: str = field(default="", compare=False)
+    """What its run may claim of it, where it was loaded from there."""
 
     def __call__(self, **inputs: Any) -> Any:
         """Run the program with its model and adapter."""
@@ -63,6 +65,8 @@ class CompiledProgram:
         """What may be claimed, in a sentence."""
         if self.evidence is not None:
             return self.evidence.verdict
+        if self.told:
+            return self.told
         if self.front is not None and (own := [p for p in self.front if p.candidate == self.candidate]):
             return self.front.verdict(own[0])
         return "loaded; see its run directory for evidence"
@@ -196,4 +200,14 @@ def load_program(
     bound = lm_for(model["model"] if lm is None else lm, session, **(model["settings"] if lm is None else {}))
     folder = file.parent if file.name == "program.json" else None
     front = read_front(folder) if folder is not None else None
-    return CompiledProgram(name, task, candidate.apply(program), bound, adapter, candidate, None, front, folder)
+    told = _told(path, candidate) if path.is_dir() else ""
+    return CompiledProgram(name, task, candidate.apply(program), bound, adapter, candidate, None, front, folder, told)
+
+
+def _told(run: Path, candidate: Candidate) -> str:
+    """The verdict in a run's report, if it is on this candidate."""
+    if not (run / "report.json").is_file():
+        return ""
+    check_files(run, "report.json")
+    body = orjson.loads((run / "report.json").read_bytes())
+    return str(body["verdict"]) if body.get("digest") == candidate.digest else ""
