@@ -213,7 +213,7 @@ class _Work:
         evidence = Evidence(
             dump(self.chosen)["name"], len(trials), trial.number, own.gain, own.spread, stopped, self._race.sought,
             (*stays, *remarks(found, self.chosen), *picked, *price(found.history, trial, best)),
-            compared, own.lacking,
+            compared, own.lacking, self._race.confirm,
         )  # fmt: skip
         rows: dict[str, Sequence[str]] = {"choose": [], "won": own.won, "lost": own.lost}
         if isinstance(self.chosen, Race | Dspy):

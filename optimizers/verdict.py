@@ -39,6 +39,8 @@ class Evidence:
     """Whether a race has any score to choose by."""
     lacking: str = ""
     """Why there is no gain, where one was to be measured."""
+    apart: float | None = None
+    """Share of the dev split that is kept apart."""
 
     def rows_needed(self, gain: float) -> int | None:
         """Rows apart from selection on which a gain of this size would be significant, nine times out of ten.
@@ -102,7 +104,8 @@ class Evidence:
         if least <= self.sought:
             return text
         shown = f"a gain of {100 * least:.1f} or more" if least < 1 else "no gain whatever"
-        return f"{text}; so few rows show {shown}, and one of {100 * self.sought:g} would take some {needed:,}"
+        whole = f" (of {math.ceil(needed / self.apart):,} dev rows in all)" if self.apart else ""
+        return f"{text}; so few rows show {shown}, and one of {100 * self.sought:g} would take some {needed:,}{whole}"
 
     def dump(self) -> dict[str, Any]:
         """As JSON."""

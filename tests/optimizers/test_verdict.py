@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,8 @@ def test_a_verdict_of_no_gain_says_what_could_have_been_shown_and_what_it_would_
     assert evidence.rows_needed(evidence.least * 1.001) <= gain.n < evidence.rows_needed(evidence.least * 0.99)  # type: ignore[operator]
     assert f"a gain of {100 * evidence.least:.1f} or more, and one of 5 would take some" in evidence.verdict
     assert f"{evidence.rows_needed(0.05):,}" in evidence.verdict
+    told = f"{evidence.rows_needed(0.05):,} (of {math.ceil(evidence.rows_needed(0.05) / 0.3):,} dev rows in all)"  # type: ignore[operator]
+    assert replace(evidence, apart=0.3).verdict.endswith(told)
     assert replace(evidence, sought=0.5).verdict.endswith("]")  # these rows would have shown half of all
     assert evidence.dump()["rows_needed"] == evidence.rows_needed(0.05)
     assert replace(evidence, spread=0.0).rows_needed(0.05) is None
