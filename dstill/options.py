@@ -48,7 +48,10 @@ def _explain(run: Path | None) -> None:
     """Say why a finished run ended as it did, write that as a page beside it, and leave."""
     if run is not None:
         from .optimizers.explain import explain
+        from .runtime.home import run_folder
 
+        if not run.exists():  # the name that --run was given
+            run = run_folder(run, run.name, {})
         found, page = explain(run), run.parent / f"{run.name}.html"
         found.save(page)
         print(found)
@@ -57,7 +60,8 @@ def _explain(run: Path | None) -> None:
 
 
 ExplainOpt = Annotated[Path | None, typer.Option(
-    metavar="RUN", callback=_explain, is_eager=True, help="Explain a finished run; nothing is spent."
+    metavar="RUN", callback=_explain, is_eager=True,
+    help="Explain a finished run, by its directory or its name under runs/; nothing is spent.",
 )]  # fmt: skip
 
 

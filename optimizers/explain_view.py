@@ -207,7 +207,7 @@ def page(found: Explanation) -> str:
 
 def _range(course: Sequence[Step]) -> tuple[float, float]:
     low, high = min(step.mean for step in course), max(step.mean for step in course)
-    return (low, high) if high > low else (low - 0.005, high + 0.005)
+    return (low, high) if high > low else (max(0.0, low - 0.005), min(1.0, high + 0.005))
 
 
 def _some(ids: Sequence[str]) -> str:

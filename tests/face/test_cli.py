@@ -89,6 +89,9 @@ def test_one_by_one(cli: Cli, paint: list[str], server: tests_support.OpenAIServ
     code, out, _ = cli("leaderboard", "runs/zero-test", "runs/again-test", "--out", "boards")
     assert code == 0
     assert "Gain over zero" in out
+    assert cli("compile", "--explain", "shots")[0] == 0
+    code, _, err = cli("compile", "--explain", "shot")
+    assert (code, "there is no compilation in runs/shot" in err) == (2, True)
     code, out, _ = cli("compile", "--explain", "runs/shots")
     assert code == 0
     assert "└─ 1 labeled-" in out
