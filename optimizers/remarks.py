@@ -8,6 +8,8 @@ from .history import History, Trial
 from .loop import Found
 from .race import Race
 
+WRITERS = ("instructions", "reflected")
+"""Proposers whose candidates a model writes."""
 UNSCORED = 0.05
 """Share of the evaluations from which on a verdict says that they could not be scored."""
 
@@ -25,6 +27,9 @@ def remarks(found: Found, chosen: Optimizer) -> tuple[str, ...]:
         said.append(f"every one of {len(scores):,} scores was {scores[0]:g}, so the metric tells nothing apart")
     elif found.ending.startswith("a plateau"):
         said.append(f"the search ended at {found.ending}")
+    turns = [turn for turn in history.turns if turn.origin in WRITERS]
+    if turns and not any(turn.brought for turn in turns):
+        said.append(f"no instruction was written, asked {len(turns)} times: the model failed or said nothing new")
     if found.short:
         said.append(f"the budget did not reach for the {found.short:,} evaluations of a first round")
     if found.shorter:

@@ -57,6 +57,17 @@ def test_a_budget_too_small_to_tell_anything(tmp_path: Path, calls: int, rounds:
         assert made.candidate.predictors["self"].demos
 
 
+@pytest.mark.parametrize("said", ["???", dspy.lm15.ServerError("down")])
+def test_a_model_that_writes_no_instruction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: Any) -> None:
+    monkeypatch.setattr(Retry, "wait", lambda self, attempt, asked, key: None)
+    silent = ScriptedEngine(lambda request: said)
+    made = compile(fakes.task(), fakes.painter(), fakes.SMALL, prompt_lm=silent, run=tmp_path / "r")
+    assert made.candidate.predictors["self"].demos
+    assert "no instruction was written, asked " in made.verdict
+    well = compile(fakes.task(), fakes.painter(), fakes.SMALL, run=tmp_path / "well")
+    assert "no instruction was written" not in well.verdict
+
+
 def test_nothing_that_can_be_scored(tmp_path: Path) -> None:
     unknown = fakes.task(metric=lambda example, prediction: metrics.Score(None))
     made = compile(unknown, fakes.painter(), fakes.SMALL, run=tmp_path / "r")
