@@ -17,7 +17,7 @@ from .distill.distill import distill
 from .distill.recipes import Recipe, recipe_from_tables
 from .optimizers.compile import Where, compile
 from .optimizers.compiled import load_program
-from .optimizers.config import Optimizer, optimizer_of
+from .optimizers.config import Dspy, Optimizer, optimizer_of
 from .optimizers.objective import Objective
 from .running import run_recipe
 from .runtime.budget import Budget
@@ -131,7 +131,7 @@ def _alternate(
 def optimizer_from(body: dict[str, Any]) -> Optimizer:
     """The optimizer that a configuration names."""
     if body["name"].startswith("dspy:"):
-        return optimizer_of(body["name"], **body["options"])
+        return Dspy(body["name"].removeprefix("dspy:"), body["options"], body["confirm"])
     return optimizer_of(body["name"], **{key: value for key, value in body.items() if key != "name"})
 
 

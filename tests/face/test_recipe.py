@@ -10,12 +10,14 @@ import fakes
 import orjson
 import pytest
 import tests_support
+from dstill.optimizers import Dspy, FewShot, Optimizer, Race, ZeroShot
+from dstill.optimizers.config import dump
 from dstill.runtime.errors import BadInput, CassetteMiss, ModelUnavailable
 from dstill.runtime.rundir import verify
 
 import dstill
 from dstill.recipe import check_recipe, read_recipe
-from dstill.replaying import replay_run
+from dstill.replaying import optimizer_from, replay_run
 
 GOOD = """
 name = "demo"
@@ -183,6 +185,13 @@ def test_a_whole_run_with_students(
 
     (done.folder / "raced" / "report.json").write_bytes(b"{}")
     assert replay_run(done.folder).different == ["raced/report.json"]
+
+
+@pytest.mark.parametrize(
+    "how", [ZeroShot(), FewShot(3), Race(candidates=9, confirm=0.5), Dspy("COPRO", {"breadth": 3}, confirm=0.5)]
+)
+def test_a_replay_has_the_optimizer_of_the_run(how: Optimizer) -> None:
+    assert optimizer_from(orjson.loads(orjson.dumps(dump(how)))) == how
 
 
 def test_several_answers_to_examples_that_stand_together(server: tests_support.OpenAIServer, tmp_path: Path) -> None:
