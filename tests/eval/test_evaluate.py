@@ -191,8 +191,6 @@ def test_a_model_that_never_answers_is_one_clear_message(script: Any, words: str
 
 
 class Told(dspy.Module):
-    """A program that does with its predictor what it is told."""
-
     def __init__(self, how: Any) -> None:
         super().__init__()
         self.paint, self.how = dspy.Predict(fakes.Paint), how
@@ -201,16 +199,14 @@ class Told(dspy.Module):
         return self.how(self.paint, text)
 
 
-def in_a_thread(paint: dspy.Predict, text: str) -> Any:
-    with ThreadPoolExecutor(1) as threads:
-        return threads.submit(paint, text=text).result()
-
-
 @pytest.mark.parametrize(
     ("how", "words"),
     [
         (lambda paint, text: None, r"fails on every example.*NoPrediction: forward returned None \(a return is"),
-        (in_a_thread, "threads that forward starts do not know of the model: take dspy.Parallel"),
+        (
+            lambda paint, text: ThreadPoolExecutor(1).submit(paint, text=text).result(),
+            "threads that forward starts do not know of the model: take dspy.Parallel",
+        ),
     ],
 )
 def test_a_program_that_never_answers_is_one_clear_message(how: Any, words: str) -> None:
