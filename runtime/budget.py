@@ -61,7 +61,7 @@ class Budget:
     """
 
     calls: int | None = None
-    """LM calls that are paid for (an answer taken from the journal is free)."""
+    """LM calls that are paid for (an answer that the journal had when the run began is free)."""
     tokens: int | None = None
     """Input plus output tokens."""
     usd: float | None = None

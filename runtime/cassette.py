@@ -1,13 +1,15 @@
 """A run's part of the journal as one file that plain tools can read: ``zstd -dc cassette.jsonl.zst``.
 
-The first line says what it is, which models took part, and what attempts without an answer may have cost; then come
-prompt prefixes (each once, before its first use) and calls, in the order of their keys.
+The first line says what it is, which models took part, what attempts without an answer may have cost, and after how
+many of the calls each part of the run began; then come prompt prefixes (each once, before its first use) and calls, in
+the order of their keys, numbered as they were paid for.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +35,7 @@ LEVEL = 6
 
 def export(session: Session, path: Path) -> int:
     """Write the calls that a session used; how many there are."""
-    return _write(session.journal, session.used(), session.models(), session.runs, path)
+    return _write(session.journal, session.used(), session.models(), session.runs.__contains__, path)
 
 
 def export_run(run: Path, path: Path) -> int:
@@ -45,36 +47,48 @@ def export_run(run: Path, path: Path) -> int:
     if (run / NAME).is_file():
         journal, replay = load(run / NAME)
         keys = [entry.key for entry in journal.entries()]
-        return _write(journal, keys, replay.models, journal.losers(), path)
+        return _write(journal, keys, replay.models, lambda run: True, path)
     config = run / "config.json"
     if not config.is_file():
         raise BadInput(f"{run} is no run: it has no config.json")
     body = orjson.loads(config.read_bytes())
     mark = run_id(body.pop("kind"), body)
     journal = default_journal(run)
-    keys = [entry.key for entry in journal.entries() if entry.run.partition("/")[0] == mark]
-    return _write(journal, keys, {}, [run for run in journal.losers() if run.partition("/")[0] == mark], path)
+
+    def ours(run: str) -> bool:
+        return run.partition("/")[0] == mark
+
+    return _write(journal, [entry.key for entry in journal.entries() if ours(entry.run)], {}, ours, path)
 
 
-def _write(journal: Journal, keys: list[bytes], models: dict[str, Any], runs: Iterable[str], path: Path) -> int:
+def _write(journal: Journal, keys: list[bytes], models: dict[str, Any], ours: Callable[[str], bool], path: Path) -> int:
+    """The calls with these keys, and what is known of the runs that are ours."""
+    numbers = sorted(_known(journal, key).number for key in keys)
     with (
         writing(path) as file,
         zstandard.ZstdCompressor(level=LEVEL).stream_writer(file, closefd=False) as out,
     ):
         head = {"kind": "dstill cassette", "format": FORMAT, "calls": len(keys), "models": models}
-        lost = {run: journal.lost(run) for run in sorted(runs)}
-        head["lost"] = {run: [cost.calls, cost.tokens, cost.pico] for run, cost in lost.items() if cost.calls}
+        lost = {run: journal.lost(run) for run in journal.losers() if ours(run)}
+        head["lost"] = {run: [cost.calls, cost.tokens, cost.pico] for run, cost in lost.items()}
+        head["begun"] = {run: bisect_right(numbers, after) for run, after in journal.begun().items() if ours(run)}
         out.write(canonical(head) + b"\n")
         known: dict[bytes, int] = {}
         for key in keys:
-            entry = journal.get(key)
-            assert entry is not None, "a used call is in the journal"
+            entry = _known(journal, key)
             prefix = known.get(entry.wire.prefix)
             if prefix is None:
                 prefix = known[entry.wire.prefix] = len(known)
                 out.write(canonical({"prefix": prefix, "body": orjson.loads(entry.wire.prefix)}) + b"\n")
-            out.write(canonical(_dump(entry, prefix)) + b"\n")
+            place = bisect_right(numbers, entry.number)
+            out.write(canonical({**_dump(entry, prefix), "number": place}) + b"\n")
     return len(keys)
+
+
+def _known(journal: Journal, key: bytes) -> Entry:
+    entry = journal.get(key)
+    assert entry is not None, "a used call is in the journal"
+    return entry
 
 
 def load(path: Path) -> tuple[Journal, Replay]:
@@ -105,6 +119,8 @@ def load(path: Path) -> tuple[Journal, Replay]:
                 calls += 1
     except (KeyError, TypeError, ValueError) as error:
         raise Damaged(f"{path}, call {calls + 1}: not a recorded call ({type(error).__name__}: {error})") from None
+    for run, after in head.get("begun", {}).items():
+        journal.begin(run, after)
     for run, (attempts, tokens, pico) in head.get("lost", {}).items():  # they counted against the budget
         for number in range(attempts):
             journal.lose(b"", run, "", Cost(1, tokens, pico) if number == 0 else Cost(1))
@@ -140,6 +156,7 @@ def _load(line: dict[str, Any], prefixes: dict[int, bytes]) -> Entry:
         bound=Cost(int(line["bound"][0] > 0), *line["bound"]),
         seconds=line["seconds"],
         run=line["run"],
+        number=line.get("number", 0),
     )
 
 

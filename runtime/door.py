@@ -118,6 +118,7 @@ class Door:
             return self._share(self.session.workers, key, wire, make, sample, greedy)
         found = self.session.journal.get(key)
         if found is not None:
+            self.session.lend(found)
             self.session.account(found, hit=True)
             return found
         request = self._request(key, make, greedy)

@@ -1,20 +1,15 @@
 """The journal: every answer that was ever paid for, durable before its caller sees it, keyed by content.
 
-An SQLite file in WAL mode with full synchronisation. Writers commit in groups: whoever finds no commit under way
-leads one for everybody who is waiting, so hundreds of concurrent calls cost a few disk flushes, and a single call
-costs one, without a writer thread in between (the group commit of databases; Helland et al., "Group commit
-timers and high-volume transaction systems", 1987).
+An SQLite file in WAL mode with full synchronisation, written in groups (``commits``).
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import sqlite3
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +17,7 @@ import orjson
 
 from .budget import Cost
 from .canonical import canonical
+from .commits import Commits, Statement
 from .errors import Damaged, JournalFailed
 from .keyindex import KeyIndex
 from .schema import prepare, write_ahead
@@ -30,7 +26,7 @@ from .wire import Answer, Wire
 Identity = dict[str, Any]
 """What a model is, as JSON: provider, endpoint and model of a hosted one; weights digest of a local one."""
 
-_COLUMNS = "key, model, prefix, tail, sample, answer, tokens, pico, seconds, run, bound_tokens, bound_pico"
+_COLUMNS = "key, model, prefix, tail, sample, answer, tokens, pico, seconds, run, bound_tokens, bound_pico, id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,25 +47,8 @@ class Entry:
     """How long the engine took."""
     run: str
     """The run that paid."""
-
-
-Statement = tuple[str, tuple[Any, ...]]
-
-_MOST = 512
-"""Calls in one statement."""
-
-
-class _Ticket:
-    """A writer that waits for its rows to be on disk, or to be made leader of the next commit."""
-
-    __slots__ = ("before", "call", "error", "lead", "woken")
-
-    def __init__(self, before: list[Statement], call: tuple[Any, ...] | None = None) -> None:
-        self.before, self.call = before, call
-        self.woken = threading.Lock()
-        self.woken.acquire()
-        self.lead = False
-        self.error: BaseException | None = None
+    number: int = field(default=0, compare=False)
+    """Its place among all that the journal holds, from 1 on; 0 before it is stored."""
 
 
 class Journal:
@@ -88,10 +67,8 @@ class Journal:
         self._name = "the journal in memory" if self.path is None else str(self.path)
         self._reading, self._writing = self._open()
         self._read_lock = threading.Lock()
-        self._write_lock = self._read_lock if self._reading is self._writing else threading.Lock()
-        self._queue: list[_Ticket] = []
-        self._queue_lock = threading.Lock()
-        self._committing = False
+        write_lock = self._read_lock if self._reading is self._writing else threading.Lock()
+        self._commits = Commits(self._writing, write_lock, _insert, self._name)
         self._models: set[str] = set()
         self._prefixes: set[bytes] = set()
         self._index = KeyIndex(self._reading, self._read_lock)
@@ -122,8 +99,9 @@ class Journal:
         values = (
             entry.key, entry.model, prefix, entry.wire.tail.decode(), entry.sample, entry.answer.dump().decode(),
             entry.cost.tokens, entry.cost.pico, entry.seconds, entry.run, entry.bound.tokens, entry.bound.pico,
+            entry.number or None,
         )  # fmt: skip
-        self._commit(_Ticket(before, values))
+        self._commits.commit(*before, row=values)
         self._models.add(entry.model)
         if len(self._prefixes) > 100_000:
             self._prefixes.clear()
@@ -135,7 +113,7 @@ class Journal:
     def lose(self, key: bytes, run: str, error: str, cost: Cost) -> None:
         """Note an attempt that brought no answer but may have been billed."""
         row = (key, run, error, cost.tokens, cost.pico)
-        self._commit(_Ticket([("INSERT INTO losses (key, run, error, tokens, pico) VALUES (?,?,?,?,?)", row)]))
+        self._commits.commit(("INSERT INTO losses (key, run, error, tokens, pico) VALUES (?,?,?,?,?)", row))
 
     def lost(self, run: str) -> Cost:
         """The sum of a run's losses."""
@@ -162,7 +140,24 @@ class Journal:
 
     def note_elapsed(self, run: str, seconds: float) -> None:
         """Remember how long a run has taken so far."""
-        self._commit(_Ticket([("INSERT OR REPLACE INTO runs VALUES (?, ?)", (run, seconds))]))
+        self._commits.commit(("INSERT OR REPLACE INTO runs VALUES (?, ?)", (run, seconds)))
+
+    def begin(self, run: str, after: int | None = None) -> int:
+        """The number of the last call that was there when a run, or a part of one, first began; noted the first time.
+
+        Args:
+            after: that number, where it is known; otherwise it is that of the last call now.
+        """
+        if (known := self.begun().get(run)) is not None:
+            return known
+        last = "coalesce(max(id), 0)" if after is None else str(after)
+        self._commits.commit((f"INSERT OR IGNORE INTO begun SELECT ?, {last} FROM calls", (run,)))
+        return self.begun()[run]
+
+    def begun(self) -> dict[str, int]:
+        """By run, and part of a run, the number of the last call that was there when it first began."""
+        with self._read_lock:
+            return dict(self._reading.execute("SELECT run, after FROM begun ORDER BY run").fetchall())
 
     def identity(self, model: str) -> Identity:
         """The identity behind a model digest.
@@ -219,71 +214,9 @@ class Journal:
             raise
         return connections[0], connections[1]
 
-    def _commit(self, ticket: _Ticket) -> None:
-        with self._queue_lock:
-            self._queue.append(ticket)
-            lead = not self._committing
-            self._committing = True
-        if not lead:
-            ticket.woken.acquire()
-            lead = ticket.lead
-        if lead:
-            self._lead()
-        if ticket.error is not None:
-            raise JournalFailed(f"cannot write the journal {self._name}: {ticket.error}") from ticket.error
-
-    def _lead(self) -> None:
-        """Commit everything that waits (this thread's rows are among it), then hand the lead on."""
-        with self._queue_lock:
-            batch, self._queue = self._queue, []
-        error: BaseException | None = None
-        try:
-            with self._write_lock:
-                self._write(batch)
-        except BaseException as failure:
-            error = failure
-        with self._queue_lock:
-            heir = self._queue[0] if self._queue else None
-            self._committing = heir is not None
-        for ticket in batch:
-            ticket.error = error
-            ticket.woken.release()
-        if heir is not None:
-            heir.lead = True
-            heir.woken.release()
-        if error is not None and not isinstance(error, sqlite3.Error):
-            raise error
-
-    def _write(self, batch: list[_Ticket]) -> None:
-        """One transaction. All calls go in as few statements as possible: each lets other threads in the way."""
-        statements = [statement for ticket in batch for statement in ticket.before]
-        calls = [ticket.call for ticket in batch if ticket.call is not None]
-        while calls:
-            size = min(_MOST, 1 << (len(calls).bit_length() - 1))  # powers of two, so that statements are reused
-            statements.append((_insert(size), tuple(value for call in calls[:size] for value in call)))
-            calls = calls[size:]
-        if len(statements) == 1:
-            self._writing.execute(*statements[0])
-            return
-        self._writing.execute("BEGIN IMMEDIATE")
-        try:
-            for sql, values in statements:
-                self._writing.execute(sql, values)
-            self._writing.execute("COMMIT")
-        except BaseException:
-            with contextlib.suppress(sqlite3.Error):
-                self._writing.execute("ROLLBACK")
-            raise
-
-
-@lru_cache
-def _insert(rows: int) -> str:
-    holes = f"({','.join('?' * len(_COLUMNS.split(',')))})"
-    return f"INSERT OR IGNORE INTO calls ({_COLUMNS}) VALUES {','.join([holes] * rows)}"
-
 
 def _entry(row: tuple[Any, ...]) -> Entry:
-    key, model, _, tail, sample, answer, tokens, pico, seconds, run, bound_tokens, bound_pico, body = row
+    key, model, _, tail, sample, answer, tokens, pico, seconds, run, bound_tokens, bound_pico, number, body = row
     return Entry(
         key=key,
         model=model,
@@ -295,4 +228,10 @@ def _entry(row: tuple[Any, ...]) -> Entry:
         bound=Cost(int(bound_tokens > 0), bound_tokens, bound_pico),
         seconds=seconds,
         run=run,
+        number=number,
     )
+
+
+def _insert(rows: int) -> str:
+    holes = f"({','.join('?' * len(_COLUMNS.split(',')))})"
+    return f"INSERT OR IGNORE INTO calls ({_COLUMNS}) VALUES {','.join([holes] * rows)}"

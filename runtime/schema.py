@@ -38,12 +38,18 @@ CREATE TABLE losses (
     pico INTEGER NOT NULL
 );
 CREATE TABLE runs (run TEXT PRIMARY KEY, seconds REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE begun (run TEXT PRIMARY KEY, after INTEGER NOT NULL) WITHOUT ROWID;
 """
 
-MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {}
+
+def _begun(connection: sqlite3.Connection) -> None:
+    connection.execute("CREATE TABLE begun (run TEXT PRIMARY KEY, after INTEGER NOT NULL) WITHOUT ROWID")
+
+
+MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {1: _begun}
 """From version n to n + 1, each within one transaction; version 1 is the first."""
 
-VERSION = 1
+VERSION = 2
 
 
 def write_ahead(connection: sqlite3.Connection, patience: float = 60.0) -> None:

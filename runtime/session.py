@@ -48,8 +48,8 @@ class Session:
     Args:
         journal: where completed calls are kept; one in memory where none is given.
         run: the run's name for accounting: calls that an earlier session of the same run paid for count against
-            the budget again, exactly as they did then; calls that other runs paid for are free. ``NAME/PART`` is a
-            part of a run with a budget of its own.
+            the budget again, exactly as they did then; calls that other runs had paid for when it first began are free.
+            ``NAME/PART`` is a part of a run with a budget of its own.
         budget: the run's caps.
         parent: a session whose budget this one's spending counts against as well.
         replay: a cassette to live on: no engine is called, and a call that it lacks is a ``CassetteMiss``.
@@ -86,14 +86,35 @@ class Session:
         self._models: dict[str, dict[str, Any]] = {}
         self._free = 0
         self._saved = Cost()
+        self._lent = Cost()
         self._noted = elapsed
         self._join(run)
         # Of losses that workers share, the call book tells when they are met.
-        lost = self.journal.lost(run) if run and workers is None else Cost()
+        alone = bool(run) and workers is None
+        lost = self.journal.lost(run) if alone else Cost()
+        self._after = self.journal.begin(run) if alone and self.ledger.capped else None
         if run and self.ledger.capped:
             self.ledger.owe(lost + self.journal.paid(run))
         if lost.calls:
             self.ledger.replay(lost, lost)
+
+    def lend(self, entry: Entry) -> None:
+        """Count a call against the budget that somebody else paid for after this run first began.
+
+        Had the run not been interrupted, or were it alone, it would have had to pay itself. So what its budget has room
+        for does not depend on who else is there, nor, when it is done again, on what came later.
+
+        Raises:
+            BudgetExhausted: if the call does not fit.
+        """
+        if self._after is None or entry.run == self.run or entry.number <= self._after or entry.key in self._used:
+            return
+        self.ledger.settle(self.ledger.reserve(entry.bound), entry.cost)
+        above: Session | None = self
+        while above is not None:
+            with above._lock:
+                above._lent += entry.cost
+            above = above._parent
 
     def account(self, entry: Entry, *, hit: bool) -> None:
         """Count an answer; the first use of a call in a run decides whether it was free."""
@@ -164,7 +185,7 @@ class Session:
     def usage(self) -> Usage:
         """What was paid for and what was free."""
         with self._lock:
-            return Usage(self.ledger.spent, self._free, self._saved)
+            return Usage(self.ledger.spent - self._lent, self._free, self._saved)
 
 
 def _whole(run: str) -> str:

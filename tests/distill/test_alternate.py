@@ -132,6 +132,8 @@ def test_a_budget_is_for_all_steps_together_and_each_goes_on_with_what_the_last_
     assert made.stopped is not None
     assert made.stopped.startswith("step 1: the budget of 96 calls")
     assert [step.folder for step in made.steps][:2] == ["1-prompts", "2-weights"]
+    assert made.folder is not None
+    assert replay_run(made.folder).different == []  # what later steps paid for leads the first one no further
     assert made(text="loud red noise 999").colour in fakes.COLOURS
     small = alternate(sounds(), engine, "embedded:small", HOW, Budget(calls=10), run=tmp_path / "its own" / "small")
     assert small.gain is None

@@ -18,8 +18,9 @@ import fakes
 import pytest
 from dstill.eval import evaluate_on
 from dstill.optimizers import Candidate, FewShot, Race, compile, load_program
+from dstill.optimizers.compile import Where
 from dstill.optimizers.estimate import estimate
-from dstill.runtime import BadInput, Budget, Damaged, ScriptedEngine
+from dstill.runtime import BadInput, Budget, Damaged, Journal, ScriptedEngine, Session
 from dstill.runtime.rundir import verify
 
 
@@ -82,6 +83,18 @@ def test_the_bytes_do_not_depend_on_concurrency_under_a_budget(tmp_path: Path, b
 
 
 EXTRA = {"diverse": 2, "rewrites": 2, "merges": 2}
+
+
+def test_a_run_that_its_budget_ended_ends_there_again_after_others_have_paid_for_more(tmp_path: Path) -> None:
+    def once(name: str, calls: int) -> dict[str, bytes]:
+        session = Session(Journal(tmp_path / "j"))
+        compile(fakes.task(), fakes.painter(), fakes.SMALL, Budget(calls=calls), run=Where(tmp_path / name, session))
+        return made_files(tmp_path / name)
+
+    first = once("first", 120)
+    assert b"budget" in first["report.json"]
+    once("more", 2000)
+    assert once("again", 120) == first
 
 
 def inventive() -> ScriptedEngine:

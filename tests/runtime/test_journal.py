@@ -125,29 +125,45 @@ def test_another_database_is_refused(tmp_path: Path) -> None:
 
 def test_an_older_journal_is_brought_up_to_date_step_by_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Journal(tmp_path / "j").close()
-    monkeypatch.setattr("dstill.runtime.schema.VERSION", 3)
-    monkeypatch.setitem(MIGRATIONS, 1, lambda c: c.execute("CREATE TABLE two (x)"))
-    monkeypatch.setitem(MIGRATIONS, 2, lambda c: c.execute("CREATE TABLE three (x)"))
+    monkeypatch.setattr("dstill.runtime.schema.VERSION", 4)
+    monkeypatch.setitem(MIGRATIONS, 2, lambda c: c.execute("CREATE TABLE two (x)"))
+    monkeypatch.setitem(MIGRATIONS, 3, lambda c: c.execute("CREATE TABLE three (x)"))
     Journal(tmp_path / "j").close()
     raw = sqlite3.connect(tmp_path / "j")
-    assert raw.execute("PRAGMA user_version").fetchone() == (3,)
+    assert raw.execute("PRAGMA user_version").fetchone() == (4,)
     assert {"two", "three"} <= {name for (name,) in raw.execute("SELECT name FROM sqlite_master")}
     raw.close()
 
 
+def test_a_journal_of_the_first_format_learns_when_runs_begin(tmp_path: Path) -> None:
+    Journal(tmp_path / "j").put(entry(1), {})
+    raw = sqlite3.connect(tmp_path / "j")
+    raw.execute("DROP TABLE begun")
+    raw.execute("PRAGMA user_version = 1")
+    raw.commit()
+    raw.close()
+    journal = Journal(tmp_path / "j")
+    assert journal.begun() == {}
+    assert journal.begin("a") == 1
+    journal.put(entry(2), {})
+    assert (journal.begin("a"), journal.begin("b"), journal.begin("c", 7)) == (1, 2, 7)
+    assert [journal.get(entry(n).key).number for n in (1, 2)] == [1, 2]
+    assert Journal(tmp_path / "j").begun() == {"a": 1, "b": 2, "c": 7}
+
+
 def test_a_migration_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Journal(tmp_path / "j").close()
-    monkeypatch.setattr("dstill.runtime.schema.VERSION", 2)
+    monkeypatch.setattr("dstill.runtime.schema.VERSION", 3)
 
     def broken(connection: sqlite3.Connection) -> None:
         connection.execute("CREATE TABLE half (x)")
         raise RuntimeError("power cut")
 
-    monkeypatch.setitem(MIGRATIONS, 1, broken)
+    monkeypatch.setitem(MIGRATIONS, 2, broken)
     with pytest.raises(RuntimeError):
         Journal(tmp_path / "j")
     raw = sqlite3.connect(tmp_path / "j")
-    assert raw.execute("PRAGMA user_version").fetchone() == (1,)
+    assert raw.execute("PRAGMA user_version").fetchone() == (2,)
     assert "half" not in {name for (name,) in raw.execute("SELECT name FROM sqlite_master")}
     raw.close()
 
