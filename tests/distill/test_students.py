@@ -29,6 +29,7 @@ from dstill.runtime import (
     Engine,
     Session,
 )
+from dstill.runtime.engines.local.batcher import in_one_go
 from dstill.runtime.wire import request_of_chat
 from students import FAST, state
 
@@ -82,7 +83,7 @@ def test_a_classifier_reads_the_same_inputs_under_either_adapter(
     engine = student_engine(after.students["self"])
     asked: list[Any] = []
     classify = engine._classify  # type: ignore[attr-defined]
-    engine._batcher._work = lambda batch: asked.extend(batch) or classify(batch)  # type: ignore[attr-defined]
+    engine._batcher._serve = in_one_go(lambda batch: asked.extend(batch) or classify(batch))  # type: ignore[attr-defined]
     answers = []
     for adapter in (dspy.ChatAdapter(), dspy.JSONAdapter()):
         with dspy.context(lm=LM(engine), adapter=adapter):
