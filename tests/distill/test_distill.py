@@ -211,13 +211,14 @@ def test_a_killed_training_goes_on_to_the_same_files(tmp_path: Path, bases: dict
         sys.path[:0] = [{str(Path(fakes.__file__).parent)!r}]
         import fakes, os, signal
         from pathlib import Path
-        from dstill.distill import DistilledProgram, distill, recipe_of, training
+        from dstill.distill import DistilledProgram, distill, recipe_of
+        from dstill.distill.training import loop
         from dstill.optimizers import compile
-        plain = training.save_checkpoint
+        plain = loop.save_checkpoint
         def save(folder, step, *rest):
             plain(folder, step, *rest)
             if step == 6: os.kill(os.getpid(), signal.SIGKILL)
-        training.save_checkpoint = save
+        loop.save_checkpoint = save
         bases = {bases!r}
         """
     )
