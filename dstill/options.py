@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 RunArg = Annotated[Path, typer.Argument(help="A run's directory, e.g. runs/demo.")]
-TaskOpt = Annotated[str, typer.Option(help="triage, nli, math_word, or module:function.")]
+TaskOpt = Annotated[str, typer.Option(help="triage, nli, math_word, lab, or module:function.")]
 TaskArg = Annotated[list[str] | None, typer.Option("--task-arg", help="An argument of the task, e.g. train=200.")]
 LmOpt = Annotated[str, typer.Option(help="embedded, openai/gpt-4.1-mini, local:FOLDER, recorded:FILE, ...")]
 UrlOpt = Annotated[str | None, typer.Option(help="A server that speaks the OpenAI protocol (vLLM, Ollama).")]
@@ -71,7 +71,7 @@ def limits(texts: list[str] | None) -> dict[str, Any]:
 
 
 def pairs(texts: list[str] | None, option: str) -> dict[str, Any]:
-    """``key=value`` options; values are TOML values where they are some, else text.
+    """``key=value`` options; values are TOML values where they are some, ``null`` is none, all else is text.
 
     Raises:
         BadInput: for one without a key or a value.
@@ -85,6 +85,9 @@ def pairs(texts: list[str] | None, option: str) -> dict[str, Any]:
         key, equals, value = text.partition("=")
         if not equals or not key.strip():
             raise BadInput(f"{option} {text}: expected key=value")
+        if value.strip() == "null":  # of JSON; TOML has no word for it
+            found[key.strip()] = None
+            continue
         try:
             found[key.strip()] = tomllib.loads(f"x = {value}")["x"]
         except tomllib.TOMLDecodeError:

@@ -21,7 +21,7 @@ class _Table(BaseModel):
 
 
 class TaskTable(_Table):
-    """``[task]``: a declared task (``triage``, ``nli``, ``math_word``) or ``module:function``, with its arguments."""
+    """``[task]``: a declared task (``triage``, ``nli``, ``math_word``, ``lab``) or ``module:function``; arguments."""
 
     name: str
     args: dict[str, Any] = Field(default_factory=dict)

@@ -17,7 +17,7 @@ from .distill.distill import distill
 from .distill.recipes import Recipe, recipe_from_tables
 from .optimizers.compile import Where, compile
 from .optimizers.compiled import load_program
-from .optimizers.config import Dspy, Optimizer, optimizer_of
+from .optimizers.config import OBJECT, Dspy, Optimizer, optimizer_of
 from .optimizers.objective import Objective
 from .running import run_recipe
 from .runtime.budget import Budget
@@ -131,6 +131,12 @@ def _alternate(
 def optimizer_from(body: dict[str, Any]) -> Optimizer:
     """The optimizer that a configuration names."""
     if body["name"].startswith("dspy:"):
+        objects = [key for key, value in body["options"].items() if isinstance(value, dict) and OBJECT in value]
+        if objects:
+            raise BadInput(
+                f"{body['name']} was given {', '.join(objects)}, which no file can hold: the run cannot be replayed "
+                "from its directory"
+            )
         return Dspy(body["name"].removeprefix("dspy:"), body["options"], body["confirm"])
     return optimizer_of(body["name"], **{key: value for key, value in body.items() if key != "name"})
 

@@ -64,6 +64,9 @@ class Dspy:
             raise BadInput(f"Dspy(confirm={self.confirm!r}): expected a number between 0 and 1")
 
 
+OBJECT = "object"
+"""The key under which an option that JSON cannot hold stands in a configuration, as its ``repr``."""
+
 Optimizer: TypeAlias = ZeroShot | FewShot | Bootstrap | Race | Dspy
 NAMES: dict[str, type[Optimizer]] = {
     "zero-shot": ZeroShot, "k-shot": FewShot, "bootstrap": Bootstrap, "race": Race,
@@ -102,10 +105,16 @@ def dump(optimizer: Optimizer) -> dict[str, Any]:
     """As JSON, for configurations."""
     name = next((n for n, kind in NAMES.items() if type(optimizer) is kind), None)
     if isinstance(optimizer, Dspy):
-        options = {key: value if isinstance(value, str | int | float | bool | None) else repr(value)
-                   for key, value in optimizer.options.items()}  # fmt: skip
+        options = {key: value if _plain(value) else {OBJECT: repr(value)} for key, value in optimizer.options.items()}
         return {"name": f"dspy:{optimizer.name}", "options": options, "confirm": optimizer.confirm}
     return {"name": name, **asdict(optimizer)}
+
+
+def _plain(value: Any) -> bool:
+    """Whether JSON holds it as it is."""
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _plain(item) for key, item in value.items())
+    return all(map(_plain, value)) if isinstance(value, list) else isinstance(value, str | int | float | bool | None)
 
 
 def _names() -> str:

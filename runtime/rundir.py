@@ -256,7 +256,8 @@ def _read(file: Path) -> Any:
     try:
         return orjson.loads(file.read_bytes())
     except (OSError, orjson.JSONDecodeError) as error:
-        raise Damaged(f"{file} cannot be read: {error}") from None
+        advice = "delete the directory and run it again (its calls stay in the journal)"
+        raise Damaged(f"{file} cannot be read: {error}; {advice}") from None
 
 
 def _differences(old: Any, new: Any, place: str = "") -> list[str]:

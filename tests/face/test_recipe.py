@@ -16,6 +16,7 @@ from dstill.runtime.errors import BadInput, CassetteMiss, ModelUnavailable
 from dstill.runtime.rundir import verify
 
 import dstill
+from dstill.options import pairs
 from dstill.recipe import check_recipe, read_recipe
 from dstill.replaying import optimizer_from, replay_run
 
@@ -188,10 +189,28 @@ def test_a_whole_run_with_students(
 
 
 @pytest.mark.parametrize(
-    "how", [ZeroShot(), FewShot(3), Race(candidates=9, confirm=0.5), Dspy("COPRO", {"breadth": 3}, confirm=0.5)]
+    "how",
+    [
+        ZeroShot(),
+        FewShot(3),
+        Race(candidates=9, confirm=0.5),
+        Dspy("COPRO", {"breadth": 3}, confirm=0.5),
+        Dspy("MIPROv2", {"auto": None, "teacher_settings": {"rollout_id": 3, "stop": ["x"]}}),
+    ],
 )
 def test_a_replay_has_the_optimizer_of_the_run(how: Optimizer) -> None:
     assert optimizer_from(orjson.loads(orjson.dumps(dump(how)))) == how
+
+
+def test_an_option_that_no_file_can_hold_is_not_made_up() -> None:
+    written = orjson.loads(orjson.dumps(dump(Dspy("GEPA", {"instruction_proposer": print, "auto": "light"}))))
+    with pytest.raises(BadInput, match="dspy:GEPA was given instruction_proposer, which no file can hold"):
+        optimizer_from(written)
+
+
+def test_values_of_the_command_line_are_those_of_toml_and_null() -> None:
+    said = pairs(["auto=null", "num_trials=5", "names=['a']", "mode=light"], "--set")
+    assert said == {"auto": None, "num_trials": 5, "names": ["a"], "mode": "light"}
 
 
 def test_several_answers_to_examples_that_stand_together(server: tests_support.OpenAIServer, tmp_path: Path) -> None:

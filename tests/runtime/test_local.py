@@ -111,14 +111,13 @@ def test_scores_are_bit_for_bit_independent_of_batch_and_prefix_store(folders: d
         assert torch.equal(alone, warm[index])
 
 
-@pytest.mark.parametrize("kind", ["lfm2", "llama"])
-@pytest.mark.parametrize("room", [9, 40])
+@pytest.mark.parametrize(("kind", "room"), [("lfm2", 9), ("llama", 40)])
 def test_who_joins_on_the_way_changes_no_score(folders: dict[str, Path], kind: str, room: int) -> None:
     model, shape = _ready(folders[kind])
     chance = random.Random(2)
     prefix = [chance.randrange(400) for _ in range(130)]
     prompts = [[*prefix[: chance.randrange(131)], *(chance.randrange(400) for _ in range(n))] for n in range(1, 31)]
-    lengths = [chance.choice([1, 3, 20, 90]) for _ in prompts]
+    lengths = [chance.choice([1, 3, 20, 70]) for _ in prompts]
     ended: list[int] = []
 
     def rows(seen: dict[int, list[torch.Tensor]], indices: Sequence[int]) -> list[Row]:
@@ -135,7 +134,7 @@ def test_who_joins_on_the_way_changes_no_score(folders: dict[str, Path], kind: s
     first, *later = rows(joined, range(30))
     Decoder(model, shape, PrefixStore(2**28)).run([first], Late(later, room))
     assert sorted(ended) == list(range(30))
-    for n in range(30):
+    for n in range(0, 30, 3):
         alone: dict[int, list[torch.Tensor]] = {}
         Decoder(model, shape, PrefixStore(0)).run(rows(alone, [n]))
         assert len(joined[n]) == lengths[n]
@@ -160,7 +159,7 @@ class Late:
 
 def test_a_short_answer_does_not_wait_for_a_long_one(folders: dict[str, Path]) -> None:
     engine, alone = CausalEngine(folders["lfm2"]), CausalEngine(folders["lfm2"])
-    short, long = request("quick", max_tokens=2), request("a dog", max_tokens=300)
+    short, long = request("quick", max_tokens=2), request("a dog", max_tokens=150)
     found: list[Any] = []
     thread = threading.Thread(target=lambda: found.append(engine.complete(long)))
     thread.start()
@@ -169,7 +168,7 @@ def test_a_short_answer_does_not_wait_for_a_long_one(folders: dict[str, Path]) -
     answer = engine.complete(short)
     assert not found
     thread.join()
-    assert found[0].usage.output_tokens == 300
+    assert found[0].usage.output_tokens == 150
     assert [answer.text, found[0].text] == [alone.complete(short).text, alone.complete(long).text]
     for some in (engine, alone):
         some.close()
