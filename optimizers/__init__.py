@@ -19,6 +19,7 @@ from .front import Point as Point
 from .history import History as History
 from .history import Trial as Trial
 from .objective import Objective as Objective
+from .proposers import Ground as Ground
 from .proposers import Proposer as Proposer
 from .race import Race as Race
 from .verdict import Evidence as Evidence

@@ -107,7 +107,7 @@ def dump(optimizer: Optimizer) -> dict[str, Any]:
     if isinstance(optimizer, Dspy):
         options = {key: value if _plain(value) else {OBJECT: repr(value)} for key, value in optimizer.options.items()}
         return {"name": f"dspy:{optimizer.name}", "options": options, "confirm": optimizer.confirm}
-    return {"name": name, **asdict(optimizer)}
+    return {"name": name, **{option: value for option, value in asdict(optimizer).items() if value != {}}}
 
 
 def _plain(value: Any) -> bool:

@@ -37,7 +37,7 @@ class Estimate:
     """Prompts full of demonstrations and answers of full length, for every evaluation that it may make."""
     budget: Budget
     known: bool
-    """Whether the search's size is known; DSPy's own optimizers decide theirs as they go."""
+    """Whether the search's size is known; DSPy's optimizers, and proposers of one's own, decide as they go."""
     priced: bool = True
     """Whether the prices of the model and of a judge are known."""
 
@@ -91,7 +91,7 @@ def _evaluations(view: CompileView, chosen: Optimizer, seed: int, several: bool)
     runs = race.candidates * len(rows.choose)
     if share["ensembles"]:  # whoever wins or is on the front may be a vote, and those who vote may have met little
         confirm, runs = MOST * confirm, runs + share["ensembles"] * (MOST - 1) * len(rows.choose)
-    return first, runs + bootstrapped + rewritten + confirm, True
+    return first, runs + bootstrapped + rewritten + confirm, not race.proposers  # whose calls nobody knows
 
 
 def _per_example(view: CompileView, lm: LM, demos: int) -> Cost:

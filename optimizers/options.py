@@ -15,7 +15,8 @@ def check_types(options: Any) -> None:
         BadInput: names the option and a value that would do.
     """
     for field in fields(options):
-        value, wanted = getattr(options, field.name), type(field.default)
+        default = field.default_factory() if callable(field.default_factory) else field.default
+        value, wanted = getattr(options, field.name), type(default)
         if isinstance(value, bool) or not isinstance(value, int | float if wanted is float else wanted):
             kind = type(options).__name__
-            raise BadInput(f"{kind}({field.name}={value!r}): expected a value like {field.default!r}")
+            raise BadInput(f"{kind}({field.name}={value!r}): expected a value like {default!r}")

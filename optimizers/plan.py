@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import dspy
 
 from ..runtime.derive import derive
+from ..runtime.errors import BadInput
 from ..runtime.session import Session
 from .history import History, Turn
 from .portfolio import Source, orders, plateau, saved
@@ -26,6 +27,7 @@ from .proposers import (
     VotingEnsembles,
     WrittenInstructions,
 )
+from .proposers.named import proposer_named
 from .race import Race
 
 
@@ -57,7 +59,11 @@ class Plan:
             (MergedWinners(), share["merged"], False),
             (CombinedParts(ground), share["tpe"], False),
         ]
+        asked[-1:-1] = [(proposer_named(name, ground), share[name], True) for name in race.proposers]
         kept = [each for each in asked if each[1] or each is asked[-1]]
+        names = [proposer.name for proposer, _, _ in kept]
+        if twice := next((name for name in names if names.count(name) > 1), ""):
+            raise BadInput(f"Race(proposers={dict(race.proposers)}): two proposers are called {twice!r}")
         sources = tuple(Source(proposer.name, count, early) for proposer, count, early in kept)
         places = race.candidates - 1 - share["shortened"] - share["ensembles"]
         return cls(tuple(proposer for proposer, _, _ in kept), sources, race, places)
@@ -151,6 +157,7 @@ def shares(race: Race, program: dspy.Module, train: Sequence[dspy.Example], knob
     found = {"labeled": shown - bootstrapped, "bootstrapped": bootstrapped, "instructions": written}
     spare = rest - sum(found.values())
     for name, count in (
+        *race.proposers.items(),
         ("knobs", race.knobs if knobs else 0),
         ("diverse", race.diverse if shown else 0),
         ("nearest", race.nearest if shown else 0),

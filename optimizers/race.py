@@ -9,7 +9,7 @@ best score to be worth going on with (``standing``). A note says how strong the 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from .history import History, Trial, table
 from .options import check_types
 from .pareto import Outdone, nondominated, outdone
 from .proposers.bootstrapped import Teacher
+from .proposers.named import check_named
 from .prospects import Prospects, prospects
 from .shorter import open_
 from .standing import Standing, standing
@@ -75,6 +76,9 @@ class Race:
     """Votes of three or five candidates to try once the race is decided; each calls the model for all of them."""
     shorter: int = 0
     """Shorter versions of the winner to try once the race is decided."""
+    proposers: Mapping[str, int] = field(default_factory=dict, hash=False)
+    """Proposers of one's own as ``module:name``, which is called with a ``Ground``, and how many candidates to ask of
+    each."""
     margin: float = 0.02
     """What a shorter version may lose, in score: it wins if it is shown to lose less (``optimizers/shorter.py``)."""
     patience: int = 32
@@ -92,6 +96,7 @@ class Race:
         for name in ("demos", *kinds):
             if getattr(self, name) < 0:
                 raise BadInput(f"Race({name}={getattr(self, name)}): expected 0 or more")
+        check_named(self.proposers)
         if self.teacher not in ("lm", "prompt_lm"):
             raise BadInput(f"Race(teacher={self.teacher!r}): expected 'lm' or 'prompt_lm'")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -13,14 +14,21 @@ import dspy
 import fakes
 import numpy as np
 import pytest
-from dstill.optimizers import Candidate, History, PredictorState, Race, compile
+from contracts import ProposerContract
+from dstill.optimizers import Candidate, Ground, History, PredictorState, Proposer, Race, compile
+from dstill.optimizers.config import dump
+from dstill.optimizers.estimate import estimate
 from dstill.optimizers.history import Turn
 from dstill.optimizers.plan import Plan, shares
 from dstill.optimizers.portfolio import Source, accounts, credit, orders, plateau, saved
+from dstill.optimizers.proposers.base import fresh
+from dstill.optimizers.proposers.named import proposer_named
 from dstill.programs.lab.programs import Hunt
-from dstill.runtime import ScriptedEngine, Session
+from dstill.runtime import BadInput, ScriptedEngine, Session
 from dstill.runtime.budget import Cost
 from scipy import stats
+
+from dstill.replaying import optimizer_from
 
 SOURCES = (Source("a", 4), Source("b", 4), Source("late", 2, early=False))
 
@@ -142,6 +150,69 @@ def test_evidence_fades() -> None:
     rates = {a.name: a.rate for a in accounts(grown(*({"a": BAD, "b": [row]} for row in best)))}
     assert rates["a"] == 0.0
     assert rates["b"] > 0.8
+
+
+class Shouted:
+    """Says the leader's instructions louder and louder."""
+
+    name = "shouted"
+
+    def __init__(self, ground: Ground) -> None:
+        assert ground.train
+
+    def propose(self, history: History, rng: Random, n: int) -> list[Candidate]:
+        said = history.leader().candidate
+        drawn = (
+            said.with_state("self", instructions=said.predictors["self"].instructions + mark * count)
+            for count in range(1, 9)
+            for mark in "!?"
+        )
+        return fresh(history, drawn, n)
+
+
+class Taken(Shouted):
+    name = "instructions"
+
+
+class TestShouted(ProposerContract):
+    def make(self, ground: Ground) -> Proposer:
+        return proposer_named(f"{__name__}:Shouted", ground)
+
+
+def test_a_proposer_from_elsewhere_goes_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ideas", sys.modules[__name__])
+    race = replace(fakes.SMALL, candidates=16, proposers={"ideas:Shouted": 3})
+    made = compile(fakes.task(), fakes.painter(), race, run=tmp_path / "run")
+    trials = [json.loads(line) for line in (tmp_path / "run" / "trials.jsonl").read_text().splitlines()]
+    assert sum(trial["origin"] == "shouted" for trial in trials) >= 3
+    assert "shouted" in str(made.explain())
+    written = json.loads((tmp_path / "run" / "config.json").read_text())["optimizer"]
+    assert optimizer_from(written) == race
+    assert "proposers" not in dump(fakes.SMALL)
+    assert estimate(fakes.task(), fakes.painter(), fakes.SMALL).known
+    assert not estimate(fakes.task(), fakes.painter(), race).known
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"ideas": 3}, r"Race\(proposers=\{'ideas': 3\}\): expected module:name and how many"),
+        ({"ideas:Shouted": 0}, "expected module:name and how many"),
+        ({"ideas:Shouted": True}, "expected module:name and how many"),
+        (["ideas:Shouted"], r"Race\(proposers=\['ideas:Shouted'\]\): expected a value like \{\}"),
+        ({"nowhere:Shouted": 3}, "proposer 'nowhere:Shouted': there is none of that name: No module named 'nowhere'"),
+        ({"ideas:Whispered": 3}, "there is none of that name: .*Whispered"),
+        ({"ideas:Taken": 3}, "two proposers are called 'instructions'"),
+        ({"json:loads": 3}, "proposer 'json:loads' cannot be made of a Ground: TypeError"),
+        ({"builtins:repr": 3}, "proposer 'builtins:repr' is a str: expected a dstill.optimizers.Proposer"),
+    ],
+)
+def test_what_is_no_proposer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: Any, words: str) -> None:
+    monkeypatch.setitem(sys.modules, "ideas", sys.modules[__name__])
+    engine = fakes.painter()
+    with pytest.raises(BadInput, match=words):
+        compile(fakes.task(), engine, replace(fakes.SMALL, proposers=asked), run=tmp_path / "run")
+    assert engine.calls == 0
 
 
 def test_accounts_add_up() -> None:
