@@ -16,6 +16,7 @@ def alternate(
     student: Annotated[str, typer.Option(help="embedded:small, a model folder, or a hub name.")],
     strategy: Annotated[str, typer.Option(help="p searches prompts, w trains weights; in turn.")] = "p -> w -> p",
     optimizer: Annotated[str, typer.Option(help="How prompts are searched; see dstill compile.")] = "race",
+    search: Annotated[list[str] | None, typer.Option(help="A setting of it, e.g. candidates=12.")] = None,
     recipe: Annotated[str, typer.Option(help="How weights are trained; see dstill distill.")] = "prompted",
     margin: Annotated[float, typer.Option(help="What the program may lose with new weights, in score.")] = 0.01,
     setting: Annotated[list[str] | None, typer.Option("--set", help="A setting of the recipe, e.g. lora=16.")] = None,
@@ -38,13 +39,15 @@ def alternate(
     from .distill.alternated import Alternation
     from .distill.recipes import recipe_of
     from .optimizers.compile import Where
+    from .optimizers.config import optimizer_of
     from .programs.library import task_named
     from .runtime.budget import Budget
     from .runtime.models import lm_for
 
     made_task = task_named(task, **opt.pairs(task_arg, "--task-arg"))
     options: dict[str, Any] = {"base_url": base_url} if base_url else {}
-    how = Alternation(strategy, optimizer, recipe_of(recipe, **opt.pairs(setting, "--set")), margin)
+    searching = optimizer_of(optimizer, **opt.pairs(search, "--search"))
+    how = Alternation(strategy, searching, recipe_of(recipe, **opt.pairs(setting, "--set")), margin)
     made = alternate_(
         made_task, lm_for(lm, **options), student, how, Budget(calls, tokens, usd, seconds), seed,
         prompt_lm=prompt_lm, run=Where(name, replace=replace),

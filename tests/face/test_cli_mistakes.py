@@ -48,6 +48,10 @@ import dstill
         (["eval", "runs/none"], "holds no run"),
         (["distill", "runs/none", "--student", "x"], "holds no run"),
         (
+            ["alternate", "--task", "triage", "--lm", "embedded", "--student", "embedded:small", "--search", "sets=3"],
+            "optimizer race takes no option 'sets'; it takes: candidates",
+        ),
+        (
             ["alternate", "--task", "triage", "--lm", "embedded", "--student", "embedded:small", "--strategy", "p, w"],
             "strategy 'p, w': expected p (prompts) and w (weights) in turn, such as 'p -> w -> p'",
         ),
