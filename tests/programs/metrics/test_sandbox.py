@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
@@ -251,15 +251,19 @@ except OSError:
 
 def test_nothing_is_left_when_the_caller_is_killed(mark: str, tmp_path: Path) -> None:
     name = mark.split("b'")[1].split("'")[0]
-    code = f"from dstill.programs.metrics import run_tests\nrun_tests({mark + 'time.sleep(60)'!r})"
+    limits = "sandbox.Limits(seconds=120)"  # nothing else may end it, however slow the machine
+    code = f"from dstill.programs.metrics import sandbox\nsandbox.run_tests({mark + 'time.sleep(110)'!r}, (), {limits})"
     caller = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "TMPDIR": str(tmp_path)})
-    until = time.monotonic() + 30
-    while not named(name) and caller.poll() is None and time.monotonic() < until:
-        time.sleep(0.05)
+    _wait(lambda: bool(named(name)) or caller.poll() is not None)
     assert named(name)
     caller.kill()
     caller.wait()
-    while named(name) and time.monotonic() < until:
+    _wait(lambda: not named(name))
+
+
+def _wait(until: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not until() and time.monotonic() < end:
         time.sleep(0.05)
 
 
