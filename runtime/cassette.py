@@ -1,14 +1,13 @@
 """A run's part of the journal as one file that plain tools can read: ``zstd -dc cassette.jsonl.zst``.
 
-The first line says what it is, which models took part, what attempts without an answer may have cost, and after how
-many of the calls each part of the run began; then come prompt prefixes (each once, before its first use) and calls, in
-the order of their keys, numbered as they were paid for.
+The first line says what it is, which models took part, what attempts without an answer may have cost, and after which
+call of the journal each part of the run began; then come prompt prefixes (each once, before its first use) and calls
+with their numbers in the journal, in the order of their keys.
 """
 
 from __future__ import annotations
 
 import io
-from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -63,7 +62,6 @@ def export_run(run: Path, path: Path) -> int:
 
 def _write(journal: Journal, keys: list[bytes], models: dict[str, Any], ours: Callable[[str], bool], path: Path) -> int:
     """The calls with these keys, and what is known of the runs that are ours."""
-    numbers = sorted(_known(journal, key).number for key in keys)
     with (
         writing(path) as file,
         zstandard.ZstdCompressor(level=LEVEL).stream_writer(file, closefd=False) as out,
@@ -71,24 +69,18 @@ def _write(journal: Journal, keys: list[bytes], models: dict[str, Any], ours: Ca
         head = {"kind": "dstill cassette", "format": FORMAT, "calls": len(keys), "models": models}
         lost = {run: journal.lost(run) for run in journal.losers() if ours(run)}
         head["lost"] = {run: [cost.calls, cost.tokens, cost.pico] for run, cost in lost.items()}
-        head["begun"] = {run: bisect_right(numbers, after) for run, after in journal.begun().items() if ours(run)}
+        head["begun"] = {run: after for run, after in journal.begun().items() if ours(run)}
         out.write(canonical(head) + b"\n")
         known: dict[bytes, int] = {}
         for key in keys:
-            entry = _known(journal, key)
+            entry = journal.get(key)
+            assert entry is not None, "a used call is in the journal"
             prefix = known.get(entry.wire.prefix)
             if prefix is None:
                 prefix = known[entry.wire.prefix] = len(known)
                 out.write(canonical({"prefix": prefix, "body": orjson.loads(entry.wire.prefix)}) + b"\n")
-            place = bisect_right(numbers, entry.number)
-            out.write(canonical({**_dump(entry, prefix), "number": place}) + b"\n")
+            out.write(canonical(_dump(entry, prefix)) + b"\n")
     return len(keys)
-
-
-def _known(journal: Journal, key: bytes) -> Entry:
-    entry = journal.get(key)
-    assert entry is not None, "a used call is in the journal"
-    return entry
 
 
 def load(path: Path) -> tuple[Journal, Replay]:
@@ -142,6 +134,7 @@ def _dump(entry: Entry, prefix: int) -> dict[str, Any]:
         "bound": [entry.bound.tokens, entry.bound.pico],
         "seconds": entry.seconds,
         "run": entry.run,
+        "number": entry.number,
     }
 
 

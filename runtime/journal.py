@@ -148,11 +148,18 @@ class Journal:
         Args:
             after: that number, where it is known; otherwise it is that of the last call now.
         """
-        if (known := self.begun().get(run)) is not None:
-            return known
-        last = "coalesce(max(id), 0)" if after is None else str(after)
-        self._commits.commit((f"INSERT OR IGNORE INTO begun SELECT ?, {last} FROM calls", (run,)))
-        return self.begun()[run]
+        known = self._begun(run)
+        if known is None:
+            last = "coalesce(max(id), 0)" if after is None else str(after)
+            self._commits.commit((f"INSERT OR IGNORE INTO begun SELECT ?, {last} FROM calls", (run,)))
+            known = self._begun(run)
+        assert known is not None
+        return known
+
+    def _begun(self, run: str) -> int | None:
+        with self._read_lock:
+            row = self._reading.execute("SELECT after FROM begun WHERE run = ?", (run,)).fetchone()
+        return None if row is None else int(row[0])
 
     def begun(self) -> dict[str, int]:
         """By run, and part of a run, the number of the last call that was there when it first began."""

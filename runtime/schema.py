@@ -38,15 +38,11 @@ CREATE TABLE losses (
     pico INTEGER NOT NULL
 );
 CREATE TABLE runs (run TEXT PRIMARY KEY, seconds REAL NOT NULL) WITHOUT ROWID;
-CREATE TABLE begun (run TEXT PRIMARY KEY, after INTEGER NOT NULL) WITHOUT ROWID;
 """
 
+BEGUN = "CREATE TABLE begun (run TEXT PRIMARY KEY, after INTEGER NOT NULL) WITHOUT ROWID"
 
-def _begun(connection: sqlite3.Connection) -> None:
-    connection.execute("CREATE TABLE begun (run TEXT PRIMARY KEY, after INTEGER NOT NULL) WITHOUT ROWID")
-
-
-MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {1: _begun}
+MIGRATIONS: dict[int, Callable[[sqlite3.Connection], object]] = {1: lambda connection: connection.execute(BEGUN)}
 """From version n to n + 1, each within one transaction; version 1 is the first."""
 
 VERSION = 2
@@ -96,7 +92,7 @@ def prepare(connection: sqlite3.Connection, name: str) -> None:
     try:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version == 0:
-            for statement in TABLES.split(";"):
+            for statement in [*TABLES.split(";"), BEGUN]:
                 if statement.strip():
                     connection.execute(statement)
             connection.execute(f"PRAGMA application_id = {APPLICATION}")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from itertools import permutations
+from pathlib import Path
 
 import pytest
-from dstill.runtime import BadInput, Budget, BudgetExhausted, Cost, Ledger
+from dstill.runtime import LM, BadInput, Budget, BudgetExhausted, Cost, Journal, Ledger, ScriptedEngine, Session
 from dstill.runtime.budget import per_token
 
 
@@ -99,3 +101,38 @@ def test_whether_a_round_holds_is_the_same_in_every_order(cap: int) -> None:
 def test_prices_round_up_to_whole_pico_dollars() -> None:
     assert per_token(0.15) == 150_000
     assert per_token(1e-7) == 1
+
+
+def test_what_others_pay_for_meanwhile_makes_no_room_in_a_budget(tmp_path: Path) -> None:
+    """Otherwise a run would get further when it is done again after others, and end with other bytes."""
+    engine = ScriptedEngine(["x"])
+
+    def session(run: str, calls: int | None = None, parent: Session | None = None) -> Session:
+        return Session(Journal(tmp_path / "j"), run=run, budget=Budget(calls=calls), parent=parent)
+
+    def ask(within: Session, numbers: Sequence[int]) -> int:
+        before, lm = engine.calls, LM(engine, within)
+        for n in numbers:
+            lm(f"question {n}")
+        return engine.calls - before
+
+    assert ask(session("before"), [0]) == 1
+    first, meanwhile = session("first", 3), session("meanwhile", 3)
+    with pytest.raises(BudgetExhausted):
+        ask(first, range(5))
+    assert (first.ledger.spent.calls, first.usage.free) == (3, 1)
+    assert ask(session("later"), range(4, 7)) == 3
+    again = session("first", 3)
+    with pytest.raises(BudgetExhausted):
+        ask(again, range(5))
+    assert again.usage == first.usage
+    whole = session("whole", 4)
+    assert ask(session("whole/part", parent=whole), range(4)) == 0  # free: they were there when it began
+    assert ask(meanwhile, [4, 4, 5]) == 0  # they were not
+    assert (meanwhile.ledger.spent.calls, meanwhile.usage.paid.calls, meanwhile.usage.free) == (2, 0, 2)
+    part = session("meanwhile/part", parent=meanwhile)
+    assert ask(part, [5, 6]) == 0
+    assert meanwhile.ledger.spent.calls == 2
+    assert ask(session("meanwhile", 3), [4, 5, 6]) == 0
+    with pytest.raises(BudgetExhausted):
+        ask(session("meanwhile", 2), [4, 5, 6])

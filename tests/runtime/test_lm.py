@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -213,41 +213,6 @@ def test_a_resumed_run_counts_what_it_already_paid_and_another_run_does_not(tmp_
     assert session.usage.free == 6
     with pytest.raises(BudgetExhausted):
         ask("first", range(7))
-
-
-def test_what_others_pay_for_meanwhile_makes_no_room_in_a_budget(tmp_path: Path) -> None:
-    """Otherwise a run would get further when it is done again after others, and end with other bytes."""
-    engine = ScriptedEngine(["x"])
-
-    def session(run: str, calls: int | None = None, parent: Session | None = None) -> Session:
-        return Session(Journal(tmp_path / "j"), run=run, budget=Budget(calls=calls), parent=parent)
-
-    def ask(within: Session, numbers: Sequence[int]) -> int:
-        before, lm = engine.calls, LM(engine, within)
-        for n in numbers:
-            lm(f"question {n}")
-        return engine.calls - before
-
-    assert ask(session("before"), [0]) == 1
-    first, meanwhile = session("first", 3), session("meanwhile", 3)
-    with pytest.raises(BudgetExhausted):
-        ask(first, range(5))
-    assert (first.ledger.spent.calls, first.usage.free) == (3, 1)
-    assert ask(session("later"), range(4, 7)) == 3
-    again = session("first", 3)
-    with pytest.raises(BudgetExhausted):
-        ask(again, range(5))
-    assert again.usage == first.usage
-    whole = session("whole", 4)
-    assert ask(session("whole/part", parent=whole), range(4)) == 0  # free: they were there when it began
-    assert ask(meanwhile, [4, 4, 5]) == 0  # they were not
-    assert (meanwhile.ledger.spent.calls, meanwhile.usage.paid.calls, meanwhile.usage.free) == (2, 0, 2)
-    part = session("meanwhile/part", parent=meanwhile)
-    assert ask(part, [5, 6]) == 0
-    assert meanwhile.ledger.spent.calls == 2
-    assert ask(session("meanwhile", 3), [4, 5, 6]) == 0
-    with pytest.raises(BudgetExhausted):
-        ask(session("meanwhile", 2), [4, 5, 6])
 
 
 def test_a_resumed_run_keeps_room_for_paid_calls_that_it_meets_late(tmp_path: Path) -> None:

@@ -1,0 +1,246 @@
+"""An answer does not depend on who shares its batch, joins it, or whose prefix it found."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from asking import ask_together, request, texts
+from dstill.runtime.engines.local import attention
+from dstill.runtime.engines.local.attention import PAGE
+from dstill.runtime.engines.local.batcher import Batcher, in_one_go
+from dstill.runtime.engines.local.cache import PIECE, Block, Shape, shared_pages
+from dstill.runtime.engines.local.causal import CausalEngine
+from dstill.runtime.engines.local.checks import check_invariance
+from dstill.runtime.engines.local.decoder import Decoder, Row
+from dstill.runtime.engines.local.prefix import PrefixStore, names
+from dstill.runtime.engines.local.seq2seq import Seq2SeqEngine
+
+
+@pytest.mark.parametrize("kind", ["lfm2", "llama", "t5", "mistral"])
+def test_answers_are_the_same_alone_and_together_greedy_and_sampled(folders: dict[str, Path], kind: str) -> None:
+    make = Seq2SeqEngine if kind == "t5" else CausalEngine
+    requests = [request(text) for text in texts(14)]
+    requests += [request(text, temperature=1.0, top_p=0.9, seed=n, logprobs=2) for n, text in enumerate(texts(14))]
+    together = ask_together(make(folders[kind]), requests)
+    fresh = make(folders[kind])
+    alone = [fresh.complete(r) for r in requests]
+    assert [r.text for r in alone] == [r.text for r in together]
+    assert [r.logprobs for r in alone] == [r.logprobs for r in together]
+    assert len({r.text for r in alone}) > 10
+    for engine in (fresh,):
+        engine.close()
+
+
+@pytest.mark.parametrize("kind", ["lfm2", "llama"])
+def test_scores_are_bit_for_bit_independent_of_batch_and_prefix_store(folders: dict[str, Path], kind: str) -> None:
+    model, shape = _ready(folders[kind])
+    chance = random.Random(1)
+    prefix = [chance.randrange(400) for _ in range(150)]
+    prompts = [[*prefix[: chance.randrange(151)], *(chance.randrange(400) for _ in range(n))] for n in range(1, 40)]
+
+    def logits(prompts: list[list[int]], store: PrefixStore) -> list[torch.Tensor]:
+        seen: list[list[torch.Tensor]] = [[] for _ in prompts]
+
+        def choose(index: int) -> Any:
+            return lambda scores, likeliest: seen[index].append(scores.clone()) or likeliest
+
+        Decoder(model, shape, store).run([Row(list(ids), choose(n), 30) for n, ids in enumerate(prompts)])
+        return [torch.stack(row) for row in seen]
+
+    store = PrefixStore(2**28)
+    cold, warm = logits(prompts, store), logits(prompts[::-1], store)[::-1]
+    assert store.hits > 0
+    for index in range(0, 39, 5):
+        (alone,) = logits([prompts[index]], PrefixStore(0))
+        assert torch.equal(alone, cold[index])
+        assert torch.equal(alone, warm[index])
+
+
+@pytest.mark.parametrize(("kind", "room"), [("lfm2", 9), ("llama", 40)])
+def test_who_joins_on_the_way_changes_no_score(folders: dict[str, Path], kind: str, room: int) -> None:
+    model, shape = _ready(folders[kind])
+    chance = random.Random(2)
+    prefix = [chance.randrange(400) for _ in range(130)]
+    prompts = [[*prefix[: chance.randrange(131)], *(chance.randrange(400) for _ in range(n))] for n in range(1, 31)]
+    lengths = [chance.choice([1, 3, 20, 70]) for _ in prompts]
+    ended: list[int] = []
+
+    def rows(seen: dict[int, list[torch.Tensor]], indices: Sequence[int]) -> list[Row]:
+        def row(n: int) -> Row:
+            def choose(scores: torch.Tensor, likeliest: int) -> int:
+                seen.setdefault(n, []).append(scores.clone())
+                return likeliest
+
+            return Row(list(prompts[n]), choose, lengths[n], lambda: ended.append(n))
+
+        return [row(n) for n in indices]
+
+    joined: dict[int, list[torch.Tensor]] = {}
+    first, *later = rows(joined, range(30))
+    Decoder(model, shape, PrefixStore(2**28)).run([first], Late(later, room))
+    assert sorted(ended) == list(range(30))
+    for n in range(0, 30, 3):
+        alone: dict[int, list[torch.Tensor]] = {}
+        Decoder(model, shape, PrefixStore(0)).run(rows(alone, [n]))
+        assert len(joined[n]) == lengths[n]
+        assert torch.equal(torch.stack(alone[n]), torch.stack(joined[n]))
+
+
+class Late:
+    """Rows of which one more waits with every other look."""
+
+    def __init__(self, rows: Sequence[Row], room: int) -> None:
+        self.room, self._rows, self._looks = room, list(rows), 0
+
+    def waiting(self) -> int:
+        self._looks += 1
+        return min(len(self._rows), self._looks // 2)
+
+    def take(self, most: int) -> list[Row]:
+        count = min(most, max(1, self._looks // 2))
+        taken, self._rows, self._looks = self._rows[:count], self._rows[count:], 0
+        return taken
+
+
+def test_a_short_answer_does_not_wait_for_a_long_one(folders: dict[str, Path]) -> None:
+    engine, alone = CausalEngine(folders["lfm2"]), CausalEngine(folders["lfm2"])
+    short, long = request("quick", max_tokens=2), request("a dog", max_tokens=150)
+    found: list[Any] = []
+    thread = threading.Thread(target=lambda: found.append(engine.complete(long)))
+    thread.start()
+    while not engine._batcher._taken:
+        time.sleep(0.001)
+    answer = engine.complete(short)
+    assert not found
+    thread.join()
+    assert found[0].usage.output_tokens == 150
+    assert [answer.text, found[0].text] == [alone.complete(short).text, alone.complete(long).text]
+    for some in (engine, alone):
+        some.close()
+
+
+def test_the_check_sees_a_model_whose_answers_depend_on_their_batch(folders: dict[str, Path]) -> None:
+    model, shape = _ready(folders["llama"])
+    assert check_invariance(model, shape) is None
+    block = model.model.layers[0].mlp
+    plain = block.forward
+    block.forward = lambda x: plain(x) + 1e-3 * x.abs().mean()  # every row feels the batch
+    assert "share their batch" in str(check_invariance(model, shape))
+
+
+def test_the_check_sees_a_model_that_keeps_its_state_elsewhere(folders: dict[str, Path]) -> None:
+    model, shape = _ready(folders["llama"])
+    forward = model.model.layers[0].self_attn.forward
+    model.model.layers[0].self_attn.forward = lambda **kw: forward(**{**kw, "past_key_values": None})
+    assert check_invariance(model, shape) is not None
+
+
+def test_each_piece_of_a_prompt_is_computed_once(folders: dict[str, Path]) -> None:
+    engine = CausalEngine(folders["lfm2"])
+    requests = [request(text) for text in texts(30)]
+    prompts = [engine.loaded[2].tokens(r) for r in requests]
+    pieces = {name for ids in prompts for name in names(ids)}
+    assert len(pieces) < sum(len(names(ids)) for ids in prompts) - 29
+    for _ in range(2):
+        ask_together(engine, requests)
+    assert engine.decoder is not None
+    assert engine.decoder._store.computed == len(pieces)
+
+
+def test_pieces_cover_a_prompt_but_its_last_token() -> None:
+    for length in range(1, 100):
+        assert len(names(list(range(length)))) == (length - 1) // PIECE
+    ids = list(range(200))
+    assert names(ids)[:8] == names([*ids[:128], *range(500, 572)])[:8]
+    assert names(ids)[8] != names([*ids[:128], *range(500, 572)])[8]
+
+
+def test_pages_are_shared_from_the_first_on_by_rows_that_hold_the_same_blocks() -> None:
+    def block(tokens: int = PIECE) -> Block:
+        return Block(tokens, ())
+
+    pieces = PAGE // PIECE
+    trunk, branch = [block() for _ in range(2 * pieces)], [block() for _ in range(pieces)]
+    chains = [[*trunk, *branch, block()], trunk, [*trunk, *branch], [block(), *trunk], [*trunk[:-1], block()]]
+    assert shared_pages(chains) == [[(0, 1, 2, 4)], [(0, 1, 2)], [(0, 2)]]
+    assert shared_pages([trunk]) == shared_pages([[], trunk]) == []
+    assert shared_pages([[*trunk[:-1], last := block(3)], [*trunk[:-1], last]]) == [[(0, 1)]]
+    begun = [*trunk[:-2], block(3), block()]  # the rest of a prompt, then a stretch of its answer: no whole page
+    assert shared_pages([begun, begun]) == [[(0, 1)]]
+
+
+@pytest.mark.parametrize(("heads", "groups"), [(4, 4), (4, 2), (2, 1)])
+def test_attention_by_pages_is_softmax_attention(heads: int, groups: int) -> None:
+    torch.manual_seed(0)
+    shape = Shape((("attention", groups, 16),), torch.float64)
+    trunk = [Block(PIECE, (tuple(torch.randn(2, groups, PIECE, 16, dtype=torch.float64)),)) for _ in range(9)]
+    rest = [Block(n, (tuple(torch.randn(2, groups, n, 16, dtype=torch.float64)),)) for n in (5, PIECE, 1)]
+    chains = [[*trunk, rest[0]], [*trunk[:5], rest[1], rest[2]], [*trunk, rest[1]]]
+    for tokens in (1, 5, 16):
+        rows = shape.rows(chains, tokens)
+        starts = torch.tensor([sum(b.tokens for b in chain) for chain in chains])
+        skip = torch.tensor([0, tokens - 1, tokens // 2]) if tokens > 1 else None
+        rows.place(starts, skip, tokens)
+        query = torch.randn(3, heads, tokens, 16, dtype=torch.float64)
+        keys, values = torch.randn(2, 3, groups, tokens, 16, dtype=torch.float64)
+        rows.layers[0].update(keys, values)
+        module = type("Module", (), {"layer_idx": 0})
+        with attention.over(rows):
+            found, _ = attention.attend(module, query, keys, values, None)
+        for row, chain in enumerate(chains):
+            first = 0 if skip is None else int(skip[row])
+            old = [torch.cat([b.layers[0][part] for b in chain], 1) for part in (0, 1)]
+            k, v = (torch.cat([a, b[row, :, first:]], 1).repeat_interleave(heads // groups, 0)
+                    for a, b in zip(old, (keys, values), strict=True))  # fmt: skip
+            seen = torch.ones(tokens - first, k.shape[1], dtype=torch.bool).tril(k.shape[1] - tokens + first)
+            expected = torch.nn.functional.scaled_dot_product_attention(query[row, :, first:], k, v, attn_mask=seen)
+            assert torch.allclose(found[row, first:].transpose(0, 1), expected, atol=1e-12)
+
+
+def test_a_sliding_window_is_served_one_call_at_a_time(folders: dict[str, Path]) -> None:
+    assert CausalEngine(folders["mistral"]).decoder is None
+    assert CausalEngine(folders["lfm2"]).decoder is not None
+
+
+def test_a_batcher_isolates_failures_and_closes() -> None:
+    sizes: list[int] = []
+
+    def work(items: Any) -> Any:
+        sizes.append(len(items))
+        return [ValueError(f"bad {n}") if n % 3 == 0 else n * 2 for n in items]
+
+    batcher: Batcher[int, int] = Batcher(in_one_go(work), most=8)
+    found: dict[int, Any] = {}
+
+    def ask(n: int) -> None:
+        try:
+            found[n] = batcher(n)
+        except ValueError as error:
+            found[n] = str(error)
+
+    threads = [threading.Thread(target=ask, args=(n,)) for n in range(30)]
+    [t.start() for t in threads]
+    [t.join() for t in threads]
+    assert found == {n: f"bad {n}" if n % 3 == 0 else n * 2 for n in range(30)}
+    assert max(sizes) <= 8
+    batcher.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        batcher(1)
+
+
+def _ready(folder: Path) -> tuple[Any, Shape]:
+    from transformers import AutoModelForCausalLM
+
+    attention.register()
+    model = AutoModelForCausalLM.from_pretrained(folder).eval()
+    model.set_attn_implementation(attention.NAME)
+    shape = Shape.of(model)
+    assert shape is not None
+    return model, shape
