@@ -7,13 +7,14 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from asking import ask_together, request, texts
 from dstill.runtime.engines.local import attention
-from dstill.runtime.engines.local.attention import PAGE
+from dstill.runtime.engines.local.attention import MIN_QUERIES, PAGE
 from dstill.runtime.engines.local.batcher import Batcher, in_one_go
 from dstill.runtime.engines.local.cache import PIECE, Block, Shape, shared_pages
 from dstill.runtime.engines.local.causal import CausalEngine
@@ -126,6 +127,12 @@ def test_a_short_answer_does_not_wait_for_a_long_one(folders: dict[str, Path]) -
         some.close()
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_coarse_numbers_are_not_taken_for_a_strange_state(folders: dict[str, Path], dtype: torch.dtype) -> None:
+    model = _ready(folders["lfm2"])[0].to(dtype)
+    assert check_invariance(model, Shape.of(model)) in (None, "answers depend on which other calls share their batch")
+
+
 def test_the_check_sees_a_model_whose_answers_depend_on_their_batch(folders: dict[str, Path]) -> None:
     model, shape = _ready(folders["llama"])
     assert check_invariance(model, shape) is None
@@ -179,9 +186,12 @@ def test_pages_are_shared_from_the_first_on_by_rows_that_hold_the_same_blocks() 
 @pytest.mark.parametrize(("heads", "groups"), [(4, 4), (4, 2), (2, 1)])
 def test_attention_by_pages_is_softmax_attention(heads: int, groups: int) -> None:
     torch.manual_seed(0)
-    shape = Shape((("attention", groups, 16),), torch.float64)
-    trunk = [Block(PIECE, (tuple(torch.randn(2, groups, PIECE, 16, dtype=torch.float64)),)) for _ in range(9)]
-    rest = [Block(n, (tuple(torch.randn(2, groups, n, 16, dtype=torch.float64)),)) for n in (5, PIECE, 1)]
+    shape = Shape((("attention", groups, 16),) * 2, torch.float64)
+
+    def block(tokens: int) -> Block:
+        return Block(tokens, (tuple(torch.randn(2, groups, tokens, 16, dtype=torch.float64)),) * 2)
+
+    trunk, rest = [block(PIECE) for _ in range(9)], [block(n) for n in (5, PIECE, 1)]
     chains = [[*trunk, rest[0]], [*trunk[:5], rest[1], rest[2]], [*trunk, rest[1]]]
     for tokens in (1, 5, 16):
         rows = shape.rows(chains, tokens)
@@ -190,10 +200,11 @@ def test_attention_by_pages_is_softmax_attention(heads: int, groups: int) -> Non
         rows.place(starts, skip, tokens)
         query = torch.randn(3, heads, tokens, 16, dtype=torch.float64)
         keys, values = torch.randn(2, 3, groups, tokens, 16, dtype=torch.float64)
-        rows.layers[0].update(keys, values)
-        module = type("Module", (), {"layer_idx": 0})
-        with attention.over(rows):
-            found, _ = attention.attend(module, query, keys, values, None)
+        found = []
+        for index, layer in enumerate(rows.layers):
+            layer.update(keys, values)
+            with attention.over(rows):
+                found.append(attention.attend(SimpleNamespace(layer_idx=index), query, keys, values, None)[0])
         for row, chain in enumerate(chains):
             first = 0 if skip is None else int(skip[row])
             old = [torch.cat([b.layers[0][part] for b in chain], 1) for part in (0, 1)]
@@ -201,7 +212,10 @@ def test_attention_by_pages_is_softmax_attention(heads: int, groups: int) -> Non
                     for a, b in zip(old, (keys, values), strict=True))  # fmt: skip
             seen = torch.ones(tokens - first, k.shape[1], dtype=torch.bool).tril(k.shape[1] - tokens + first)
             expected = torch.nn.functional.scaled_dot_product_attention(query[row, :, first:], k, v, attn_mask=seen)
-            assert torch.allclose(found[row, first:].transpose(0, 1), expected, atol=1e-12)
+            assert torch.allclose(found[0][row, first:].transpose(0, 1), expected, atol=1e-12)
+            last = max(first, tokens - MIN_QUERIES)  # all that the last layer is asked for
+            assert torch.allclose(found[1][row, last:].transpose(0, 1), expected[:, last - first :], atol=1e-12)
+            assert not found[1][row, : tokens - MIN_QUERIES].any() or tokens < MIN_QUERIES
 
 
 def test_a_sliding_window_is_served_one_call_at_a_time(folders: dict[str, Path]) -> None:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch.nn.functional import pad
 from transformers.cache_utils import Cache, CacheLayerMixin, LinearAttentionLayer
 
-from .attention import PAGE
+from .attention import MIN_QUERIES, PAGE
 
 PIECE = 16
 """Tokens that are kept, and shared, together; a page is a whole number of pieces."""
@@ -105,7 +106,7 @@ class Rows(Cache):
         self.base = base
         """The position of each row's first own place, [rows]."""
         self._last = base
-        self._hidden: dict[int, torch.Tensor] = {}
+        self._hidden: dict[tuple[int, int], torch.Tensor] = {}
 
     @property
     def room(self) -> int:
@@ -132,14 +133,21 @@ class Rows(Cache):
                 layer.skip = skip
         self._last, self._hidden = own, {}
 
-    def hidden(self, groups: int) -> torch.Tensor:
-        """Which own places a query may not see, [rows * key heads, groups * tokens, capacity], of the present pass."""
-        if groups not in self._hidden:
+    def hidden(self, groups: int, tokens: int) -> torch.Tensor:
+        """What attention adds to the scores of own places for the last tokens of the present pass: 0 at those that they
+        may see; elsewhere little enough to leave nothing of them, but finite, so that a page of such has a result.
+
+        [pages, rows * key heads, groups * tokens and what they lack to a multiple of ``MIN_QUERIES``, PAGE].
+        """
+        if (groups, tokens) not in self._hidden:
             keys = self._slots[0].keys
-            later = torch.arange(keys.shape[2]) > self._last[:, :, None]
-            every = later[:, None, None].expand(-1, keys.shape[1], groups, -1, -1)
-            self._hidden[groups] = every.reshape(len(later) * keys.shape[1], -1, keys.shape[2])
-        return self._hidden[groups]
+            later = torch.arange(keys.shape[2]) > self._last[:, -tokens:, None].repeat(1, groups, 1)
+            later = pad(later, (0, 0, 0, -later.shape[1] % MIN_QUERIES)).repeat_interleave(keys.shape[1], 0)
+            pages = later.unflatten(2, (-1, PAGE)).permute(2, 0, 1, 3)
+            self._hidden[groups, tokens] = keys.new_zeros(pages.shape).masked_fill_(
+                pages, torch.finfo(keys.dtype).min / 2
+            )
+        return self._hidden[groups, tokens]
 
     def blocks(self, row: int, start: int, end: int) -> list[Block]:
         """Copies of what positions ``start`` (a whole number of pieces) to ``end``, the last pass's, of a row left."""
@@ -168,8 +176,7 @@ class Rows(Cache):
     def grow(self) -> None:
         """Room for another page of own positions in every row."""
         for layer in self._slots:
-            more = layer.values.new_zeros(*layer.keys.shape[:2], PAGE, layer.keys.shape[3])
-            layer.keys, layer.values = torch.cat([layer.keys, more], 2), torch.cat([layer.values, more], 2)
+            layer.keys, layer.values = (pad(t, (0, 0, 0, PAGE)) for t in (layer.keys, layer.values))
 
     def select(self, rows: Sequence[int]) -> Rows:
         """A new cache of some of the rows; one may come more than once."""
@@ -272,7 +279,7 @@ class Shape:
         for index, (kind, width, depth) in enumerate(self.layers):
             if kind == "attention":
                 size = (len(chains), width, capacity, depth)
-                slots = Slots(torch.empty(size, dtype=self.dtype), torch.zeros(size, dtype=self.dtype))
+                slots = Slots(torch.zeros(size, dtype=self.dtype), torch.zeros(size, dtype=self.dtype))
                 for row, chain in enumerate(own):
                     if chain:
                         for part, buffer in enumerate((slots.keys, slots.values)):
