@@ -17,11 +17,12 @@ from dstill.runtime.engines.local import attention
 from dstill.runtime.engines.local.attention import MIN_QUERIES, PAGE
 from dstill.runtime.engines.local.batcher import Batcher, in_one_go
 from dstill.runtime.engines.local.cache import PIECE, Block, Shape, shared_pages
-from dstill.runtime.engines.local.causal import CausalEngine
+from dstill.runtime.engines.local.causal import WORKERS, CausalEngine
 from dstill.runtime.engines.local.checks import check_invariance
 from dstill.runtime.engines.local.decoder import Decoder, Row
 from dstill.runtime.engines.local.prefix import PrefixStore, names
 from dstill.runtime.engines.local.seq2seq import Seq2SeqEngine
+from dstill.runtime.engines.local.threads import share_cores
 
 
 @pytest.mark.parametrize("kind", ["lfm2", "llama", "t5", "mistral"])
@@ -116,7 +117,7 @@ def test_a_short_answer_does_not_wait_for_a_long_one(folders: dict[str, Path]) -
     found: list[Any] = []
     thread = threading.Thread(target=lambda: found.append(engine.complete(long)))
     thread.start()
-    while not engine._batcher._taken:
+    while not any(lane.taken for lane in engine._batcher._lanes):
         time.sleep(0.001)
     answer = engine.complete(short)
     assert not found
@@ -131,6 +132,77 @@ def test_a_short_answer_does_not_wait_for_a_long_one(folders: dict[str, Path]) -
 def test_coarse_numbers_are_not_taken_for_a_strange_state(folders: dict[str, Path], dtype: torch.dtype) -> None:
     model = _ready(folders["lfm2"])[0].to(dtype)
     assert check_invariance(model, Shape.of(model)) in (None, "answers depend on which other calls share their batch")
+
+
+@pytest.mark.parametrize("kind", ["lfm2", "llama"])
+def test_several_threads_give_the_answers_of_one(
+    folders: dict[str, Path], kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests = [request(text, max_tokens=40, temperature=n % 2, seed=n) for n, text in enumerate(texts(60))]
+    alone = CausalEngine(folders[kind])
+    expected = [alone.complete(each).text for each in requests]
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
+    together = CausalEngine(folders[kind], batch=30)
+    served, serve = set(), together._batcher._serve
+    together._batcher._serve = lambda calls, lane: served.add(lane) or serve(calls, lane)  # type: ignore[func-returns-value]
+    assert [each.text for each in ask_together(together, requests)] == expected
+    assert len(served) == together._batcher.workers == WORKERS
+    monkeypatch.setattr("dstill.runtime.engines.local.causal.SMALL", 10)
+    assert CausalEngine(folders[kind]).workers() == 1
+    for engine in (alone, together):
+        engine.close()
+
+
+def test_threads_that_work_side_by_side_share_the_cores() -> None:
+    whole = torch.get_num_threads()
+    found: list[int] = []
+
+    def work(workers: int | None) -> None:
+        if workers:
+            share_cores(workers)
+        found.append(torch.get_num_threads())
+
+    torch.set_num_threads(6)
+    try:
+        for workers in (2, 4, 9, 1, None):
+            thread = threading.Thread(target=work, args=[workers])
+            thread.start()
+            thread.join()
+        assert found == [3, 1, 1, 6, 6]
+        assert torch.get_num_threads() == 6
+    finally:
+        torch.set_num_threads(whole)
+
+
+def test_calls_are_shared_out_evenly() -> None:
+    held, seen = threading.Event(), []
+
+    def serve(calls: Any, lane: Any) -> None:
+        seen.append(calls)
+        held.wait()
+        for call in calls:
+            call.finish(call.item)
+
+    batcher: Batcher[int, int] = Batcher(serve, most=8, workers=lambda: 2)
+    threads = [threading.Thread(target=batcher, args=(n,)) for n in range(2)]
+    [t.start() for t in threads]
+    while len(seen) < 2:
+        time.sleep(0.001)
+    assert [len(calls) for calls in seen] == [1, 1]
+    threads += [threading.Thread(target=batcher, args=(n,)) for n in range(2, 9)]
+    [t.start() for t in threads[2:]]
+    while len(batcher._queue) < 7:
+        time.sleep(0.001)
+    lanes = batcher._lanes
+    assert [lane.waiting for lane in lanes] == [4, 4]
+    assert len(lanes[0].take(3)) == 3
+    assert [(lane.at_work, lane.waiting, lane.room) for lane in lanes] == [(4, 1, 4), (1, 4, 4)]
+    for lane in lanes:
+        [call.finish(call.item) for call in lane.take(9)]
+    held.set()
+    [call.finish(call.item) for call in lanes[0].taken]
+    [t.join() for t in threads]
+    batcher.close()
 
 
 def test_the_check_sees_a_model_whose_answers_depend_on_their_batch(folders: dict[str, Path]) -> None:

@@ -1,10 +1,12 @@
-"""Dynamic batching: concurrent callers block, one worker answers whoever is waiting, together."""
+"""Dynamic batching: concurrent callers block, a worker or several answer whoever is waiting, together."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
+
+from .threads import share_cores
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -37,26 +39,56 @@ class Call(Generic[Item, Result]):
         return self._result
 
 
+class Lane(Generic[Item, Result]):
+    """The calls as one worker sees them."""
+
+    def __init__(self, batcher: Batcher[Item, Result]) -> None:
+        self._batcher = batcher
+        self.taken: list[Call[Item, Result]] = []
+        """What it is at."""
+
+    @property
+    def room(self) -> int:
+        """The most calls that it may be at."""
+        return -(-self._batcher.most // self._batcher.workers)
+
+    @property
+    def at_work(self) -> int:
+        """How many calls it is at."""
+        return sum(not call.ended for call in self.taken)
+
+    @property
+    def waiting(self) -> int:
+        """How many calls wait for it: its share of all that there are, less those it is at."""
+        return self._batcher.share(self)
+
+    def take(self, most: int) -> list[Call[Item, Result]]:
+        """Those that have waited longest, at most so many; none when the batcher is closed."""
+        return self._batcher.take(self, most)
+
+
+Serve: TypeAlias = "Callable[[Sequence[Call[Item, Result]], Lane[Item, Result]], None]"
+"""Takes calls and the lane they came by, and finishes them; while it is at it, it may ``take`` more from there."""
+
+
 class Batcher(Generic[Item, Result]):
-    """Answers concurrent calls in one thread; never waits for company.
+    """Answers concurrent calls in threads of its own; never waits for company.
 
     Args:
-        serve: takes up to ``most`` calls and the batcher, and finishes them; while it is at it, it may ``take`` more.
-            It must give an item the same result in any company. ``in_one_go`` makes one of a function of a batch.
-        most: the most calls at a time.
-
-    The worker starts with the first call and ends with ``close``.
+        serve: answers calls. It must give an item the same result in any company. ``in_one_go`` makes one of a function
+            of a batch.
+        most: the most calls at a time, of all workers together.
+        workers: says how many threads ``serve``, when they start: with the first call. They end with ``close``, and
+            share the cores.
     """
 
-    def __init__(
-        self, serve: Callable[[Sequence[Call[Item, Result]], Batcher[Item, Result]], None], *, most: int
-    ) -> None:
+    def __init__(self, serve: Serve[Item, Result], *, most: int, workers: Callable[[], int] = lambda: 1) -> None:
         self.most = most
-        self._serve = serve
+        self._serve, self._count = serve, workers
         self._queue: list[Call[Item, Result]] = []
-        self._taken: list[Call[Item, Result]] = []
+        self._lanes: list[Lane[Item, Result]] = []
         self._ready = threading.Condition()
-        self._worker: threading.Thread | None = None
+        self._threads: list[threading.Thread] = []
         self._closed = False
 
     def __call__(self, item: Item) -> Result:
@@ -65,37 +97,49 @@ class Batcher(Generic[Item, Result]):
         with self._ready:
             if self._closed:
                 raise RuntimeError("the engine is closed")
-            if self._worker is None:
-                self._worker = threading.Thread(target=self._run, name="dstill-batches", daemon=True)
-                self._worker.start()
+            if not self._threads:
+                self._lanes = [Lane(self) for _ in range(self._count())]
+                self._threads = [
+                    threading.Thread(target=self._run, args=[lane], name="dstill-batches", daemon=True)
+                    for lane in self._lanes
+                ]
+                for thread in self._threads:
+                    thread.start()
             self._queue.append(call)
             self._ready.notify()
         return call.wait()
 
     @property
-    def waiting(self) -> int:
-        """How many calls nobody has taken yet."""
-        return 0 if self._closed else len(self._queue)
+    def workers(self) -> int:
+        """How many threads there are."""
+        return len(self._threads)
 
-    def take(self, most: int) -> list[Call[Item, Result]]:
-        """The calls that have waited longest, at most so many; none when the batcher is closed. For ``serve`` alone."""
+    def share(self, lane: Lane[Item, Result]) -> int:
+        """How many of the calls that wait a lane may take, such that all have as many."""
+        if self._closed or not self._queue:
+            return 0
+        own = lane.at_work
+        whole = len(self._queue) + own + sum(other.at_work for other in self._lanes if other is not lane)
+        return max(0, min(len(self._queue), -(-whole // self.workers) - own))
+
+    def take(self, lane: Lane[Item, Result], most: int) -> list[Call[Item, Result]]:
+        """A lane's share of the calls that wait, those that came first, and at most so many."""
         with self._ready:
-            if self._closed:
-                return []
-            calls, self._queue = self._queue[:most], self._queue[most:]
-            self._taken += calls
+            count = min(most, self.share(lane))
+            calls, self._queue = self._queue[:count], self._queue[count:]
+            lane.taken = [call for call in lane.taken if not call.ended] + calls
         return calls
 
     def close(self) -> None:
-        """End the worker; calls that nobody has taken fail."""
+        """End the workers; calls that nobody has taken fail."""
         with self._ready:
             self._closed = True
-            self._ready.notify()
-            worker = self._worker
-        if worker is not None:
-            worker.join()
+            self._ready.notify_all()
+        for thread in self._threads:
+            thread.join()
 
-    def _run(self) -> None:
+    def _run(self, lane: Lane[Item, Result]) -> None:
+        share_cores(self.workers)
         while True:
             with self._ready:
                 while not self._queue and not self._closed:
@@ -103,25 +147,23 @@ class Batcher(Generic[Item, Result]):
                 if self._closed:
                     for call in self._queue:
                         call.finish(RuntimeError("the engine is closed"))
+                    self._queue = []
                     return
-            self._taken = []
-            calls = self.take(self.most)
+            calls = lane.take(lane.room)
             failure: BaseException = RuntimeError("the engine gave no answer")
             try:
-                self._serve(calls, self)
+                self._serve(calls, lane)
             except BaseException as error:
                 failure = error
-            for call in self._taken:
+            for call in lane.taken:
                 if not call.ended:
                     call.finish(failure)
 
 
-def in_one_go(
-    work: Callable[[Sequence[Item]], Sequence[Result | Exception]],
-) -> Callable[[Sequence[Call[Item, Result]], Batcher[Item, Result]], None]:
+def in_one_go(work: Callable[[Sequence[Item]], Sequence[Result | Exception]]) -> Serve[Item, Result]:
     """``serve`` of a function that returns a result or an exception for each item of a batch, in order."""
 
-    def serve(calls: Sequence[Call[Item, Result]], batcher: Batcher[Item, Result]) -> None:
+    def serve(calls: Sequence[Call[Item, Result]], lane: Lane[Item, Result]) -> None:
         for call, result in zip(calls, work([call.item for call in calls]), strict=True):
             call.finish(result)
 

@@ -11,7 +11,7 @@ import torch
 from ...errors import ModelUnavailable
 from ...wire import Response
 from . import attention
-from .batcher import Batcher
+from .batcher import Lane
 from .cache import Shape
 from .checks import check_invariance
 from .decoder import Decoder, Row
@@ -22,6 +22,12 @@ from .sampling import Chooser
 
 PREFIX_BYTES = 512 * 2**20
 """Memory for the keys and values of shared prompt prefixes."""
+
+SMALL = 50_000_000
+"""Weights up to which several threads answer, each with products of its own."""
+
+WORKERS = 4
+"""The most of them."""
 
 
 class CausalEngine(LocalEngine):
@@ -35,9 +41,19 @@ class CausalEngine(LocalEngine):
     loader = "CausalLM"
     max_tokens: int | None = 512
 
-    @cached_property
+    def workers(self) -> int:
+        """How many threads answer: products of a small model are too short to be shared by several."""
+        small = self.loaded[0].device.type == "cpu" and self.parameters <= SMALL
+        return min(torch.get_num_threads(), WORKERS) if small else 1
+
+    @property
     def decoder(self) -> Decoder | None:
         """The batching decoder, or ``None`` where answers would depend on their batch."""
+        with self._opening:
+            return self._decoder
+
+    @cached_property
+    def _decoder(self) -> Decoder | None:
         model = self.loaded[0]
         shape = Shape.of(model) if model.device.type == "cpu" else None
         if shape is None:
@@ -51,19 +67,20 @@ class CausalEngine(LocalEngine):
             return None
         return Decoder(model, shape, PrefixStore(PREFIX_BYTES))
 
-    def serve(self, calls: Sequence[Asked], batcher: Batcher[Prompt, Response]) -> None:
+    def serve(self, calls: Sequence[Asked], lane: Lane[Prompt, Response]) -> None:
         """All together through the decoder, joined by those who come on the way, or one after another."""
         rows = self._rows(calls)
         try:
             if self.decoder is not None:
-                self.decoder.run(rows, _Line(batcher, self._rows))
+                self.decoder.run(rows, _Line(lane, self._rows))
             else:
                 for row in rows:
-                    self._alone(row)
+                    with self._opening:
+                        self._alone(row)
                     row.ended()
         except torch.OutOfMemoryError as error:
             raise ModelUnavailable(
-                f"{self.name} ran out of memory with up to {batcher.most} calls: use a smaller batch"
+                f"{self.name} ran out of memory with up to {self.concurrency} calls: use a smaller batch"
             ) from error
 
     def _rows(self, calls: Sequence[Asked]) -> list[Row]:
@@ -100,18 +117,18 @@ class CausalEngine(LocalEngine):
 class _Line:
     """The calls that wait, as the decoder sees them."""
 
-    batcher: Batcher[Prompt, Response]
+    lane: Lane[Prompt, Response]
     rows: Callable[[Sequence[Asked]], list[Row]]
 
     @property
     def room(self) -> int:
         """The most rows at a time."""
-        return self.batcher.most
+        return self.lane.room
 
     def waiting(self) -> int:
         """How many rows could join."""
-        return self.batcher.waiting
+        return self.lane.waiting
 
     def take(self, most: int) -> list[Row]:
         """Those that have waited longest."""
-        return self.rows(self.batcher.take(most))
+        return self.rows(self.lane.take(most))

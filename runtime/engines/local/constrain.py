@@ -12,6 +12,7 @@ it ends with is written down (as in SGLang's jump-forward decoding, Zheng et al.
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
@@ -84,7 +85,7 @@ class Vocabulary:
 
 
 class Form:
-    """A form of answers for one vocabulary; what is found is kept for all answers of that form. Used by one thread."""
+    """A form of answers for one vocabulary; what is found is kept for all answers of that form. Thread-safe."""
 
     def __init__(self, part: Part, vocabulary: Vocabulary) -> None:
         self.automaton = Automaton(part)
@@ -92,10 +93,13 @@ class Form:
         self._fitting: dict[int, tuple[torch.Tensor, torch.Tensor, int]] = {}
         self._need: dict[int, int] = {}
         self._sure: dict[int, tuple[list[int], int] | None] = {}
+        self._finding = threading.RLock()  # an automaton learns as it is asked
 
     def fitting(self, state: int) -> tuple[torch.Tensor, torch.Tensor, int]:
         """Tokens (n,) that fit a state, the states (n,) after them, and the most bytes that are then still needed."""
-        if state not in self._fitting:
+        if state in self._fitting:
+            return self._fitting[state]
+        with self._finding:
             tokens, states = self._vocabulary.walk(self.automaton, state)
             most = max((self.automaton.left(after) for after in np.unique(states).tolist()), default=0)
             self._fitting[state] = torch.from_numpy(tokens), torch.from_numpy(states), most
@@ -108,7 +112,8 @@ class Form:
         has the tokens that it would have had.
         """
         if state not in self._sure:
-            self._sure[state] = self._find_sure(state)
+            with self._finding:
+                self._sure[state] = self._find_sure(state)
         return self._sure[state]
 
     def _find_sure(self, state: int) -> tuple[list[int], int] | None:
@@ -128,7 +133,9 @@ class Form:
 
     def need(self, state: int) -> int:
         """Tokens with which an answer can be ended from a state; a byte takes one at most, and mostly less."""
-        if state not in self._need:
+        if state in self._need:
+            return self._need[state]
+        with self._finding:
             data = self.automaton.shortest(state)
             tokens = self._vocabulary.tokens(data)
             self._need[state] = len(data) if tokens is None else min(len(tokens), len(data))

@@ -75,7 +75,7 @@ class Line(Protocol):
 
 
 class Decoder:
-    """A causal model, its prefix store, and the loop. Used by one thread.
+    """A causal model, its prefix store, and the loop. Several threads may run it.
 
     Args:
         model: a transformers causal LM in evaluation mode whose attention is ``attention.attend``.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from functools import cached_property, lru_cache
@@ -16,7 +17,7 @@ from ...errors import BadInput
 from ...journal import Identity
 from ...wire import Request, Response
 from ..base import Priced
-from .batcher import Batcher, Call
+from .batcher import Batcher, Call, Lane
 from .constrain import Form, Guide, Vocabulary
 from .forms import asked_at, asked_form, response_form
 from .grammar import Part
@@ -82,11 +83,12 @@ class LocalEngine(Priced):
         self.form: Form | None = None
         """The form that all answers are held to."""
         self._form = lru_cache(maxsize=FORMS)(self._new_form)
-        self._batcher: Batcher[Prompt, Response] = Batcher(self.serve, most=batch)
+        self._batcher: Batcher[Prompt, Response] = Batcher(self.serve, most=batch, workers=self.workers)
+        self._opening = threading.RLock()
 
     @abstractmethod
-    def serve(self, calls: Sequence[Asked], batcher: Batcher[Prompt, Response]) -> None:
-        """Finish the calls, each with the answer it would get alone; called from one thread."""
+    def serve(self, calls: Sequence[Asked], lane: Lane[Prompt, Response]) -> None:
+        """Finish the calls, each with the answer it would get alone."""
 
     @cached_property
     def identity(self) -> Identity:
@@ -95,9 +97,18 @@ class LocalEngine(Priced):
         held: Identity = {"constrained": True} if self.constrained else {}
         return {"kind": self.kind, "weights": weights_digest(self.folder), "dtype": self._dtype, **held}
 
-    @cached_property
+    def workers(self) -> int:
+        """How many threads answer."""
+        return 1
+
+    @property
     def loaded(self) -> tuple[Any, Any, Prompter]:
         """Model, tokenizer and prompter."""
+        with self._opening:
+            return self._loaded
+
+    @cached_property
+    def _loaded(self) -> tuple[Any, Any, Prompter]:
         model, tokenizer = load(self.loader, self.folder, dtype=self._dtype)
         config = model.config.get_text_config(decoder=True)
         context = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None) or 2048

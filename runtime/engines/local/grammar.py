@@ -89,7 +89,7 @@ def sign(but: str = "") -> Part:
 
 
 class Automaton:
-    """Runs a part's language byte by byte. States are numbers; 0 is the start. Used by one thread."""
+    """Runs a part's language byte by byte. States are numbers; 0 is the start. One thread at a time."""
 
     def __init__(self, part: Part) -> None:
         self._empty: list[list[int]] = []

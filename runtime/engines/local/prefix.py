@@ -7,6 +7,7 @@ other tokens were computed with it, so a reused piece is bit for bit the one tha
 from __future__ import annotations
 
 import hashlib
+import threading
 from array import array
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -27,11 +28,12 @@ def names(ids: Sequence[int]) -> list[bytes]:
 
 
 class PrefixStore:
-    """The most recently used pieces, up to a size in bytes. Used by one thread."""
+    """The most recently used pieces, up to a size in bytes. Thread-safe."""
 
     def __init__(self, capacity: int) -> None:
         self._capacity, self._size = capacity, 0
         self._blocks: OrderedDict[bytes, Block] = OrderedDict()
+        self._lock = threading.Lock()
         self.hits = 0
         """Pieces taken from the store so far."""
         self.computed = 0
@@ -40,22 +42,24 @@ class PrefixStore:
     def walk(self, chain: Sequence[bytes]) -> list[Block]:
         """The pieces of a prompt that are there, from the first on; they count as just used."""
         found: list[Block] = []
-        for name in chain:
-            block = self._blocks.get(name)
-            if block is None:
-                break
-            self._blocks.move_to_end(name)
-            found.append(block)
-        self.hits += len(found)
+        with self._lock:
+            for name in chain:
+                block = self._blocks.get(name)
+                if block is None:
+                    break
+                self._blocks.move_to_end(name)
+                found.append(block)
+            self.hits += len(found)
         return found
 
     def put(self, name: bytes, block: Block) -> None:
         """Keep a piece; the least recently used ones make room."""
-        self.computed += 1
-        if name in self._blocks or block.nbytes > self._capacity:
-            return
-        self._blocks[name] = block
-        self._size += block.nbytes
-        while self._size > self._capacity:
-            _, old = self._blocks.popitem(last=False)
-            self._size -= old.nbytes
+        with self._lock:
+            self.computed += 1
+            if name in self._blocks or block.nbytes > self._capacity:
+                return
+            self._blocks[name] = block
+            self._size += block.nbytes
+            while self._size > self._capacity:
+                _, old = self._blocks.popitem(last=False)
+                self._size -= old.nbytes

@@ -10,7 +10,7 @@ import torch
 
 from ...derive import derive
 from ...wire import Response
-from .batcher import Batcher
+from .batcher import Lane
 from .engine import Asked, LocalEngine, Prompt, response_of
 from .sampling import Chooser
 
@@ -51,7 +51,7 @@ class Seq2SeqEngine(LocalEngine):
                 return False
         return True
 
-    def serve(self, calls: Sequence[Asked], batcher: Batcher[Prompt, Response]) -> None:
+    def serve(self, calls: Sequence[Asked], lane: Lane[Prompt, Response]) -> None:
         """Inputs of one padded length together."""
         groups: dict[int, list[tuple[Asked, Chooser]]] = {}
         for index, (call, chooser) in enumerate(self.begun(calls)):
