@@ -82,9 +82,8 @@ def attend(
 def _paged(query: torch.Tensor, layer: Any, hidden: torch.Tensor) -> torch.Tensor:
     """[rows, key heads, queries, dim] over the shared pages of each row, then over its own."""
     count, groups, queries, dim = query.shape
-    own = (t.flatten(0, 1) for t in (query, layer.keys, layer.values))
-    said = _pages(*own, hidden)
-    parts = [(None, *(t.unflatten(1, (count, groups)) for t in said))]
+    own = _pages(query.flatten(0, 1), layer.keys.flatten(0, 1), layer.values.flatten(0, 1), hidden)
+    parts = [(None, *(t.unflatten(1, (count, groups)) for t in own))]
     top = parts[0][1].amax(0)
     for rows, keys, values in reversed(layer.shared):
         some = query[rows].transpose(0, 1).reshape(groups, -1, dim)
