@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 from asking import ask_together, request, texts
+from dspy.lm15 import Config
 from dstill.runtime.engines.local import attention
 from dstill.runtime.engines.local.attention import MIN_QUERIES, PAGE
 from dstill.runtime.engines.local.batcher import Batcher, in_one_go
@@ -23,6 +24,7 @@ from dstill.runtime.engines.local.decoder import Decoder, Row
 from dstill.runtime.engines.local.prefix import PrefixStore, names
 from dstill.runtime.engines.local.seq2seq import Seq2SeqEngine
 from dstill.runtime.engines.local.threads import share_cores
+from dstill.runtime.wire import request_of_chat
 
 
 @pytest.mark.parametrize("kind", ["lfm2", "llama", "t5", "mistral"])
@@ -293,6 +295,16 @@ def test_attention_by_pages_is_softmax_attention(heads: int, groups: int) -> Non
 def test_a_sliding_window_is_served_one_call_at_a_time(folders: dict[str, Path]) -> None:
     assert CausalEngine(folders["mistral"]).decoder is None
     assert CausalEngine(folders["lfm2"]).decoder is not None
+
+
+def test_angles_that_change_with_the_longest_prompt_do_not_change_with_that_of_another_call(
+    folders: dict[str, Path],
+) -> None:
+    short = [request_of_chat("m", [{"role": "user", "content": "fox " * n}], Config(max_tokens=12)) for n in (1, 3, 9)]
+    long = request_of_chat("m", [{"role": "user", "content": "dog " * 100}], Config(max_tokens=12))
+    alone, together = (CausalEngine(folders["longrope"]) for _ in range(2))
+    expected = [alone.complete(each).text for each in short]
+    assert [each.text for each in ask_together(together, [long, *short, long])[1:-1]] == expected
 
 
 def test_a_batcher_isolates_failures_and_closes() -> None:

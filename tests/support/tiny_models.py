@@ -56,7 +56,8 @@ def save(model: Any, folder: Path, template: str | None = TEMPLATE, text: str = 
 
 
 def causal(folder: Path, kind: str = "lfm2", *, context: int = 512, seed: int = 0, text: str = SENTENCE) -> Path:
-    """A causal LM: ``lfm2`` (convolutions and attention), ``llama`` (grouped queries), ``mistral`` (sliding window)."""
+    """A causal LM: ``lfm2`` (convolutions and attention), ``llama`` (grouped queries), ``mistral`` (sliding window),
+    ``longrope`` (a llama whose angles change where a position lies beyond 256)."""
     import torch
     import transformers as tf
 
@@ -71,8 +72,12 @@ def causal(folder: Path, kind: str = "lfm2", *, context: int = 512, seed: int = 
             num_hidden_layers=3, full_attn_idxs=[1], block_auto_adjust_ff_dim=False, conv_L_cache=3, **common
         )
         model: Any = tf.Lfm2ForCausalLM(config)
-    elif kind == "llama":
-        model = tf.LlamaForCausalLM(tf.LlamaConfig(num_hidden_layers=2, **common))
+    elif kind in ("llama", "longrope"):
+        rope = {
+            "rope_type": "longrope", "rope_theta": 10_000.0, "original_max_position_embeddings": 256, "factor": 2.0,
+            "short_factor": [1.0] * 8, "long_factor": [4.0] * 8,
+        } if kind == "longrope" else None  # fmt: skip
+        model = tf.LlamaForCausalLM(tf.LlamaConfig(num_hidden_layers=2, rope_parameters=rope, **common))
     else:
         model = tf.MistralForCausalLM(tf.MistralConfig(num_hidden_layers=2, sliding_window=16, **common))
     return save(model, folder, text=text)

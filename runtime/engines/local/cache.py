@@ -243,8 +243,13 @@ class Shape:
     @classmethod
     def of(cls, model: Any) -> Shape | None:
         """The shape of a causal model's cache, or ``None`` for layers that are neither full attention nor short
-        convolutions (sliding windows, recurrent states)."""
+        convolutions (sliding windows, recurrent states), and where the angles of positions change with the longest
+        prompt of a batch (LongRoPE, dynamic scaling)."""
         config = model.config.get_text_config(decoder=True)
+        ropes = [getattr(part, "rope_type", "") for part in model.modules()]
+        names = [name for rope in ropes for name in (rope.values() if isinstance(rope, dict) else [rope])]
+        if any(name == "longrope" or "dynamic" in name for name in names):
+            return None
         kinds = getattr(config, "layer_types", None) or ["full_attention"] * config.num_hidden_layers
         if getattr(config, "sliding_window", None) and "layer_types" not in config.to_dict():
             return None
