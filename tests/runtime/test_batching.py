@@ -17,12 +17,13 @@ from dspy.lm15 import Config
 from dstill.runtime.engines.local import attention
 from dstill.runtime.engines.local.attention import MIN_QUERIES, PAGE
 from dstill.runtime.engines.local.batcher import Batcher, in_one_go
-from dstill.runtime.engines.local.cache import PIECE, Block, Shape, shared_pages
+from dstill.runtime.engines.local.cache import PIECE, Block
 from dstill.runtime.engines.local.causal import WORKERS, CausalEngine
 from dstill.runtime.engines.local.checks import check_invariance
 from dstill.runtime.engines.local.decoder import Decoder, Row
 from dstill.runtime.engines.local.prefix import PrefixStore, names
 from dstill.runtime.engines.local.seq2seq import Seq2SeqEngine
+from dstill.runtime.engines.local.shape import Shape, shared_pages
 from dstill.runtime.engines.local.threads import share_cores
 from dstill.runtime.wire import request_of_chat
 

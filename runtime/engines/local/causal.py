@@ -12,13 +12,13 @@ from ...errors import ModelUnavailable
 from ...wire import Response
 from . import attention
 from .batcher import Lane
-from .cache import Shape
 from .checks import check_invariance
 from .decoder import Decoder, Row
 from .engine import Asked, LocalEngine, Prompt, response_of
 from .loading import quiet
 from .prefix import PrefixStore
 from .sampling import Chooser
+from .shape import Shape
 
 PREFIX_BYTES = 512 * 2**20
 """Memory for the keys and values of shared prompt prefixes."""

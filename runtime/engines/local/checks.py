@@ -7,9 +7,9 @@ from typing import Any
 import torch
 
 from ...derive import derive
-from .cache import Shape
 from .decoder import Decoder, Row
 from .prefix import PrefixStore
+from .shape import Shape
 
 
 def check_invariance(model: Any, shape: Shape, *, tokens: int = 12) -> str | None:

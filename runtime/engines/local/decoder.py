@@ -15,8 +15,9 @@ from typing import Any, Protocol
 import torch
 
 from .attention import MIN_ROWS, PAGE, over
-from .cache import PIECE, Block, Rows, Shape, shared_pages
+from .cache import PIECE, Block, Rows
 from .prefix import PrefixStore, names
+from .shape import Shape, shared_pages
 
 TOKENS = 2048
 """Most tokens in a pass over prompts, padding included; a single row may have more."""
