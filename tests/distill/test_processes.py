@@ -6,16 +6,16 @@ import os
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import fakes
 import networks
 import psutil
 import pytest
 import torch
-from dstill.distill import Collect, Lora, TrainCausal, TrainEncoder, Training, distill
+from dstill.distill import Collect, Gold, Lora, Stage, TrainCausal, TrainEncoder, Training, TrainMatcher, distill
 from dstill.distill.training import train
 from dstill.distill.training.devices import check_devices, check_launcher
 from dstill.distill.training.memory import predict
@@ -129,21 +129,30 @@ def test_what_goes_wrong_in_a_process_is_told_as_in_one(tmp_path: Path) -> None:
         train(net, networks.LENGTHS, lambda rows: lock, replace(HOW, devices=2), tmp_path, seed=1)
 
 
-def _writer(**how: Any) -> TrainCausal:
-    return TrainCausal(lora=Lora(rank=4, alpha=8), training=replace(FAST, precision="bf16", evaluate=2, **how))
+HOW_OF_STAGES = replace(FAST, evaluate=2)
+STAGES: dict[str, Callable[[Training, str], Stage]] = {
+    "adapters": lambda how, base: TrainCausal(lora=Lora(rank=4, alpha=8), training=replace(how, precision="bf16")),
+    "a teacher's probabilities": lambda how, base: TrainCausal(kd="forward", teacher=base, training=how),
+    "robust classifiers": lambda how, base: TrainEncoder(robust="generalised", pooling="mean", training=how),
+    "matchers": lambda how, base: TrainMatcher(shown=3, training=how),
+}
 
 
-def test_adapters_by_two_processes_are_those_of_two_parts(tmp_path: Path, bases: dict[str, str]) -> None:
-    """With packing, bf16, and early stopping on rows of dev."""
-    given = Collect(dev=True).run(state(tmp_path, bases["causal"], fakes.task(train=16, dev=6)))
+@pytest.mark.parametrize("name", STAGES)
+def test_stages_by_two_processes_are_those_of_two_parts(tmp_path: Path, bases: dict[str, str], name: str) -> None:
+    """With packing, where there is any, and early stopping on rows of dev."""
+    writes = isinstance(STAGES[name](HOW_OF_STAGES, bases["causal"]), TrainCausal)
+    base, rows = (bases["causal"], Collect(dev=True)) if writes else (bases["encoder"], Gold(dev=True))
+    given = rows.run(state(tmp_path, base, fakes.task(train=16, dev=6)))
     found = [
-        _writer(**how).run(replace(given, folder=tmp_path / str(n))).students["self"]
+        STAGES[name](replace(HOW_OF_STAGES, **how), base)
+        .run(replace(given, folder=tmp_path / str(n))).students["self"]
         for n, how in enumerate(({"accumulate": 2}, {"devices": 2}))
-    ]
+    ]  # fmt: skip
     one, two = (load_file(folder / "model.safetensors") for folder in found)
     assert one.keys() == two.keys()
-    for name, tensor in one.items():
-        torch.testing.assert_close(two[name], tensor, atol=1e-5, rtol=1e-5)
+    for key, tensor in one.items():
+        torch.testing.assert_close(two[key], tensor, atol=1e-5, rtol=1e-5)
     assert found[0].joinpath("trainer_state.json").read_bytes() == found[1].joinpath("trainer_state.json").read_bytes()
 
 
