@@ -6,12 +6,9 @@ its ``except Exception`` cannot swallow), the notes say what it had found.
 
 from __future__ import annotations
 
-import contextlib
 import inspect
-import io
-import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import dspy
@@ -27,6 +24,7 @@ from ..runtime.secrets import redact
 from .candidate import Candidate
 from .history import History, Trial
 from .loop import BUDGET, Found
+from .quiet import quiet
 from .race import Race
 from .selection import Selection
 
@@ -140,7 +138,7 @@ def run_dspy_optimizer(
     }
     stopped, final = None, None
     settings = {"lm": lm, "adapter": runner.adapter, "disable_history": True, "trace": []}
-    with dspy.context(**settings, dstill_session=lm.door.session), _quiet():
+    with dspy.context(**settings, dstill_session=lm.door.session), quiet():
         own = {option: value for option, value in options.items() if option in _parameters(kind.__init__)}
         later = {option: value for option, value in options.items() if option not in own}
         optimizer = _make(name, kind, given, own, later)
@@ -272,27 +270,3 @@ def _said(error: Exception) -> str:
 
 def _key(example: dspy.Example) -> bytes:
     return canonical({name: str(value) for name, value in example.inputs().items()})
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Without what DSPy's optimizers print and log, and without their bars; warnings and errors stay."""
-    import tqdm
-
-    loggers = [logging.getLogger(name) for name in ("dspy", "gepa", "optuna")]
-    levels = [logger.level for logger in loggers]
-    bar = tqdm.tqdm.__init__
-
-    def hidden(self: Any, *args: Any, **kwargs: Any) -> None:
-        bar(self, *args, **{**kwargs, "disable": True})
-
-    try:
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        tqdm.tqdm.__init__ = hidden
-        with contextlib.redirect_stdout(io.StringIO()):
-            yield
-    finally:
-        tqdm.tqdm.__init__ = bar
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
+import re
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +69,25 @@ def test_an_optimizer_of_dspy_that_breaks_is_salvaged(tmp_path: Path) -> None:
     made = compile(fakes.task(), ScriptedEngine(script, repeatable=True), "dspy:COPRO", run=tmp_path / "r")
     assert made.evidence is not None
     assert "COPRO failed: AdapterParseError" in str(made.evidence.stopped)
+
+
+def test_of_many_errors_the_first_are_shown_and_the_rest_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    logger = logging.getLogger("dspy")
+    logger.addHandler(caplog.handler)
+    try:
+        how = Dspy("BootstrapFewShotWithRandomSearch", {"num_candidate_programs": 3})
+        made = compile(fakes.task(), ScriptedEngine(lambda request: "???", repeatable=True), how, run=tmp_path / "r")
+    finally:
+        logger.removeHandler(caplog.handler)
+    said = [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
+    places = Counter((record.pathname, record.lineno) for record in caplog.records)
+    assert 0 < len(said) <= 3 * len(places)
+    assert max(places.values()) == 3
+    assert re.fullmatch(r"[1-9]\d+ more errors like these are not shown", said[-1])
+    assert not any(isinstance(each, logging.Filter) for each in caplog.handler.filters)
+    assert made.evidence is not None
 
 
 @pytest.mark.parametrize(
