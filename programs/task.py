@@ -18,7 +18,7 @@ from ..runtime.models import lm_for
 from .fence import Fence
 from .knobs import Space, checked, read
 from .knobs import dump as dump_knobs
-from .metrics import Metric, metric_digest, name_of
+from .metrics import Metric, check, metric_digest, name_of
 from .source import source_of
 from .splits import label, overlaps
 
@@ -69,8 +69,7 @@ class Task:
                 f"the program {type(self.program).__name__} has no predictor: nothing in it calls a language model. "
                 "Expected at least one dspy.Predict (or dspy.ChainOfThought, ...) as an attribute"
             )
-        if not callable(self.metric):
-            raise BadInput(f"Task(metric={self.metric!r}): expected a function of an example and a prediction")
+        check(self.metric, f"Task(metric={self.metric!r})")
         if self.adapter not in ADAPTERS:
             raise BadInput(f"Task(adapter={self.adapter!r}): expected one of: {', '.join(ADAPTERS)}")
         object.__setattr__(self, "knobs", checked(self.program, self.knobs))

@@ -4,6 +4,7 @@ from .base import Metric as Metric
 from .base import Score as Score
 from .base import asks as asks
 from .base import call as call
+from .base import check as check
 from .base import name_of as name_of
 from .calls import function_calls as function_calls
 from .calls_in import FunctionCall as FunctionCall

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any, TypeAlias
 import dspy
 
 from ...runtime.budget import Cost
-from ...runtime.errors import BadMetric, failure
+from ...runtime.errors import BadInput, BadMetric, failure
 from ...runtime.secrets import redact
 
 
@@ -64,6 +65,30 @@ def call(metric: Metric, example: dspy.Example, prediction: dspy.Prediction, pla
         f"the metric {name_of(metric)} returned {verdict!r} on {place}{hint}; expected a number in [0, 1], a bool, "
         "or a dstill.Score (with value None for an example that cannot be scored)"
     )
+
+
+def check(metric: object, given: str) -> None:
+    """That it can be called with an example and a prediction, before anything is paid for.
+
+    Args:
+        given: what to call the argument in the message, e.g. ``Task(metric=...)``.
+
+    Raises:
+        BadInput: if it cannot.
+    """
+    if not callable(metric):
+        raise BadInput(f"{given}: expected a function of an example and a prediction")
+    try:
+        signature = inspect.signature(metric)
+    except (TypeError, ValueError):  # written in C
+        return
+    try:
+        signature.bind(None, None)
+    except TypeError as error:
+        raise BadInput(
+            f"{given}: called with an example and a prediction it would fail, {error}; it takes {signature}, and what "
+            "it takes besides the two must have a default"
+        ) from error
 
 
 def asks(metric: Metric, example: dspy.Example) -> tuple[Cost, bool]:

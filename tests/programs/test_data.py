@@ -160,6 +160,8 @@ class Empty(dspy.Module):
         ({"train": 5}, "expected a sequence of dspy.Example"),
         ({"train": [{"text": "x"}]}, r"train\[0\] is a dict"),
         ({"metric": "accuracy"}, "expected a function"),
+        ({"metric": lambda example: 1.0}, r"fail, too many positional arguments; it takes \(example\)"),
+        ({"metric": lambda gold, pred, trace: 1.0}, "missing a required argument: 'trace'"),
         ({"name": " "}, "expected a name"),
         ({"adapter": "yaml"}, "expected one of: chat, json, xml"),
         ({"test": examples(12)[3:5]}, "the id '3' stands twice"),
