@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import dspy
+
 from ..optimizers.compile import Where, model_config
 from ..optimizers.compiled import CompiledProgram, dump_program
 from ..programs.task import CompileView, Task
@@ -67,6 +69,8 @@ def distill(
         raise BadInput(f"distill(compiled={compiled!r}): expected what compile returned, or a list of such")
     if not teachers:
         raise BadInput("distill(compiled=[]): expected at least one teacher")
+    for one in teachers:
+        _check_teacher(one, view.program)
     teacher, *others = teachers
     if not isinstance(student, str) or not student:
         raise BadInput(f"student={student!r}: expected embedded:small, a model folder, or a hub name")
@@ -112,6 +116,21 @@ def check_trainable(recipe: Recipe, base: str) -> None:
             check_devices(training.devices)
         if isinstance(stage, TrainCausal):
             stage.check_base(base)
+
+
+def _check_teacher(teacher: CompiledProgram, program: dspy.Module) -> None:
+    """Refuse a teacher that has no predictor in common with the task's program."""
+    theirs, ours = (_predictors(each) for each in (teacher.program, program))
+    if not set(theirs) & set(ours):
+        raise BadInput(
+            f"distill(compiled=...): {teacher.name} of the task {teacher.task} has other predictors than this task's "
+            f"program: {', '.join(theirs)}; expected one of: {', '.join(ours)}"
+        )
+
+
+def _predictors(program: dspy.Module) -> list[str]:
+    """Each with its fields, such as ``self(text -> label)``."""
+    return [f"{name}({predictor.signature.signature})" for name, predictor in program.named_predictors()]
 
 
 def alone(run: Path | str | Where | None) -> Where:

@@ -154,12 +154,11 @@ def distill(
     from .distill.distill import distill as distill_
     from .distill.recipes import recipe_of
     from .optimizers.compile import Where
-    from .optimizers.compiled import load_program
     from .runtime.budget import Budget
-    from .saved import task_of
+    from .saved import task_of, teacher_of
 
     made_task = task_of(compiled)
-    teacher = load_program(compiled, made_task.program)
+    teacher = teacher_of(compiled, made_task.program)
     settings = opt.pairs(setting, "--set") | ({} if devices is None else {"devices": devices})
     chosen = recipe_of(recipe, **settings)
     budget = Budget(calls, tokens, usd, seconds)

@@ -44,6 +44,21 @@ def load(
     return load_program(folder, program, lm=lm, session=session)
 
 
+def teacher_of(run: Path | str, program: dspy.Module) -> CompiledProgram:
+    """The compiled program of a run, to learn from.
+
+    Raises:
+        BadInput: for a distilled one, too: it would lose its students.
+    """
+    found = load(run, program)
+    if isinstance(found, DistilledProgram):
+        raise BadInput(
+            f"{run} is a distilled program, and students learn from a compiled one: give the compile run that it came "
+            "from"
+        )
+    return found
+
+
 def task_of(folder: Path) -> Task:
     """The task of a run, made anew by its name.
 

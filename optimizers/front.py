@@ -11,7 +11,7 @@ import numpy as np
 import orjson
 
 from ..eval.statistics.intervals import Interval, mean_interval
-from ..runtime.errors import BadInput
+from ..runtime.errors import BadInput, Damaged
 from ..runtime.rundir import check_files
 from .candidate import Candidate
 from .confirming import Confirmed
@@ -142,9 +142,15 @@ class Front:
 def read_front(folder: Path) -> Front | None:
     """The front of the run in a folder; ``None`` where it has none."""
     report = folder / "report.json"
-    if not report.is_file() or "front" not in (body := orjson.loads(report.read_bytes())):
+    if not report.is_file():
         return None
     check_files(folder, "report.json", "trials.jsonl")
+    try:
+        body = orjson.loads(report.read_bytes())
+    except orjson.JSONDecodeError as error:
+        raise Damaged(f"{report} cannot be read: {error}") from None
+    if "front" not in body:
+        return None
     lines = (folder / "trials.jsonl").read_bytes().splitlines()
     return Front.load(body["front"], [Trial.load(orjson.loads(line)) for line in lines])
 

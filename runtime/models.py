@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -151,11 +150,11 @@ def embedded_folder(model: str) -> Path:
 @lru_cache(maxsize=32)
 def _local(model: str, name: str, options: tuple[tuple[str, Any], ...]) -> Engine:
     from .engines.local.causal import CausalEngine
-    from .engines.local.loading import find_folder
+    from .engines.local.loading import find_folder, read_config
     from .engines.local.seq2seq import Seq2SeqEngine
 
     folder = find_folder(model)
-    config = json.loads((Path(folder) / "config.json").read_text())
+    config = read_config(folder)
     classes = config.get("architectures") or []
     if classes and all(map(_is_encoder, classes)):
         raise BadInput(

@@ -266,4 +266,7 @@ def _differences(old: Any, new: Any, place: str = "") -> list[str]:
         for name in sorted(old.keys() | new.keys()):
             found += _differences(old.get(name), new.get(name), f"{place}.{name}".lstrip("."))
         return found
+    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        pairs = enumerate(zip(old, new, strict=True))
+        return [line for at, (one, other) in pairs for line in _differences(one, other, f"{place}[{at}]")]
     return [] if old == new else [f"{place}: {str(old)[:40]} became {str(new)[:40]}"]

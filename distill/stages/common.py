@@ -8,11 +8,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from ...runtime.atomic import write_bytes, write_json
 from ...runtime.derive import derive, derive_int
-from ...runtime.engines.local.loading import find_folder, quiet, weights_digest
+from ...runtime.engines.local.loading import find_folder, quiet, read_config, weights_digest
 from ...runtime.errors import ModelUnavailable
 from ...runtime.models import embedded_folder
 from ..state import DistillState, Pair
@@ -30,7 +28,7 @@ def base_folder(base: str) -> Path:
 
 def kind_of(folder: Path) -> str:
     """What kind of student a model folder is a base of, by its configuration."""
-    config = orjson.loads((folder / "config.json").read_bytes())
+    config = read_config(folder)
     names = " ".join(config.get("architectures") or ())
     if config.get("is_encoder_decoder"):
         return "seq2seq"
@@ -44,15 +42,21 @@ def check_kind(base: str, kind: str, loader: str) -> None:
         ModelUnavailable: saying which recipes would take it.
     """
     folder = base_folder(base)
-    told = orjson.loads((folder / "config.json").read_bytes()).get("architectures")
+    told = read_config(folder).get("architectures")
     if told and kind_of(folder) != kind:
         raise ModelUnavailable(f"{base} cannot be trained as a {loader}: it is of another kind{_HINTS.get(loader, '')}")
 
 
-@lru_cache(maxsize=64)
 def base_digest(base: str) -> str:
     """What the base model is."""
-    return weights_digest(base_folder(base))
+    folder = base_folder(base)
+    stats = [(place.name, place.stat()) for place in sorted(folder.iterdir())]
+    return _digest(folder, tuple((name, stat.st_mtime_ns, stat.st_size) for name, stat in stats))
+
+
+@lru_cache(maxsize=64)
+def _digest(folder: Path, looks: tuple[tuple[str, int, int], ...]) -> str:
+    return weights_digest(folder)  # read once for as long as the files look the same
 
 
 def open_base(kind: str, base: str, *, seed: int, **options: Any) -> tuple[Any, Any]:
@@ -68,6 +72,7 @@ def open_base(kind: str, base: str, *, seed: int, **options: Any) -> tuple[Any, 
     from safetensors import SafetensorError
 
     folder = base_folder(base)
+    read_config(folder)  # with what is wrong with it in a sentence
     try:
         with quiet(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_int(seed, "new weights", bits=63))
@@ -79,10 +84,8 @@ def open_base(kind: str, base: str, *, seed: int, **options: Any) -> tuple[Any, 
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         first = str(error).splitlines()[0]
         if first.startswith("Unrecognized configuration class"):
-            first = "it is of another kind"
-        raise ModelUnavailable(
-            f"{base} cannot be trained as a {kind or 'base'}: {first}{_HINTS.get(kind, '')}"
-        ) from error
+            first = f"it is of another kind{_HINTS.get(kind, '')}"
+        raise ModelUnavailable(f"{base} cannot be trained as a {kind or 'base'}: {first}") from error
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     model.config.pad_token_id = tokenizer.pad_token_id

@@ -16,12 +16,16 @@ from ...runtime.atomic import write_bytes, write_json
 from ...runtime.canonical import digest
 from ...runtime.engines.base import Engine
 from ...runtime.engines.local.loading import weights_digest
-from ...runtime.errors import BadInput, Damaged
+from ...runtime.errors import BadInput, Damaged, ModelUnavailable
 
 FORMAT = 1
 FILE = "student.json"
 CURVE = "curve.svg"
 """The picture of a training's course in a student's folder."""
+
+
+class Newer(Damaged):
+    """A student that a later dstill wrote."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,8 @@ class Student:
     """What the engine needs: the prompt's format, or fields and labels."""
     training: Mapping[str, Any]
     """What the card tells: recipe, rows, hyper-parameters, losses."""
+    model: str = ""
+    """Digest of the other files, as they were written; empty for a student that is being written."""
 
 
 def training_key(**parts: Any) -> str:
@@ -44,10 +50,19 @@ def training_key(**parts: Any) -> str:
 
 
 def finished(folder: Path, key: str) -> bool:
-    """Whether a folder holds the student of this key, trained to the end."""
-    if not (folder / FILE).is_file():
+    """Whether a folder holds the student of this key, trained to the end, and its files are what they were.
+
+    Raises:
+        Damaged: for one of a newer format.
+    """
+    try:
+        student = read_student(folder)
+        check_student(folder, student)
+    except Newer:
+        raise
+    except (BadInput, Damaged):
         return False
-    return read_student(folder).key == key
+    return student.key == key
 
 
 def make_way(folder: Path) -> None:
@@ -56,13 +71,30 @@ def make_way(folder: Path) -> None:
 
 
 def write_student(folder: Path, student: Student) -> None:
-    """Write the card and, last, ``student.json`` beside the saved model."""
+    """Write the card and, last, ``student.json`` beside the saved model, whose files it vouches for."""
     write_bytes(folder / "README.md", _card(student).encode())
     write_json(
         folder / FILE,
         {"format": FORMAT, "kind": student.kind, "key": student.key, "facts": dict(student.facts),
-         "training": dict(student.training)},
+         "training": dict(student.training), "model": weights_digest(folder, but=FILE)},
     )  # fmt: skip
+
+
+def check_student(folder: Path, student: Student) -> None:
+    """Refuse a student whose weights, configuration or tokenizer are not those that were written.
+
+    Raises:
+        Damaged: saying what to do.
+    """
+    try:
+        same = student.model in ("", weights_digest(folder, but=FILE))
+    except ModelUnavailable:
+        same = False
+    if not same:
+        raise Damaged(
+            f"the model in {folder} is not what was written at the end of its training: a file of it has changed or is "
+            "missing. Carry out its distillation again, into the same run, which trains it anew; or bring the file back"
+        )
 
 
 def read_student(folder: Path) -> Student:
@@ -75,8 +107,8 @@ def read_student(folder: Path) -> Student:
     try:
         body = orjson.loads((folder / FILE).read_bytes())
         if body["format"] > FORMAT:
-            raise Damaged(f"{folder} has student format {body['format']}, and this dstill reads up to {FORMAT}")
-        return Student(body["kind"], body["key"], body["facts"], body["training"])
+            raise Newer(f"{folder} has student format {body['format']}, and this dstill reads up to {FORMAT}")
+        return Student(body["kind"], body["key"], body["facts"], body["training"], body.get("model", ""))
     except FileNotFoundError:
         raise BadInput(f"{folder} is no student: it has no {FILE}") from None
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
@@ -88,13 +120,14 @@ def student_engine(folder: Path | str) -> Engine:
 
     Raises:
         BadInput: for a folder that is no student.
-        Damaged: for one whose kind is not known here.
+        Damaged: for one whose kind is not known here, or whose files are not what they were.
     """
     from .engines import EncoderStudent, WritingStudent
     from .formats import Format
 
     folder = Path(folder)
     student = read_student(folder)
+    check_student(folder, student)
     if student.kind in ("causal", "seq2seq"):
         return WritingStudent(folder, Format.load(student.facts["format"]), student.facts["max_tokens"], student.kind)
     if student.kind == "encoder":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,9 +49,24 @@ def find_folder(model: str) -> Path:
         ) from None
 
 
-def weights_digest(folder: Path) -> str:
-    """SHA-256 over the files that make a model what it is; its card and logs do not count."""
-    names = sorted(p for p in folder.iterdir() if p.suffix in WEIGHTS and p.name not in _IGNORED)
+def read_config(folder: Path) -> dict[str, Any]:
+    """A model's ``config.json``.
+
+    Raises:
+        ModelUnavailable: where it is none.
+    """
+    try:
+        found = json.loads((folder / "config.json").read_bytes())
+    except (OSError, ValueError) as error:
+        raise ModelUnavailable(f"{folder / 'config.json'} cannot be read: {type(error).__name__}: {error}") from None
+    if not isinstance(found, dict):
+        raise ModelUnavailable(f"{folder / 'config.json'} holds {found!r}: expected a model's configuration, a table")
+    return found
+
+
+def weights_digest(folder: Path, *, but: str = "") -> str:
+    """SHA-256 over the files that make a model what it is; its card and logs do not count, nor one of the name."""
+    names = sorted(p for p in folder.iterdir() if p.suffix in WEIGHTS and p.name not in {*_IGNORED, but})
     if not any(p.suffix == ".safetensors" for p in names):
         raise ModelUnavailable(f"{folder} holds no .safetensors weights (pickled weights are never loaded)")
     return digest([[p.name, file_digest(p)] for p in names])
