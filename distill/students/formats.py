@@ -10,7 +10,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, get_args, get_origin
+from datetime import date
+from enum import EnumMeta
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
 
 import dspy
 import orjson
@@ -154,8 +157,10 @@ class Format:
 
     def _typed(self, name: str, value: str) -> Any:
         """A value as JSON has it, from how it stands in an answer."""
-        if self.types[name] == {"type": "text"} or "literal" in self.types[name]:
+        if self.types[name] in ({"type": "text"}, {"type": "date"}) or "literal" in self.types[name]:
             return value
+        if "any" in self.types[name] and value == "None":
+            return None
         try:
             return json.loads(value)
         except json.JSONDecodeError:
@@ -174,16 +179,25 @@ class Format:
 
 
 def kind_of(annotation: Any) -> dict[str, Any]:
-    """A field's type as JSON; see ``runtime.engines.local.answers.value``."""
-    plain = {str: "text", int: "int", float: "float", bool: "bool"}
+    """A field's type as JSON; see ``runtime.engines.local.answers.value``. Values stand as DSPy writes and reads them:
+    those of a text's kind (choices, dates) without quotes, and nothing as ``None``."""
+    plain = {str: "text", int: "int", float: "float", bool: "bool", date: "date"}
     if get_origin(annotation) is Literal:
         return {"literal": [str(one) for one in get_args(annotation)]}
+    if isinstance(annotation, EnumMeta):
+        return {"literal": [str(one.value) for one in annotation]}  # type: ignore[attr-defined]
     if annotation in plain:
         return {"type": plain[annotation]}
+    if annotation is type(None):
+        return {"literal": ["None"]}
+    if get_origin(annotation) in (Union, UnionType):
+        kinds = [kind_of(one) for one in get_args(annotation)]
+        return {"type": "text"} if {"type": "text"} in kinds else {"any": kinds}
     from pydantic import TypeAdapter
     from pydantic.errors import PydanticUserError
 
     try:
-        return {"schema": TypeAdapter(annotation).json_schema()}
+        found = TypeAdapter(annotation).json_schema()
     except (PydanticUserError, TypeError):
         return {"type": "text"}
+    return {"schema": found} if found and found.get("type") != "string" else {"type": "text"}

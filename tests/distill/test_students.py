@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+from datetime import date, datetime
+from enum import Enum
 from pathlib import Path
 from typing import Any, Literal
 
 import dspy
 import fakes
+import pydantic
 import pytest
 from contracts import EngineContract
 from dstill.distill import (
@@ -30,6 +33,7 @@ from dstill.runtime import (
     Session,
 )
 from dstill.runtime.engines.local.batcher import in_one_go
+from dstill.runtime.engines.local.grammar import Automaton
 from dstill.runtime.wire import request_of_chat
 from students import FAST, state
 
@@ -133,6 +137,51 @@ def test_a_students_answer_is_read_by_the_programs_adapter(style: Any, adapter: 
     assert "one\ntwo" in prompt[-1]["content"]
     assert "## reasoning" not in str(prompt)
     assert Format.load(json.loads(json.dumps(form.dump()))) == form
+
+
+class Shade(Enum):
+    PALE = "pale"
+    DARK = "very dark"
+
+
+class Spot(pydantic.BaseModel):
+    shade: Shade
+    size: int | None
+
+
+@pytest.mark.parametrize(
+    ("kind", "held", "other"),
+    [
+        (Shade, Shade.DARK, "dark"),
+        (date, date(2024, 2, 29), "29 February"),
+        (str | None, "blue", None),
+        (Literal["x", "y"] | None, "y", "z"),
+        (Literal["x", "y"] | None, None, "null"),
+        (int | str, "many", None),
+        (int | None, 12, "twelve"),
+        (int | None, None, "null"),
+        (Shade | None, Shade.PALE, '"pale"'),
+        (bool | None, True, "true"),
+        (datetime, datetime(2024, 2, 29, 12, 30), None),
+        (list[Shade], [Shade.PALE, Shade.DARK], "[pale]"),
+        (Spot, Spot(shade=Shade.PALE, size=None), "pale"),
+        (Any, "whatever", None),
+    ],
+)
+@pytest.mark.parametrize("adapter", ["chat", "json"])
+def test_a_student_can_write_every_type_as_dspy_writes_and_reads_it(
+    kind: Any, held: Any, other: str | None, adapter: str
+) -> None:
+    signature = dspy.Signature("a -> b").with_updated_fields("b", type_=kind)
+    form = Format.of(signature, outputs=["b"], style="chat", adapter=adapter)
+    written = dspy.ChatAdapter().format_assistant_message_content(signature, {"b": held})
+    text = written.removeprefix("[[ ## b ## ]]\n").partition("\n\n[[ ##")[0]
+    answer = form.answer({"b": text})
+    automaton = Automaton(form.grammar())
+    assert automaton.accepts(answer.encode())
+    assert other is None or not automaton.accepts(form.answer({"b": other}).encode())
+    reader = dspy.ChatAdapter() if adapter == "chat" else dspy.JSONAdapter()
+    assert reader.parse(signature, form.translate(answer)) == {"b": held}
 
 
 def test_the_chat_style_is_chat_adapters_own_prompt() -> None:

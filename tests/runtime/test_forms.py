@@ -90,6 +90,19 @@ def test_kinds_are_read_off_the_system_text(adapter: dspy.Adapter) -> None:
     assert kind_in("nothing is said", "team") == {"type": "text"}
 
 
+def test_a_text_that_may_be_missing_is_written_without_quotes() -> None:
+    """ChatAdapter takes quotes for part of it, JSONAdapter needs them."""
+    signature = dspy.Signature("message -> note: str | None")
+    for adapter, answer in zip(
+        ADAPTERS, ("[[ ## note ## ]]\nquite so\n\n[[ ## completed ## ]]\n", '{\n  "note": "quite so"\n}'), strict=True
+    ):
+        system, last, _ = prompt(adapter, signature)
+        part = asked_form(system, last)
+        assert part is not None
+        assert Automaton(part).accepts(answer.encode())
+        assert adapter.parse(signature, answer) == {"note": "quite so"}
+
+
 def test_a_prompt_that_asks_for_no_fields_leaves_all_open() -> None:
     assert asked_at("Say something.") == -1
     assert asked_form("", "Say something.") is None

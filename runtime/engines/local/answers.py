@@ -24,6 +24,10 @@ CHARACTER: Part = Either((
     Then((Text(b"\\u"), HEX, HEX, HEX, HEX)),
 ))  # fmt: skip
 STRING: Part = Then((Text(b'"'), Many(CHARACTER), Text(b'"')))
+DATE: Part = Then((
+    Many(DIGIT, 4, 4), Text(b"-"), either([f"{month:02}" for month in range(1, 13)]), Text(b"-"),
+    either([f"{day:02}" for day in range(1, 32)]),
+))  # fmt: skip
 FREE: Part = Many(Either((sign(but="["), Then((Text(b"["), sign(but="["))))))
 """Any text in which no field's heading begins."""
 LINE: Part = Many(sign(but="\n\r"))
@@ -32,14 +36,16 @@ LINE: Part = Many(sign(but="\n\r"))
 def value(kind: Mapping[str, Any], *, free: Part = FREE) -> Part:
     """A field's value, of a kind as it stands in a student's format.
 
-    ``{"literal": [...]}``: one of these texts. ``{"type": "int"}``, ``float``, ``bool``, ``text``. ``{"schema": ...}``:
-    JSON.
+    ``{"literal": [...]}``: one of these texts. ``{"type": "int"}``, ``float``, ``bool``, ``date``, ``text``.
+    ``{"schema": ...}``: JSON. ``{"any": [...]}``: a value of any of these kinds.
     """
     if "literal" in kind:
         return either([str(one) for one in kind["literal"]])
+    if "any" in kind:
+        return Either(tuple(value(one, free=free) for one in kind["any"]))
     if "schema" in kind:
         return schema(kind["schema"])
-    plain: dict[str, Part] = {"int": WHOLE, "float": NUMBER, "bool": either(["True", "False"])}
+    plain: dict[str, Part] = {"int": WHOLE, "float": NUMBER, "bool": either(["True", "False"]), "date": DATE}
     return plain.get(kind.get("type", "text"), free)
 
 

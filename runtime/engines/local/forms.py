@@ -34,7 +34,7 @@ def asked_form(system: str, last: str) -> Part | None:
     if last.startswith(CHAT):
         parts: list[Part] = []
         for name in CHAT_FIELD.findall(last)[:-1]:  # the last is the mark of the end
-            parts += [text(f"[[ ## {name} ## ]]\n"), value(kind_in(system, name)), text("\n\n")]
+            parts += [text(f"[[ ## {name} ## ]]\n"), value(_as_text(kind_in(system, name))), text("\n\n")]
         return Then((*parts, text("[[ ## completed ## ]]\n")))
     if last.startswith(JSON):
         members: list[Part] = []
@@ -88,6 +88,12 @@ def _in_order(body: Any) -> Any:
         first = [name for name in found.get("required", []) if name in members]
         found["properties"] = {name: members[name] for name in dict.fromkeys([*first, *members])}
     return found
+
+
+def _as_text(kind: dict[str, Any]) -> dict[str, Any]:
+    """A kind as ChatAdapter reads it: of what may be any text or nothing it takes quotes for part of the text."""
+    choices = kind.get("schema", {}).get("anyOf", ())
+    return {"type": "text"} if {"type": "string"} in choices and {"type": "null"} in choices else kind
 
 
 def _in_json(kind: dict[str, Any]) -> Part:
