@@ -56,8 +56,19 @@ class Free(Priced):
 
     repeatable = True
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._opening, self._opened = threading.Lock(), False
+
+    def open(self) -> None:
+        """Load the weights, where there are any."""
+
     def bound(self, request: Request) -> Cost:
-        """Nothing."""
+        """Nothing. Called before a call's time is taken, of which the loading of weights is no part."""
+        with self._opening:
+            if not self._opened:
+                self.open()
+                self._opened = True
         return Cost()
 
     def cost(self, request: Request, response: Response) -> Cost:
@@ -81,6 +92,10 @@ class WritingStudent(Free):
     def identity(self) -> Identity:
         """The digest of weights and format."""
         return {"kind": "student", "weights": self._engine.identity["weights"]}
+
+    def open(self) -> None:
+        """Load the weights."""
+        self._engine.open()
 
     @property
     def parameters(self) -> int:
@@ -146,6 +161,10 @@ class EncoderStudent(Free):
     def identity(self) -> Identity:
         """The digest of weights, tokenizer and labels."""
         return identity_of(self.folder)
+
+    def open(self) -> None:
+        """Load the weights."""
+        _ = self.loaded
 
     @cached_property
     def loaded(self) -> tuple[Any, Any]:

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
-from enum import EnumMeta
+from enum import Enum
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -184,8 +184,8 @@ def kind_of(annotation: Any) -> dict[str, Any]:
     plain = {str: "text", int: "int", float: "float", bool: "bool", date: "date"}
     if get_origin(annotation) is Literal:
         return {"literal": [str(one) for one in get_args(annotation)]}
-    if isinstance(annotation, EnumMeta):
-        return {"literal": [str(one.value) for one in annotation]}  # type: ignore[attr-defined]
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return {"literal": [str(one.value) for one in annotation]}
     if annotation in plain:
         return {"type": plain[annotation]}
     if annotation is type(None):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -32,17 +33,20 @@ class MatcherStudent(Free):
         self._inputs, self._order = tuple(facts["inputs"]), tuple(facts["order"])
         self._field, self._labels, self._length = facts["field"], tuple(facts["labels"]), facts["max_length"]
         self._batcher: Batcher[Item, list[float]] = Batcher(in_one_go(self._match), most=16 * ROWS)
-        self._opened: tuple[Any, Any] | None = None
 
     @property
     def identity(self) -> Any:
         """The digest of weights, tokenizer and labels."""
         return identity_of(self.folder)
 
+    def open(self) -> None:
+        """Load the weights."""
+        _ = self.loaded
+
     @property
     def parameters(self) -> int:
         """How many weights the student has."""
-        return int(self._loaded()[0].num_parameters())
+        return int(self.loaded[0].num_parameters())
 
     def complete(self, request: Request) -> Response:
         """The likeliest of the labels."""
@@ -68,15 +72,15 @@ class MatcherStudent(Free):
         """End the worker."""
         self._batcher.close()
 
-    def _loaded(self) -> tuple[Any, Any]:
-        if self._opened is None:
-            encoder, tokenizer = load("", self.folder, dtype="float32")
-            self._opened = Matcher.load(encoder, self.folder), tokenizer
-        return self._opened
+    @cached_property
+    def loaded(self) -> tuple[Any, Any]:
+        """The model and its tokenizer."""
+        encoder, tokenizer = load("", self.folder, dtype="float32")
+        return Matcher.load(encoder, self.folder), tokenizer
 
     @torch.inference_mode()
     def _match(self, batch: Sequence[Item]) -> Sequence[list[float] | Exception]:
-        model, tokenizer = self._loaded()
+        model, tokenizer = self.loaded
         found: dict[int, list[float] | Exception] = {}
         groups: dict[int, list[tuple[int, Read]]] = {}
         for place, (texts, labels) in enumerate(batch):

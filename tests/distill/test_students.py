@@ -19,6 +19,7 @@ from dstill.distill import (
     Gold,
     TrainCausal,
     TrainEncoder,
+    TrainMatcher,
     student_engine,
 )
 from dstill.distill.students import read_student
@@ -30,6 +31,7 @@ from dstill.runtime import (
     Cost,
     Damaged,
     Engine,
+    Journal,
     Session,
 )
 from dstill.runtime.engines.local.batcher import in_one_go
@@ -200,6 +202,28 @@ def test_a_classifiers_answer_does_not_depend_on_its_batch(tmp_path: Path, bases
     for index in (0, 13, 40, 69):
         assert engine._classify([rows[index]])[0][2] == together[index]
     assert engine.probabilities(rows[:3]).sum(dim=1).tolist() == pytest.approx([1, 1, 1])
+
+
+@pytest.mark.parametrize(
+    ("base", "stage"), [("encoder", TrainEncoder), ("encoder", TrainMatcher), ("causal", TrainCausal)]
+)
+def test_loading_is_no_part_of_a_calls_time(
+    tmp_path: Path, bases: dict[str, str], base: str, stage: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = stage(training=FAST).run(Gold().run(state(tmp_path, bases[base]))).students["self"]
+    engine: Any = student_engine(folder)
+    before: list[bool] = []
+    complete = engine.complete
+    inner = getattr(engine, "_engine", engine)
+
+    def asked(request: Any) -> Any:
+        before.append(bool({"loaded", "_loaded"} & vars(inner).keys()))
+        return complete(request)
+
+    monkeypatch.setattr(engine, "complete", asked)
+    with dspy.context(lm=LM(engine, Session(Journal(tmp_path / "k")))):
+        dspy.Predict(fakes.Paint)(text="thing number 3")
+    assert before[0]
 
 
 def test_a_student_asked_by_the_wrong_predictor_says_so(tmp_path: Path, bases: dict[str, str]) -> None:

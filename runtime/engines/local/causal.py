@@ -46,6 +46,10 @@ class CausalEngine(LocalEngine):
         small = self.loaded[0].device.type == "cpu" and self.parameters <= SMALL
         return min(torch.get_num_threads(), WORKERS) if small else 1
 
+    def open(self) -> None:
+        """Load the weights, and see whether answers depend on their batch."""
+        _ = self.decoder
+
     @property
     def decoder(self) -> Decoder | None:
         """The batching decoder, or ``None`` where answers would depend on their batch."""

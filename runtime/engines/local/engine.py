@@ -114,13 +114,18 @@ class LocalEngine(Priced):
         context = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None) or 2048
         return model, tokenizer, Prompter(tokenizer, context, self.name)
 
+    def open(self) -> None:
+        """Load the weights, where that was not done; with the first call at the latest."""
+        _ = self.loaded
+
     @property
     def parameters(self) -> int:
         """How many weights the model has."""
         return int(self.loaded[0].num_parameters())
 
     def count(self, request: Request) -> int:
-        """The prompt's tokens, exactly."""
+        """The prompt's tokens, exactly. Asked before a call's time is taken, of which loading is no part."""
+        self.open()
         return len(self.loaded[2].tokens(request))
 
     def complete(self, request: Request) -> Response:
