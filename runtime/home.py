@@ -38,7 +38,8 @@ def run_folder(given: Path | str | None, name: str, config: dict[str, Any]) -> P
     path = Path(given).expanduser()
     if path.name in ("", "..") or not str(given).isprintable() or len(path.name) > LONGEST:
         raise BadInput(f"run={str(given)!r}: expected a name or a path that ends with one of at most {LONGEST} signs")
-    return path if path.is_absolute() or len(path.parts) > 1 else runs_folder() / path
+    bare = len(path.parts) == 1 and "/" not in str(given) and os.sep not in str(given)  # ./name is a path
+    return runs_folder() / path if bare else path
 
 
 def default_journal(run: Path) -> Journal:

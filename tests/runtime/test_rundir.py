@@ -151,6 +151,7 @@ def test_where_runs_lie(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     assert run_folder("mine", "work", {}) == tmp_path / "mine"
     assert run_folder("some/where", "work", {}) == Path("some/where")
+    assert run_folder("./mine", "work", {}) == Path("mine")
     assert run_folder("~/mine", "work", {}) == tmp_path / "home" / "mine"
     assert run_folder(None, "a task/of mine", {}).name.startswith("a-task-of-mine-")
 
@@ -255,3 +256,9 @@ def test_a_cassette_cut_in_the_middle_is_damaged(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(Damaged):
         cassettes.load(path)
+
+
+def test_what_differs_in_a_list_is_named(tmp_path: Path) -> None:
+    finished(tmp_path / "r", stages=[{"stage": "train", "training": {"epochs": 8, "lr": 0.1}}])
+    with pytest.raises(BadInput, match=r"\(stages\[0\].training.epochs: 8 became 3\)"):
+        finished(tmp_path / "r", stages=[{"stage": "train", "training": {"lr": 0.1, "epochs": 3}}])
