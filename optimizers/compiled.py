@@ -182,7 +182,8 @@ def load_program(
     if path.is_dir():
         check_files(path, "program.json")
     try:
-        body = orjson.loads(file.read_bytes())["dstill"]
+        whole = orjson.loads(file.read_bytes())
+        body = whole["dstill"]
         if body["format"] > FORMAT:
             raise Damaged(f"{file} has program format {body['format']}, and this dstill reads up to {FORMAT}")
         candidate = Candidate.load(body["candidate"])
@@ -192,6 +193,13 @@ def load_program(
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
         raise Damaged(f"{file} is no saved program: {type(error).__name__}: {error}") from None
     for predictor, lacking in program.named_predictors():
+        state = whole.get(predictor, whole)  # a program that is a predictor has no name for it
+        theirs, ours = _heads(state), _heads(lacking.dump_state())
+        if theirs and theirs != ours:
+            raise BadInput(
+                f"{path} is of another program: its predictor {predictor} has the fields {' '.join(theirs)}, that of "
+                f"the program that you give {' '.join(ours)}"
+            )
         if predictor in own and lacking.lm is None:
             raise BadInput(
                 f"{path} is of a program whose predictor {predictor} had a model of its own, {own[predictor]}: set it "
@@ -202,6 +210,14 @@ def load_program(
     front = read_front(folder) if folder is not None else None
     told = _told(path, candidate) if path.is_dir() else ""
     return CompiledProgram(name, task, candidate.apply(program), bound, adapter, candidate, None, front, folder, told)
+
+
+def _heads(state: Any) -> list[str]:
+    """What DSPy calls the fields of a saved predictor, such as ``Text:``; nothing for one that was not saved."""
+    try:
+        return [str(field["prefix"]) for field in state["signature"]["fields"]]
+    except (KeyError, TypeError):
+        return []
 
 
 def _told(run: Path, candidate: Candidate) -> str:

@@ -107,3 +107,11 @@ def test_a_teacher_of_another_task_is_refused(tmp_path: Path, bases: dict[str, s
     other = Task("other", dspy.Predict("q -> a"), rows[:10], rows[10:20], rows[20:], metrics.exact("a"))
     with pytest.raises(BadInput, match=r"other predictors .*self\(text -> colour\); expected one of: self\(q -> a\)"):
         distill(teacher(tmp_path), other, bases["encoder"], "labels", run=tmp_path / "run")
+
+
+def test_a_program_of_other_fields_is_not_what_was_saved(tmp_path: Path) -> None:
+    compile(fakes.task(), "embedded", "zero-shot", run=tmp_path / "run")
+    with pytest.raises(
+        BadInput, match=r"is of another program: its predictor self has the fields Text: Colour:, that of"
+    ):
+        load_program(tmp_path / "run", dspy.Predict("q -> a"))
