@@ -57,10 +57,12 @@ class DistilledProgram:
 
     @property
     def verdict(self) -> str:
-        """What may be claimed, a sentence for each student."""
-        return "; ".join(
+        """What may be claimed, a sentence for each student, and which predictors have none."""
+        said = [
             f"{name}: {'shipped' if gate.shipped else 'held back'}, {gate.why}" for name, gate in self.gates.items()
-        )
+        ]
+        others = [name for name, _ in self.program.named_predictors() if name not in self.gates]
+        return "; ".join([*said, *(f"{name}: without a student, its teacher answers" for name in others)])
 
     @property
     def held(self) -> tuple[str, ...]:
@@ -157,8 +159,11 @@ def _gates(report: Path) -> dict[str, Gated]:
     try:
         found = orjson.loads(report.read_bytes())["students"]
         return {
-            name: Gated(gate["shipped"], gate["why"], gate["difference"], gate.get("power"), gate.get("threshold"))
+            name: Gated(
+                gate["shipped"], gate["why"], gate["difference"], gate.get("power"), gate.get("threshold"),
+                gate.get("reached"),
+            )
             for name, gate in found.items()
-        }
+        }  # fmt: skip
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
         raise Damaged(f"{report} cannot be read: {type(error).__name__}: {error}") from None

@@ -109,12 +109,15 @@ class Gated:
     with which the examples at hand would have shipped it."""
     threshold: float | None = None
     """For a cascade, the confidence from which on the student's own answer stands."""
+    reached: int | None = None
+    """How many dev examples called the predictor; ``None`` where nothing was compared."""
 
     def dump(self) -> dict[str, Any]:
         """As JSON."""
         return {
             "shipped": self.shipped, "why": self.why, "difference": self.difference and dict(self.difference),
             "power": self.power and dict(self.power), "threshold": self.threshold,
+            "reached": self.reached,
         }  # fmt: skip
 
 

@@ -85,6 +85,8 @@ class Collect:
         unlabelled = sum(not is_labelled(e) for e in state.task.train[:asked])
         if unlabelled and self.keep != "all":
             notes.append(f"{unlabelled} without a label, kept as answered")
+        if uncalled := [name for name in found if name not in pairs]:
+            notes.append(f"no student for {', '.join(uncalled)}: no run that was kept called it")
         if state.others:
             notes.append(f"votes of {1 + len(state.others)} teachers")
         return state.with_effect(

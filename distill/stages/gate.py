@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import NormalDist
@@ -15,6 +15,7 @@ from ...eval.compare import NonInferiority, non_inferior
 from ...eval.runner import Outcome, Runner, jobs_for
 from ...eval.statistics.power import examples_needed
 from ...optimizers.candidate import Candidate
+from ...optimizers.voting import predictor_names
 from ...runtime.engines.base import Engine
 from ...runtime.errors import BadInput, BudgetExhausted
 from ...runtime.internals import format_field_value
@@ -26,13 +27,18 @@ from ..students import keeps_prompt, student_engine
 LEVEL, PLANNED = 0.95, 0.9
 """The one-sided level of the test, and the power that further examples are planned for."""
 
+LEAST = math.ceil(math.log(1 - LEVEL) / math.log(0.5))
+"""Dev examples that must reach a predictor: with fewer not even a student that is wrong every second time would be
+noticed at the test's level."""
+
 
 @dataclass(frozen=True)
 class Gate:
     """Scores the program on dev with each student in its place, and with all that pass together.
 
     A student passes if the one-sided 95 % bound of what is lost against the teacher, example by example, lies within
-    the state's margin. If those that pass are together inferior, the one that loses most is held back, and so on.
+    the state's margin. If those that pass are together inferior, the one that loses most is held back, and so on. A
+    student that fewer than ``LEAST`` dev examples reach is held back: whatever it says, the score hardly tells.
     """
 
     @property
@@ -55,14 +61,16 @@ class Gate:
     def _gates(self, state: DistillState) -> tuple[dict[str, Gated], dict[str, float]]:
         """The verdicts, and mean scores on dev: of the teacher, with each student, with all that ship."""
         trials = Trials(state)
-        teacher = trials.scores(())
-        alone = {name: trials.scores((name,)) for name in state.students}
+        without = trials.outcomes(())
+        runs = {name: trials.outcomes((name,)) for name in state.students}
+        met = {name: sum(trials.reached(name, pair) for pair in zip(without, runs[name], strict=True)) for name in runs}
+        teacher, alone = scores_of(without), {name: scores_of(outcomes) for name, outcomes in runs.items()}
         verdicts = {name: self._judge(scores, teacher, state) for name, scores in alone.items()}
         dev = {"teacher": _mean(teacher), **{f"with {name}": _mean(scores) for name, scores in alone.items()}}
-        passing = [name for name, verdict in verdicts.items() if verdict.accepted]
-        held: dict[str, str] = {}
+        held = {name: unreached(count, len(without)) for name, count in met.items() if count < LEAST}
+        passing = [name for name, verdict in verdicts.items() if verdict.accepted and name not in held]
         while len(passing) > 1:
-            scores = trials.scores(tuple(passing))
+            scores = scores_of(trials.outcomes(tuple(passing)))
             together = self._judge(scores, teacher, state)
             if together.accepted:
                 dev["with all that ship"] = _mean(scores)
@@ -71,9 +79,12 @@ class Gate:
             passing.remove(worst)
             held[worst] = f"passes alone, but together with {', '.join(passing)} the program loses: {together}"
         return {
-            name: Gated(name in passing, held.get(name, str(verdict)), verdict.difference.dump(), power_of(verdict))
+            name: Gated(
+                name in passing, held.get(name, str(verdict)), verdict.difference.dump(), power_of(verdict),
+                reached=met[name],
+            )
             for name, verdict in verdicts.items()
-        }, dev
+        }, dev  # fmt: skip
 
     def _judge(
         self, ours: Sequence[float | None], theirs: Sequence[float | None], state: DistillState
@@ -82,6 +93,13 @@ class Gate:
         if not pairs:
             raise BadInput("no dev example was scored for both teacher and student: the margin cannot be checked")
         return judged([a for a, _ in pairs], [b for _, b in pairs], margin=state.margin)
+
+
+def unreached(count: int, n: int) -> str:
+    """Why a student that so few of the dev examples reach does not ship."""
+    if count == 0:
+        return f"no dev example reached it: of its answers nothing is known (of {n} examples)"
+    return f"only {count} of {n} dev examples reached it: that is too few to tell anything, expected {LEAST} or more"
 
 
 def judged(ours: Sequence[float], theirs: Sequence[float], *, margin: float) -> NonInferiority:
@@ -108,6 +126,11 @@ def power_of(verdict: NonInferiority) -> dict[str, float]:
     return {**found, "needed": float(verdict.needed), "power": round(normal.cdf(reach), 4)}
 
 
+def scores_of(outcomes: Iterable[Outcome]) -> list[float | None]:
+    """The score of every example; ``None`` where it has none."""
+    return [outcome.row.score for outcome in outcomes]
+
+
 def _mean(scores: Sequence[float | None]) -> float:
     known = [score for score in scores if score is not None]
     return sum(known) / len(known) if known else 0.0
@@ -123,16 +146,18 @@ class Trials:
     def __init__(self, state: DistillState) -> None:
         self._state = state
         self._lms = student_lms(state.students, state)
+        self._programs: dict[tuple[str, ...], dspy.Module] = {}
+        self._names: dict[int, str] = {}
 
-    def scores(self, names: tuple[str, ...]) -> list[float | None]:
-        """A score for every dev example."""
-        return [outcome.row.score for outcome in self.outcomes(names)]
+    def reached(self, name: str, runs: Collection[Outcome]) -> bool:
+        """Whether any of these runs called a predictor, on its student or on its teacher."""
+        return any(self._name_of(step[0]) == name for run in runs for step in run.trace)
 
     def inputs_of(self, outcome: Outcome, name: str) -> list[dict[str, str]]:
         """What a predictor was given in a run."""
         found = []
         for predictor, inputs, _ in outcome.trace:
-            if getattr(predictor, "lm", None) is self._lms[name]:
+            if self._name_of(predictor) == name:
                 fields = predictor.signature.input_fields
                 found.append({n: str(format_field_value(f, inputs[n])) for n, f in fields.items() if n in inputs})
         return found
@@ -140,10 +165,17 @@ class Trials:
     def outcomes(self, names: tuple[str, ...]) -> list[Outcome]:
         """What became of every dev example."""
         state = self._state
-        program = bind(state, {name: self._lms[name] for name in names})
+        program = self._programs[names] = bind(state, {name: self._lms[name] for name in names})
+        self._names |= predictor_names(program)
         runner = Runner(state.teacher.lm.on(state.session), state.task.metric, adapter=state.teacher.adapter)
         with progress(f"gate {', '.join(names) or 'teacher'}", len(state.task.dev)) as bar:
             return runner.run(jobs_for(program, state.task.dev, "dev"), trace=True, on_row=lambda *_: bar.advance())
+
+    def _name_of(self, predictor: Any) -> str | None:
+        """Its name in the program; a copy that the program made of one is known by its student."""
+        own = self._names.get(id(predictor))
+        lm = getattr(predictor, "lm", None)
+        return own or next((name for name, student in self._lms.items() if student is lm), None)
 
 
 def student_lms(students: Mapping[str, Path], state: DistillState) -> dict[str, LM]:
