@@ -38,6 +38,10 @@ class Damaged(DstillError):
     exit_code = 5
 
 
+class StudentFailed(DstillError):
+    """A distilled student crashed on a call; to whoever counts it is the program's own failure, and no model's."""
+
+
 class Stop(BaseException):
     """The run ends here; everything paid for is in the journal."""
 

@@ -119,7 +119,7 @@ def aids(
             nn.init.normal_(head.weight, std=0.02, generator=torch.Generator().manual_seed(seed))
             nn.init.zeros_(head.bias)
             return {"words": targets.shares, "beside": head.to(device)}
-        guide = represent(str(base_folder(state.base)), [[text or " "] for text in why])
+        guide = represent(str(base_folder(state.base)), [[text] for text in why])
         present = torch.tensor([bool(text) for text in why])
         return {"guide": guide, "present": present, "beside": Critic(width, guide.shape[1], seed=seed).to(device)}
     guide = represent(str(base_folder(stage.teacher)), texts)
@@ -131,6 +131,7 @@ def represent(folder: str, texts: Sequence[Sequence[str]], *, at_once: int = 64)
     """The mean of the tokens of each text (or pair of texts) under a frozen encoder, [texts, dim]."""
     import torch
 
+    from ..students.engines import collate, encode
     from ..students.pooling import mean_of
 
     model, tokenizer = open_teacher("", folder)
@@ -142,11 +143,9 @@ def represent(folder: str, texts: Sequence[Sequence[str]], *, at_once: int = 64)
     with torch.inference_mode():
         for start in range(0, len(order), at_once):
             part = order[start : start + at_once]
-            columns = list(zip(*(texts[place][:2] for place in part), strict=True))
-            feed = tokenizer(
-                *(list(c) for c in columns), truncation=True, max_length=most, padding=True, return_tensors="pt"
-            )
-            feed = feed.to(model.device)
+            pairs = [{str(n): text for n, text in enumerate(texts[place][:2])} for place in part]
+            feed = collate([encode(tokenizer, pair, list(pair), most) for pair in pairs], tokenizer)
+            feed = {name: moved(tensor, model.device) for name, tensor in feed.items()}
             means = mean_of(model(**feed).last_hidden_state, feed["attention_mask"])
             found |= dict(zip(part, means.cpu().clone(), strict=True))
     return torch.stack([found[place] for place in range(len(texts))])

@@ -17,7 +17,7 @@ from ...eval.statistics.power import examples_needed
 from ...optimizers.candidate import Candidate
 from ...optimizers.voting import predictor_names
 from ...runtime.engines.base import Engine
-from ...runtime.errors import BadInput, BudgetExhausted
+from ...runtime.errors import BadInput, BudgetExhausted, StudentFailed
 from ...runtime.internals import format_field_value
 from ...runtime.lm import LM
 from ...runtime.progress import progress
@@ -64,6 +64,7 @@ class Gate:
         without = trials.outcomes(())
         runs = {name: trials.outcomes((name,)) for name in state.students}
         met = {name: sum(trials.reached(name, pair) for pair in zip(without, runs[name], strict=True)) for name in runs}
+        crashed = {name: failures(outcomes) for name, outcomes in runs.items()}
         teacher, alone = scores_of(without), {name: scores_of(outcomes) for name, outcomes in runs.items()}
         verdicts = {name: self._judge(scores, teacher, state) for name, scores in alone.items()}
         dev = {"teacher": _mean(teacher), **{f"with {name}": _mean(scores) for name, scores in alone.items()}}
@@ -80,8 +81,8 @@ class Gate:
             held[worst] = f"passes alone, but together with {', '.join(passing)} the program loses: {together}"
         return {
             name: Gated(
-                name in passing, held.get(name, str(verdict)), verdict.difference.dump(), power_of(verdict),
-                reached=met[name],
+                name in passing, held.get(name, str(verdict)) + crashed[name], verdict.difference.dump(),
+                power_of(verdict), reached=met[name],
             )
             for name, verdict in verdicts.items()
         }, dev  # fmt: skip
@@ -100,6 +101,12 @@ def unreached(count: int, n: int) -> str:
     if count == 0:
         return f"no dev example reached it: of its answers nothing is known (of {n} examples)"
     return f"only {count} of {n} dev examples reached it: that is too few to tell anything, expected {LEAST} or more"
+
+
+def failures(outcomes: Sequence[Outcome]) -> str:
+    """What is said of examples that a student crashed on, each of which counts as 0; empty where there are none."""
+    said = [o.row.failure.message for o in outcomes if o.row.failure and o.row.failure.type == StudentFailed.__name__]
+    return f"; {len(said)} of {len(outcomes)} examples count as 0: {said[0]}" if said else ""
 
 
 def judged(ours: Sequence[float], theirs: Sequence[float], *, margin: float) -> NonInferiority:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +23,7 @@ from ...runtime.engines.local.batcher import Batcher, in_one_go
 from ...runtime.engines.local.causal import CausalEngine
 from ...runtime.engines.local.loading import load
 from ...runtime.engines.local.seq2seq import Seq2SeqEngine
+from ...runtime.errors import DstillError, StudentFailed, failure
 from ...runtime.fields import answer_to, input_fields
 from ...runtime.journal import Identity
 from ...runtime.wire import Request, Response, request_of_chat
@@ -49,6 +51,17 @@ class StudentEngine(Engine, Protocol):
     def confidence(self, inputs: Mapping[str, str]) -> float:
         """How sure it is of its answer to a predictor's inputs."""
         ...
+
+
+@contextmanager
+def own_failure(student: str) -> Iterator[None]:
+    """A student's own crash, by its name: unlike a hosted model's it is the program's, and counts against it."""
+    try:
+        yield
+    except (DstillError, lm15.LM15Error):
+        raise
+    except Exception as error:
+        raise StudentFailed(f"{student} failed: {failure(error)}") from error
 
 
 class Free(Priced):
@@ -132,7 +145,8 @@ class WritingStudent(Free):
                 if part is not None:
                     self._engine.answers_in(part)
                 self._held = True
-        response = self._engine.complete(replace(request, config=plain))
+        with own_failure(self.name):
+            response = self._engine.complete(replace(request, config=plain))
         worst = min((token.logprob for token in response.logprobs or ()), default=0.0)
         return response, math.exp(min(0.0, worst))
 
@@ -189,7 +203,8 @@ class EncoderStudent(Free):
 
     def answer(self, request: Request) -> tuple[Response, float]:
         """The response, and the probability of its label."""
-        label, tokens, logs = self._batcher(inputs_of(request, self._inputs, self.name))
+        with own_failure(self.name):
+            label, tokens, logs = self._batcher(inputs_of(request, self._inputs, self.name))
         text = answer_to(request, {name: label if name == self._field else "" for name in self._order})
         more: dict[str, Any] = {}
         if request.config.logprobs is not None:
@@ -207,31 +222,60 @@ class EncoderStudent(Free):
 
     @torch.inference_mode()
     def _classify(self, batch: Sequence[dict[str, str]]) -> Sequence[tuple[str, int, list[float]] | Exception]:
-        model, tokenizer = self.loaded
-        rows = [encode(tokenizer, inputs, self._inputs, self._length) for inputs in batch]
-        found: dict[int, tuple[str, int, list[float]]] = {}
+        rows: dict[int, dict[str, list[int]]] = {}
+        found: dict[int, tuple[str, int, list[float]] | Exception] = {}
         groups: dict[int, list[int]] = {}
-        for index, row in enumerate(rows):
-            groups.setdefault(-(-len(row["input_ids"]) // STRIDE) * STRIDE, []).append(index)
+        for index, inputs in enumerate(batch):
+            try:
+                rows[index] = encode(self.loaded[1], inputs, self._inputs, self._length)
+            except Exception as error:
+                found[index] = error
+                continue
+            groups.setdefault(-(-len(rows[index]["input_ids"]) // STRIDE) * STRIDE, []).append(index)
         for width, members in groups.items():
             for start in range(0, len(members), ROWS):
-                part = members[start : start + ROWS]
-                feed = collate([rows[index] for index in part], tokenizer, count=ROWS, width=width)
-                feed = {name: moved(tensor, device_of(model)) for name, tensor in feed.items()}
-                scores = model(**feed).logits[: len(part)].double().log_softmax(dim=-1).cpu()
-                for index, logs in zip(part, scores, strict=True):
-                    label = self._labels[int(logs.argmax())]
-                    found[index] = (label, len(rows[index]["input_ids"]), logs.tolist())
+                found |= self._answers({index: rows[index] for index in members[start : start + ROWS]}, width)
         return [found[index] for index in range(len(batch))]
+
+    def _answers(
+        self, rows: Mapping[int, dict[str, list[int]]], width: int
+    ) -> dict[int, tuple[str, int, list[float]] | Exception]:
+        """Label, tokens and log-probabilities of a batch; a row that fails, alone too, takes no other one along."""
+        model, tokenizer = self.loaded
+        try:
+            feed = collate(list(rows.values()), tokenizer, count=ROWS, width=width)
+            feed = {name: moved(tensor, device_of(model)) for name, tensor in feed.items()}
+            scores = model(**feed).logits[: len(rows)].double().log_softmax(dim=-1).cpu()
+        except Exception as error:
+            if len(rows) == 1:
+                return dict.fromkeys(rows, error)
+            return {
+                index: found for one, row in rows.items() for index, found in self._answers({one: row}, width).items()
+            }
+        return {
+            index: (self._labels[int(logs.argmax())], len(row["input_ids"]), logs.tolist())
+            for (index, row), logs in zip(rows.items(), scores, strict=True)
+        }
 
 
 def encode(tokenizer: Any, inputs: dict[str, str], names: Sequence[str], length: int) -> dict[str, list[int]]:
-    """A classifier's input: the text alone, two texts as a pair, more as ``name: text`` lines; cut at ``length``."""
-    texts = [inputs[name] for name in names]
+    """A classifier's input: the text alone, two texts as a pair, more as ``name: text`` lines; cut at ``length``.
+
+    Texts are stripped, as they are in a prompt, and one without any token is a single token.
+    """
+    texts = [inputs[name].strip() for name in names]
     if len(texts) > 2:
         texts = ["\n".join(f"{name}: {text}" for name, text in zip(names, texts, strict=True))]
     made: dict[str, list[int]] = dict(tokenizer(*texts, truncation=True, max_length=length))
+    if not made["input_ids"]:  # a tokenizer without signs of its own at the beginning or the end
+        return {name: [blank(tokenizer) if name == "input_ids" else int(name == "attention_mask")] for name in made}
     return made
+
+
+def blank(tokenizer: Any) -> int:
+    """The token that stands for an empty text."""
+    own = (tokenizer.cls_token_id, tokenizer.bos_token_id, tokenizer.unk_token_id, tokenizer.eos_token_id)
+    return next((token for token in (*own, tokenizer.pad_token_id) if token is not None), 0)
 
 
 def collate(

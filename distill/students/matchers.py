@@ -15,7 +15,7 @@ from ...runtime.engines.local.batcher import Batcher, in_one_go
 from ...runtime.engines.local.loading import load
 from ...runtime.fields import answer_to, literals_of
 from ...runtime.wire import Request, Response
-from .engines import ROWS, STRIDE, Free, identity_of, inputs_of
+from .engines import ROWS, STRIDE, Free, identity_of, inputs_of, own_failure
 from .matching import Matcher, Read, read
 
 Item = tuple[tuple[str, ...], tuple[str, ...]]
@@ -56,7 +56,8 @@ class MatcherStudent(Free):
         """The response, and the probability of its label among those that are allowed."""
         inputs = inputs_of(request, self._inputs, self.name)
         labels = tuple(sorted(literals_of(request, self._field) or self._labels))
-        logs = self._batcher((tuple(inputs[name] for name in self._inputs), labels))
+        with own_failure(self.name):
+            logs = self._batcher((tuple(inputs[name] for name in self._inputs), labels))
         best = max(range(len(labels)), key=lambda place: logs[place])
         text = answer_to(request, {name: labels[best] if name == self._field else "" for name in self._order})
         return text_response(request.model, text, read=sum(map(len, inputs.values())) // 4, written=1), math.exp(
@@ -103,8 +104,8 @@ class MatcherStudent(Free):
 
 
 def text_ids(tokenizer: Any, texts: Sequence[str]) -> list[int]:
-    """The inputs as one text."""
-    return list(tokenizer("\n".join(texts), add_special_tokens=False)["input_ids"])
+    """The inputs as one text, each stripped as it is in a prompt."""
+    return list(tokenizer("\n".join(text.strip() for text in texts), add_special_tokens=False)["input_ids"])
 
 
 def label_ids(tokenizer: Any, label: str) -> list[int]:
