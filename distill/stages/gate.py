@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from statistics import NormalDist
 from typing import Any
 
 import dspy
+import numpy as np
 
 from ...eval.compare import NonInferiority, non_inferior
 from ...eval.runner import Outcome, Runner, jobs_for
@@ -113,24 +115,39 @@ def judged(ours: Sequence[float], theirs: Sequence[float], *, margin: float) -> 
     """The test of non-inferiority, and the examples at which nine of ten students that lose nothing would pass it.
 
     They are planned for nine of ten, not for the four that are asked of them, since the share of disagreements that
-    they are planned by is itself an estimate.
+    they are planned by is itself an estimate. Where the two never disagree it is the number that would be accepted if
+    they went on like this.
     """
     found = non_inferior(ours, theirs, margin=margin)
-    return replace(found, needed=examples_needed(_spread(ours, theirs), margin, power=PLANNED))
+    needed = examples_needed(_spread(ours, theirs), margin, power=PLANNED)
+    return replace(found, needed=_unanimous(found, ours, theirs, margin) if needed is None else needed)
+
+
+def _unanimous(found: NonInferiority, ours: Sequence[float], theirs: Sequence[float], margin: float) -> int:
+    """The least number of examples that is accepted where the two never disagree, by scores of the same kind."""
+
+    def accepted(n: int) -> bool:
+        return non_inferior(np.resize(ours, n).tolist(), np.resize(theirs, n).tolist(), margin=margin).accepted
+
+    most = 1
+    while not accepted(most):
+        most *= 2
+    return 1 + bisect_left(range(1, most), True, key=accepted)
 
 
 def power_of(verdict: NonInferiority) -> dict[str, float]:
     """With how many examples it was tested, how many are needed, and the power that there was: the chance that a
     student with as many disagreements, but truly no loss, would have shipped."""
-    found = {"n": float(verdict.n), "margin": verdict.margin}
-    if verdict.needed is None:
-        return {**found, "needed": float(verdict.n), "power": 1.0}
+    assert verdict.needed is not None, "judged says it"
+    found = {"n": float(verdict.n), "margin": verdict.margin, "needed": float(verdict.needed)}
     # examples_needed solves (z / margin)^2 (spread + 2 / n) = n; the spread that was planned with follows from it.
     normal = NormalDist()
     planned = normal.inv_cdf(LEVEL) + normal.inv_cdf(PLANNED)
     spread = max(0.0, verdict.needed * (verdict.margin / planned) ** 2 - 2 / verdict.needed)
+    if spread == 0:  # nobody disagrees: such a student ships with so many examples, or never
+        return {**found, "power": float(verdict.accepted)}
     reach = verdict.margin * math.sqrt(verdict.n / (spread + 2 / verdict.n)) - normal.inv_cdf(LEVEL)
-    return {**found, "needed": float(verdict.needed), "power": round(normal.cdf(reach), 4)}
+    return {**found, "power": round(normal.cdf(reach), 4)}
 
 
 def scores_of(outcomes: Iterable[Outcome]) -> list[float | None]:

@@ -116,6 +116,20 @@ def test_the_power_that_is_told_is_that_of_simulations() -> None:
     assert none["n"] == 90 and none["needed"] > 0
 
 
+@pytest.mark.parametrize("score", [1.0, 0.5])
+@pytest.mark.parametrize("margin", [0.3, 0.05, 0.01])
+def test_where_nobody_disagrees_the_examples_asked_for_are_those_that_are_accepted(score: float, margin: float) -> None:
+    few = judged([score] * 4, [score] * 4, margin=margin)
+    assert not few.accepted and few.needed is not None
+    assert f"some {few.needed} examples would decide" in str(few)
+    assert power_of(few) == {"n": 4.0, "margin": margin, "needed": float(few.needed), "power": 0.0}
+    for n, enough in ((few.needed - 1, False), (few.needed, True)):
+        found = judged([score] * n, [score] * n, margin=margin)
+        assert found.accepted is enough
+        assert power_of(found) == {"n": float(n), "margin": margin, "needed": few.needed, "power": float(enough)}
+    assert margin != 0.01 or score != 1.0 or few.needed == 231
+
+
 class TestCascade(StageContract):
     def before(self, tmp_path: Path, bases: dict[str, str]) -> tuple[Stage, DistillState]:
         given = Gold().run(state(tmp_path, bases["encoder"]))
