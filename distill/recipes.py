@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 from ..runtime.errors import BadInput
+from .settings import fits
 from .stages import (
     Cascade,
     Collect,
@@ -176,19 +177,9 @@ def _with_field(value: Any, name: str, new: Any, place: str) -> Any:
         return replace(value, **{name: tuple(new)})
     if wanted is float and isinstance(new, int) and not isinstance(new, bool):
         new = float(new)
-    if not _fits(new, wanted):
+    if not fits(new, wanted):
         raise BadInput(f"{place}: {name} = {new!r}; expected {_shown(wanted)}")
     return replace(value, **{name: new})
-
-
-def _fits(value: Any, wanted: Any) -> bool:
-    if get_origin(wanted) is not None and type(None) in get_args(wanted):
-        return value is None or any(_fits(value, kind) for kind in get_args(wanted) if kind is not type(None))
-    if get_origin(wanted) is not None:
-        return value in get_args(wanted)
-    if wanted is bool or isinstance(value, bool):
-        return wanted is bool and isinstance(value, bool)
-    return isinstance(value, wanted)
 
 
 def _shown(wanted: Any) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ...runtime.errors import BadInput, BudgetExhausted
 from ..conformal import NOBODY, Promise, Threshold, calibrate
+from ..settings import check_settings
 from ..state import DistillState, Gated
 from ..students import keeps_prompt, student_engine
 from .gate import LEAST, Trials, unreached
@@ -29,6 +30,7 @@ class Cascade:
     """The confidence of ``likely``."""
 
     def __post_init__(self) -> None:
+        check_settings(self)
         if not 0 < self.harm < 1 or not 0 < self.level < 1:
             raise BadInput(f"Cascade(harm={self.harm}, level={self.level}): expected both between 0 and 1")
 

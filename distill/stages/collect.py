@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -14,6 +15,7 @@ from ...optimizers.proposers.base import without
 from ...optimizers.voting import predictor_names
 from ...runtime.errors import BadInput, BudgetExhausted
 from ...runtime.internals import format_field_value
+from ..settings import check_settings
 from ..state import DistillState, Pair
 from .votes import agreed, tops_of
 
@@ -46,9 +48,12 @@ class Collect:
     """Whether the teacher is run on dev inputs too, for early stopping; a gate asks for the same runs later."""
 
     def __post_init__(self) -> None:
+        check_settings(self)
         if self.samples < 1 or not 0 <= self.logprobs <= 20:
             asked = f"Collect(samples={self.samples}, logprobs={self.logprobs})"
             raise BadInput(f"{asked}: expected samples of 1 or more, and logprobs from 0 to 20")
+        if not 0 <= self.temperature < math.inf:
+            raise BadInput(f"Collect(temperature={self.temperature}): expected 0 or more")
 
     @property
     def name(self) -> str:

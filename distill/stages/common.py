@@ -11,7 +11,7 @@ from typing import Any
 from ...runtime.atomic import write_bytes, write_json
 from ...runtime.derive import derive, derive_int
 from ...runtime.engines.local.loading import find_folder, quiet, read_config, weights_digest
-from ...runtime.errors import ModelUnavailable
+from ...runtime.errors import BadInput, ModelUnavailable
 from ...runtime.models import embedded_folder
 from ..state import DistillState, Pair
 from ..students import CURVE, read_student
@@ -112,7 +112,10 @@ def train_each(
 def kept_apart(state: DistillState, name: str, rows: Sequence[Pair], share: float) -> tuple[list[Pair], list[Pair]]:
     """Rows to train on and rows to look at: dev rows where they were collected, else a share of the examples.
 
-    The share leaves every answer at least one row to learn from.
+    The share leaves every answer at least one row to learn from, unless most rows have an answer of their own.
+
+    Raises:
+        BadInput: for a share that leaves nothing to look at or nothing to learn from.
     """
     if state.dev_pairs.get(name):
         return list(rows), list(state.dev_pairs[name])
@@ -122,8 +125,15 @@ def kept_apart(state: DistillState, name: str, rows: Sequence[Pair], share: floa
     derive(state.seed, "kept apart", name).shuffle(examples)
     held = set(examples[: max(1, round(share * len(examples)))])
     left = {label_of(row) for row in rows if row.example not in held}
-    apart = [row for row in rows if row.example in held and label_of(row) in left]
-    return [row for row in rows if not (row.example in held and label_of(row) in left)], apart
+    texts = len({label_of(row) for row in rows}) > len(rows) / 2
+    aside = [row.example in held and (texts or label_of(row) in left) for row in rows]
+    if not any(aside) or all(aside):
+        raise BadInput(
+            f"heldout = {share}: of the {len(rows)} rows of {name} it leaves none to look at, or none to learn from; "
+            "expected a smaller share, more rows, or 0 for no early stopping"
+        )
+    learn = [row for row, is_apart in zip(rows, aside, strict=True) if not is_apart]
+    return learn, [row for row, is_apart in zip(rows, aside, strict=True) if is_apart]
 
 
 def keep_course(folder: Path, log: Sequence[dict[str, float]], title: str) -> None:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from ...programs.fence import Fence, key, normal
 from ...runtime.errors import BadInput
+from ..settings import check_settings
 from ..similar import first_of_kind
 from ..state import DistillState, Pair
 from .votes import label_of
@@ -33,6 +34,7 @@ class Filter:
     and drop those at 0."""
 
     def __post_init__(self) -> None:
+        check_settings(self)
         if not 0 < self.near <= 1 or not 0 <= self.confidence <= 1:
             asked = f"Filter(near={self.near}, confidence={self.confidence})"
             raise BadInput(f"{asked}: expected near above 0 and at most 1, confidence from 0 to 1")

@@ -9,6 +9,7 @@ import dspy
 
 from ...runtime.errors import BadInput
 from ...runtime.internals import format_field_value
+from ..settings import check_settings
 from ..state import DistillState, Pair
 
 
@@ -18,6 +19,9 @@ class Gold:
 
     dev: bool = False
     """Whether dev examples become rows for early stopping."""
+
+    def __post_init__(self) -> None:
+        check_settings(self)
 
     @property
     def name(self) -> str:

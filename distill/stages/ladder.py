@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...runtime.errors import BadInput, BudgetExhausted
+from ..settings import check_settings
 from ..state import DistillState, Gated
 from ..training import Training
 from .common import base_folder, kind_of
@@ -32,6 +33,9 @@ class Ladder:
     """Base models: names or folders; the student that was named for the run is one more."""
     training: Training | None = None
     """How all are trained; each kind's own defaults where it is left out."""
+
+    def __post_init__(self) -> None:
+        check_settings(self)
 
     @property
     def name(self) -> str:

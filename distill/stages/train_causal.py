@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ from ...runtime.canonical import digest
 from ...runtime.engines.local.loading import quiet
 from ...runtime.errors import BadInput
 from ...runtime.progress import progress
+from ..settings import check_settings
 from ..state import DistillState, Pair
 from ..students import Student, finished, make_way, read_student, training_key, write_student
 from ..students.coding import CodedRows, code
@@ -70,9 +72,12 @@ class TrainCausal:
     writer: ClassVar[type[Any]] = Causal
 
     def __post_init__(self) -> None:
+        check_settings(self)
         for name in ("alpha", "kd_weight"):
             if not 0 <= getattr(self, name) <= 1:
                 raise BadInput(f"{name} = {getattr(self, name)}: expected a share from 0 to 1")
+        if not 0 < self.temperature < math.inf:
+            raise BadInput(f"temperature = {self.temperature}: expected a number, more than 0")
         if self.training.devices > 1 and self.hidden != "none":  # transformers forgets to record them in a sent model
             raise BadInput(f"devices = {self.training.devices} with hidden = {self.hidden!r}: expected devices = 1")
         if self.style == "program" and self.objective != "answer":

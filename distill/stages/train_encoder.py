@@ -13,6 +13,7 @@ from ...runtime.derive import derive_int
 from ...runtime.engines.local.loading import quiet
 from ...runtime.errors import BadInput
 from ...runtime.progress import progress
+from ..settings import check_settings
 from ..state import DistillState, Pair
 from ..students import Student, finished, make_way, read_student, training_key, write_student
 from ..training import Training, best, train
@@ -56,8 +57,11 @@ class TrainEncoder:
     """Tokens at which inputs are cut."""
 
     def __post_init__(self) -> None:
+        check_settings(self)
         if not 0 <= self.smoothing < 1:
             raise BadInput(f"smoothing = {self.smoothing}: expected 0 or more, below 1")
+        if self.max_length < 8:
+            raise BadInput(f"max_length = {self.max_length}: expected 8 tokens or more")
         if self.rationale != "none" and self.hidden != "none":
             raise BadInput("rationale and hidden are both auxiliary tasks of the same layer: expected one of them")
         if self.training.devices > 1 and (self.rationale, self.hidden) != ("none", "none"):

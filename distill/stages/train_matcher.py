@@ -12,6 +12,7 @@ from ...runtime.derive import derive
 from ...runtime.engines.local.loading import quiet
 from ...runtime.errors import BadInput
 from ...runtime.progress import progress
+from ..settings import check_settings
 from ..state import DistillState, Pair
 from ..students import Student, finished, make_way, read_student, training_key, write_student
 from ..training import Training, best, train
@@ -37,6 +38,7 @@ class TrainMatcher:
     """Tokens of text and labels together; the text is cut."""
 
     def __post_init__(self) -> None:
+        check_settings(self)
         if self.shown < 2 or self.max_length < 16:
             raise BadInput(f"shown = {self.shown}, max_length = {self.max_length}: expected 2 or more, and 16 or more")
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from ...runtime.derive import derive_int
 from ...runtime.errors import BadInput, DstillError
 from ...runtime.progress import Bar, Silent
+from ..settings import check_settings
 from .checkpoints import Named, load_best, load_checkpoint, save_best, save_checkpoint
 from .group import Alone, Group
 from .memory import check_memory
@@ -71,6 +72,7 @@ class Training:
     """Steps between checkpoints."""
 
     def __post_init__(self) -> None:
+        check_settings(self)
         for name in ("epochs", "batch", "lr", "new", "clip", "checkpoint", "accumulate", "devices"):
             if not 0 < getattr(self, name) < math.inf:
                 raise BadInput(f"Training({name}={getattr(self, name)}): expected a number, more than 0")

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from ...runtime.derive import derive_int
 from ...runtime.errors import BadInput
+from ..settings import check_settings
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Lora:
     """4 keeps the frozen weights in four bits while training (QLoRA); what is merged in the end are those weights."""
 
     def __post_init__(self) -> None:
+        check_settings(self)
         if self.rank < 1 or self.alpha < 1 or not 0 <= self.dropout < 1 or self.bits not in (4, 32):
             expected = "rank and alpha of 1 or more, dropout of 0 or more and below 1, bits 4 or 32"
             raise BadInput(f"{self}: expected {expected}")
