@@ -63,7 +63,6 @@ def distill(
             devices than there are.
         ModelUnavailable: for a base model that cannot be had or trained.
     """
-    view = task.compile_view if isinstance(task, Task) else task
     teachers = (compiled,) if isinstance(compiled, CompiledProgram) else compiled
     if not isinstance(teachers, list | tuple) or not all(isinstance(one, CompiledProgram) for one in teachers):
         raise BadInput(f"distill(compiled={compiled!r}): expected what compile returned, or a list of such")
@@ -74,9 +73,12 @@ def distill(
     teacher, *others = teachers
     if not isinstance(student, str) or not student:
         raise BadInput(f"student={student!r}: expected embedded:small, a model folder, or a hub name")
+    if not isinstance(task, Task | CompileView):
+        raise BadInput(f"distill(task={task!r}): expected the dstill.Task that the program was compiled for")
     check_margin(margin)
     chosen = recipe_of(recipe)
     check_trainable(chosen, student)
+    view = task.compile_view if isinstance(task, Task) else task
     where = alone(run)
     config = {
         "task": view.name, "source": view.source and dict(view.source), "data": view.digests, "adapter": view.adapter,

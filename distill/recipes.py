@@ -81,8 +81,14 @@ def recipe_of(spec: str | Recipe | Sequence[Stage], **options: Any) -> Recipe:
         made = spec
     elif isinstance(spec, str):
         made = _read(Path(spec)) if spec.endswith(".toml") else _named(spec)
-    else:
+    elif isinstance(spec, Sequence):
         made = Recipe("own", tuple(spec))
+    else:
+        raise BadInput(f"recipe={spec!r}: expected one of: {', '.join(RECIPES)}, a file NAME.toml, or a list of stages")
+    classes = [stage for stage in made.stages if isinstance(stage, type)]
+    if classes:
+        one = classes[0].__name__
+        raise BadInput(f"a recipe is a list of stages: got the class {one}, expected a stage made of it: {one}()")
     wrong = [stage for stage in made.stages if not isinstance(stage, Stage)]
     if wrong or not made.stages:
         raise BadInput(f"a recipe is a list of stages, one or more: got {wrong[0] if wrong else 'none'!r}")

@@ -246,6 +246,10 @@ def test_a_killed_training_goes_on_to_the_same_files(tmp_path: Path, bases: dict
         ({"recipe": "stepbystep"}, "'stepbystep' is not known; expected one of: sft, label-only, step-by-step"),
         ({"recipe": []}, "one or more"),
         ({"recipe": ["collect"]}, "got 'collect'"),
+        ({"recipe": None}, "recipe=None: expected one of: sft, label-only"),
+        ({"recipe": 3}, "recipe=3: expected one of: sft"),
+        ({"recipe": [Collect, TrainEncoder()]}, r"got the class Collect, expected a stage made of it: Collect\(\)"),
+        ({"task": None}, r"distill\(task=None\): expected the dstill.Task"),
         ({"recipe": "step-by-step"}, "step-by-step needs rationales"),
     ],
 )
