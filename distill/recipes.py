@@ -92,9 +92,42 @@ def recipe_of(spec: str | Recipe | Sequence[Stage], **options: Any) -> Recipe:
     wrong = [stage for stage in made.stages if not isinstance(stage, Stage)]
     if wrong or not made.stages:
         raise BadInput(f"a recipe is a list of stages, one or more: got {wrong[0] if wrong else 'none'!r}")
+    _check_order(made)
     for name, value in options.items():
         made = Recipe(made.name, tuple(_set(made, name, value)))
     return made
+
+
+ORDER: tuple[tuple[str, ...], ...] = (
+    ("collect", "gold"), ("filter",), ("train-causal", "train-seq2seq", "train-encoder", "train-matcher", "ladder"),
+    ("gate",), ("cascade",),
+)  # fmt: skip
+"""In which order stages stand, those of a group in one place."""
+ROWS, STUDENTS = 0, 2
+"""The groups that bring what the others work on."""
+
+
+def _check_order(recipe: Recipe) -> None:
+    """Refuse stages that would work on nothing yet, or throw away what one before them did.
+
+    A stage of somebody else's may stand anywhere, and may bring rows or students.
+
+    Raises:
+        BadInput: naming the two stages, and the order.
+    """
+    places = {STAGES[name]: place for place, group in enumerate(ORDER) for name in group}
+    names = {kind: name for name, kind in STAGES.items()}
+    place = f"recipe {recipe.name}"
+    order = f"expected the order {', '.join(' or '.join(group) for group in ORDER)}"
+    met: list[type[Any]] = []
+    for kind in map(type, recipe.stages):
+        if kind in places:
+            if later := [one for one in met if places.get(one, 0) > places[kind]]:
+                raise BadInput(f"{place}: {names[later[-1]]} stands before {names[kind]}; {order}")
+            needed = ROWS if places[kind] <= STUDENTS else STUDENTS
+            if places[kind] != ROWS and not any(places.get(one, needed) == needed for one in met):
+                raise BadInput(f"{place}: {names[kind]} needs {' or '.join(ORDER[needed])} before it; {order}")
+        met.append(kind)
 
 
 def _named(name: str) -> Recipe:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from dstill.distill import (
+    RECIPES,
+    Cascade,
     Collect,
+    DistillState,
     Filter,
     Gate,
+    Gold,
+    Ladder,
     Lora,
     TrainCausal,
     TrainEncoder,
@@ -55,6 +61,46 @@ def test_a_recipe_from_tables() -> None:
 def test_a_recipe_that_is_wrong_says_where(tables: Any, words: str) -> None:
     with pytest.raises(BadInput, match=words):
         recipe_from_tables("own", tables)
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """A stage of somebody else's, which may bring anything."""
+
+    name: str = "foreign"
+
+    def run(self, state: DistillState) -> DistillState:
+        return state
+
+
+@pytest.mark.parametrize(
+    ("stages", "words"),
+    [
+        ([TrainEncoder(), Collect(), Gate()], "recipe own: train-encoder needs collect or gold before it"),
+        ([Gate(), Collect(), TrainEncoder()], "gate needs train-causal or .* or ladder before it"),
+        ([Gate()], "gate needs"),
+        ([Collect(), Gate()], "gate needs"),
+        ([Filter()], "filter needs collect or gold before it"),
+        ([Collect(), TrainEncoder(), Cascade(), Gate()], "cascade stands before gate"),
+        ([Collect(), TrainEncoder(), Gate(), TrainCausal()], "gate stands before train-causal"),
+        ([Collect(), Filter(), Gold(), TrainEncoder()], "filter stands before gold"),
+        ([Collect(), TrainEncoder(), Filter(), Gate()], "train-encoder stands before filter"),
+    ],
+)
+def test_stages_in_the_wrong_order_are_refused(stages: Any, words: str) -> None:
+    with pytest.raises(BadInput, match=rf"{words}.*; expected the order collect or gold, filter, .*, gate, cascade"):
+        recipe_of(stages)
+
+
+def test_orders_that_make_sense() -> None:
+    collect, train = Collect(), TrainEncoder()
+    for stages in (
+        [collect], [collect, Filter(), Filter()], [collect, train, Cascade()], [collect, Ladder(), Cascade()],
+        [collect, train, Gate(), Gate(), Cascade()], [Foreign(), train, Foreign(), Gate()], [Foreign(), Gate()],
+    ):  # fmt: skip
+        assert recipe_of(stages).stages == tuple(stages)
+    for name in RECIPES:
+        recipe_of(name)
 
 
 def test_a_setting_goes_to_the_stage_that_has_it() -> None:
