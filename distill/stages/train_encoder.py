@@ -189,7 +189,8 @@ def labels_of(signature: Any, label_field: str, rows: Sequence[Pair]) -> tuple[l
     """The labels, and remarks on those that the rows hardly teach."""
     annotation = signature.output_fields[label_field].annotation
     met = Counter(row.outputs[label_field] for row in rows)
-    if get_origin(annotation) is Literal:
+    declared = get_origin(annotation) is Literal
+    if declared:
         labels = [str(value) for value in get_args(annotation)]
         strange = sorted(set(met) - set(labels))
         if strange:
@@ -200,10 +201,11 @@ def labels_of(signature: Any, label_field: str, rows: Sequence[Pair]) -> tuple[l
         raise BadInput(
             f"all {len(rows)} rows have one label ({next(iter(met), 'none')}): a classifier needs two or more"
         )
-    if len(labels) > len(rows) / 2:
+    if not declared and len(labels) > len(rows) / 2:
         raise BadInput(
-            f"{label_field} has {len(labels)} different values in {len(rows)} rows: that is no set of labels; use a "
-            "generative student (recipe 'sft' or 'step-by-step')"
+            f"{label_field} has {len(labels)} different values in {len(rows)} rows: that is no set of labels, or too "
+            "few rows to tell; declare the labels as a Literal, keep more rows, or use a generative student (recipe "
+            "'sft' or 'step-by-step')"
         )
     unseen, lone = [label for label in labels if not met[label]], [label for label in labels if met[label] == 1]
     remarks = [f"labels that no row has, and that it will hardly give: {_few(unseen)}"] if unseen else []

@@ -131,6 +131,9 @@ def test_labels_that_make_no_classifier(tmp_path: Path, bases: dict[str, str]) -
     odd = (Pair("a", {"text": "a"}, {"colour": "pink"}), Pair("b", {"text": "b"}, {"colour": "red"}))
     with pytest.raises(BadInput, match="does not allow: pink"):
         TrainEncoder().run(replace(given, pairs={"self": odd}))
+    few = tuple(Pair(str(n), {"text": str(n)}, {"colour": fakes.COLOURS[n % 2]}) for n in range(3))
+    after = TrainEncoder(training=FAST).run(replace(given, pairs={"self": few}))  # the signature declares its labels
+    assert "self: 3 rows, 4 labels" in after.effects[-1].notes[0]
     free = fakes.task(program=dspy.Predict("text -> colour"))
     loose = replace(state(tmp_path / "x", bases["encoder"], free), pairs={"self": odd})
     with pytest.raises(BadInput, match="2 different values in 2 rows"):
