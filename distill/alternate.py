@@ -33,7 +33,8 @@ from ..runtime.models import Model, adopt, lm_for
 from ..runtime.rundir import RunDir
 from ..runtime.session import Session
 from .alternated import AlternatedProgram, Alternation, Step
-from .distill import alone, check_trainable, distill
+from .checking import check_trainable
+from .distill import alone, distill
 from .distilled import DistilledProgram, dump_distilled
 from .recipes import recipe_of
 from .stages import Cascade
@@ -81,9 +82,9 @@ def alternate(
     recipe, optimizer = recipe_of(chosen.recipe), optimizer_of(chosen.optimizer)
     if any(isinstance(stage, Cascade) for stage in recipe.stages):
         raise BadInput(f"recipe {recipe.name} has a cascade, whose teacher the next step would change: leave it out")
-    check_trainable(recipe, student)
     where = alone(run)
     models = lm_for(lm), lm_for(prompt_lm if prompt_lm is not None else lm)
+    check_trainable(recipe, student, task.program, models[0])
     config = {
         "task": task.name, "source": task.source and dict(task.source), "data": task.digests, "adapter": task.adapter,
         "lm": model_config(models[0]), "prompt_lm": model_config(models[1]),

@@ -7,8 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import dspy
-
 from ..optimizers.compile import Where, model_config
 from ..optimizers.compiled import CompiledProgram, dump_program
 from ..programs.task import CompileView, Task
@@ -20,13 +18,13 @@ from ..runtime.home import default_journal, run_folder
 from ..runtime.models import adopt
 from ..runtime.rundir import RunDir
 from ..runtime.session import Session
+from .checking import check_teacher, check_trainable
 from .distilled import DistilledProgram, dump_distilled
 from .recipes import Recipe, recipe_of
-from .stages import Stage, TrainCausal
+from .stages import Stage
 from .stages.common import base_digest
 from .stages.gate import bind, candidate_with, shipped_lms, student_lms
 from .state import DistillState, Gated, check_margin
-from .training.devices import check_devices, check_launcher
 
 
 def distill(
@@ -59,8 +57,8 @@ def distill(
         the program; ``.verdict`` says which students ship, and why the others do not.
 
     Raises:
-        BadInput: for a teacher that passes nothing, labels that make no classifier, a margin that makes no sense, more
-            devices than there are.
+        BadInput: for a teacher that passes nothing, labels that make no classifier, a margin that makes no sense, and
+            what ``check_trainable`` refuses before anything is asked.
         ModelUnavailable: for a base model that cannot be had or trained.
     """
     teachers = (compiled,) if isinstance(compiled, CompiledProgram) else compiled
@@ -68,8 +66,6 @@ def distill(
         raise BadInput(f"distill(compiled={compiled!r}): expected what compile returned, or a list of such")
     if not teachers:
         raise BadInput("distill(compiled=[]): expected at least one teacher")
-    for one in teachers:
-        _check_teacher(one, view.program)
     teacher, *others = teachers
     if not isinstance(student, str) or not student:
         raise BadInput(f"student={student!r}: expected embedded:small, a model folder, or a hub name")
@@ -77,8 +73,10 @@ def distill(
         raise BadInput(f"distill(task={task!r}): expected the dstill.Task that the program was compiled for")
     check_margin(margin)
     chosen = recipe_of(recipe)
-    check_trainable(chosen, student)
     view = task.compile_view if isinstance(task, Task) else task
+    for one in teachers:
+        check_teacher(one, view.program)
+    check_trainable(chosen, student, view.program, teacher.lm)
     where = alone(run)
     config = {
         "task": view.name, "source": view.source and dict(view.source), "data": view.digests, "adapter": view.adapter,
@@ -103,36 +101,6 @@ def distill(
         export(session, out.file("cassette.jsonl.zst"))
         out.finish(shipped=sorted(made.students), stopped=made.stopped)
     return made
-
-
-def check_trainable(recipe: Recipe, base: str) -> None:
-    """Refuse what could not be trained, before a teacher is asked for anything.
-
-    Raises:
-        BadInput: for more devices than there are, or a process that was started by a launcher.
-        ModelUnavailable: for a base that cannot be had, or is of another kind than a generative student.
-    """
-    check_launcher()
-    for stage in recipe.stages:
-        if (training := getattr(stage, "training", None)) is not None:
-            check_devices(training.devices)
-        if isinstance(stage, TrainCausal):
-            stage.check_base(base)
-
-
-def _check_teacher(teacher: CompiledProgram, program: dspy.Module) -> None:
-    """Refuse a teacher that has no predictor in common with the task's program."""
-    theirs, ours = (_predictors(each) for each in (teacher.program, program))
-    if not set(theirs) & set(ours):
-        raise BadInput(
-            f"distill(compiled=...): {teacher.name} of the task {teacher.task} has other predictors than this task's "
-            f"program: {', '.join(theirs)}; expected one of: {', '.join(ours)}"
-        )
-
-
-def _predictors(program: dspy.Module) -> list[str]:
-    """Each with its fields, such as ``self(text -> label)``."""
-    return [f"{name}({predictor.signature.signature})" for name, predictor in program.named_predictors()]
 
 
 def alone(run: Path | str | Where | None) -> Where:

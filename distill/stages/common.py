@@ -47,6 +47,38 @@ def check_kind(base: str, kind: str, loader: str) -> None:
         raise ModelUnavailable(f"{base} cannot be trained as a {loader}: it is of another kind{_HINTS.get(loader, '')}")
 
 
+def check_opens(base: str, kind: str) -> None:
+    """Refuse a base that could not be opened as this kind, by all of it but the weights themselves; see ``open_base``.
+
+    Raises:
+        ModelUnavailable: saying what is wrong with it.
+    """
+    import transformers
+    from safetensors import SafetensorError, safe_open
+
+    folder = base_folder(base)
+    read_config(folder)  # with what is wrong with it in a sentence
+    try:
+        with quiet():
+            config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
+            transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+            for file in folder.glob("*.safetensors"):
+                with safe_open(file, "pt"):
+                    pass
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise _refused(base, kind, error) from error
+    loader = getattr(transformers, f"AutoModelFor{kind}" if kind else "AutoModel")
+    if type(config) not in loader._model_mapping:
+        raise _refused(base, kind, ValueError("it is of another kind"))
+
+
+def _refused(base: str, kind: str, error: Exception) -> ModelUnavailable:
+    first = (str(error).splitlines() or [type(error).__name__])[0]
+    if first.startswith(("Unrecognized configuration class", "it is of another kind")):
+        first = f"it is of another kind{_HINTS.get(kind, '')}"
+    return ModelUnavailable(f"{base} cannot be trained as a {kind or 'base'}: {first}")
+
+
 def base_digest(base: str) -> str:
     """What the base model is."""
     folder = base_folder(base)
@@ -82,10 +114,7 @@ def open_base(kind: str, base: str, *, seed: int, **options: Any) -> tuple[Any, 
                 folder, dtype=torch.float32, trust_remote_code=False, use_safetensors=True, **options
             )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        first = str(error).splitlines()[0]
-        if first.startswith("Unrecognized configuration class"):
-            first = f"it is of another kind{_HINTS.get(kind, '')}"
-        raise ModelUnavailable(f"{base} cannot be trained as a {kind or 'base'}: {first}") from error
+        raise _refused(base, kind, error) from error
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     model.config.pad_token_id = tokenizer.pad_token_id

@@ -42,6 +42,15 @@ class Ladder:
         """``ladder``."""
         return "ladder"
 
+    def check(self, base: str, program: Any, lm: Any) -> None:
+        """Refuse rungs that could not be trained before anything is paid for.
+
+        Raises:
+            ModelUnavailable: for the first that cannot be had, or is broken.
+        """
+        for kind, rung in climb((*self.rungs, base)):
+            KINDS[kind]().check(rung, program, lm)
+
     def run(self, state: DistillState) -> DistillState:
         """The state with a student for every predictor that some rung could answer, and verdicts."""
         students: dict[str, Path] = {}

@@ -12,11 +12,12 @@ from ...runtime.adapters import adapter_named
 from ...runtime.engines.local.loading import load
 from ...runtime.errors import BadInput
 from ...runtime.internals import format_field_value
+from ...runtime.lm import LM
 from ..state import DistillState, Pair
 from .common import base_folder
 
 
-def teacher_folder(state: DistillState, named: str) -> str:
+def teacher_folder(lm: LM, named: str) -> str:
     """The folder of the local model that teaches: the one that is named, or the compiled program's own.
 
     Raises:
@@ -24,14 +25,24 @@ def teacher_folder(state: DistillState, named: str) -> str:
     """
     if named:
         return str(base_folder(named))
-    folder = getattr(state.teacher.lm.door.engine, "folder", None)
+    folder = getattr(lm.door.engine, "folder", None)
     if folder is None:
         raise BadInput(
-            f"token-level distillation needs the teacher's probabilities, and {state.teacher.lm.door.engine.name} is "
+            f"token-level distillation needs the teacher's probabilities, and {lm.door.engine.name} is "
             "no local model: name one (teacher = FOLDER), or collect log-probabilities (collect with logprobs = 5) and "
             "take kd = 'stored'"
         )
     return str(folder)
+
+
+def signatures(program: dspy.Module) -> list[Any]:
+    """Those of a program's predictors."""
+    return [predictor.signature for _, predictor in program.named_predictors()]
+
+
+def reasons(signature: Any) -> bool:
+    """Whether a predictor writes a rationale."""
+    return "reasoning" in signature.output_fields
 
 
 def open_teacher(kind: str, folder: str, *, device: str | None = None) -> tuple[Any, Any]:

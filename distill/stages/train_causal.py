@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal, TypeAlias
 from ...runtime.canonical import digest
 from ...runtime.engines.local.loading import quiet
 from ...runtime.errors import BadInput
+from ...runtime.lm import LM
 from ...runtime.progress import progress
 from ..settings import check_settings
 from ..state import DistillState, Pair
@@ -21,8 +22,8 @@ from ..training import Training, best, train
 from ..training.devices import home
 from ..training.lora import Lora, merged, with_lora
 from ..training.writers import Causal, Seq2Seq
-from .common import base_digest, check_kind, keep_course, kept_apart, losses, open_base, train_each
-from .teaching import teacher_prompts
+from .common import base_digest, check_kind, check_opens, keep_course, kept_apart, losses, open_base, train_each
+from .teaching import reasons, signatures, teacher_folder, teacher_prompts
 from .writing_loss import WritingLoss
 
 Objective = Literal["answer", "label", "step-by-step"]
@@ -38,7 +39,7 @@ class TrainCausal:
     ``answer``: all output fields, the rationale first where there is one (SFT; rationale in the answer). ``label``:
     without the rationale. ``step-by-step``: two tasks told apart by a prefix, the label and the rationale, with the
     loss ``alpha * label + (1 - alpha) * rationale``; at inference the label task alone is asked (Hsieh et al.,
-    "Distilling Step-by-Step!", 2305.02301).
+    "Distilling Step-by-Step!", 2305.02301); a predictor without a reasoning field learns the label alone.
 
     With ``kd`` the student also learns the teacher's probabilities at every token of the answer. A local teacher is
     asked in the compiled program's own prompt, so that what its instructions and demonstrations bring is learned into
@@ -96,13 +97,22 @@ class TrainCausal:
         """``train causal``."""
         return f"train {self.writer.kind}"
 
-    def check_base(self, base: str) -> None:
-        """Refuse a base model of another kind before anything is paid for.
+    def check(self, base: str, program: Any, lm: LM) -> None:
+        """Refuse what could not be trained before anything is paid for.
 
         Raises:
-            ModelUnavailable: saying which recipes would take it.
+            BadInput: for a program without rationales, or a teacher that tells no probabilities.
+            ModelUnavailable: for a base or a teacher that cannot be had, or a base of another kind.
         """
         check_kind(base, self.writer.kind, self.writer.loader)
+        check_opens(base, self.writer.loader)
+        if self.objective == "step-by-step" and not any(map(reasons, signatures(program))):
+            raise BadInput(
+                "step-by-step needs rationales, and no predictor of the program has a reasoning field: declare one "
+                "with dspy.ChainOfThought, or use recipe 'sft'"
+            )
+        if self.kd not in ("none", "stored") or self.hidden != "none":
+            teacher_folder(lm, self.teacher)
 
     def run(self, state: DistillState) -> DistillState:
         """A student for every predictor with rows."""
@@ -115,12 +125,12 @@ class TrainCausal:
         plain = [field for field in outputs if field != "reasoning"]
         if self.objective == "answer":
             return [(Format.of(signature, outputs=outputs, style=self.style, adapter=adapter), 1.0)]
-        if self.objective == "label":
+        if self.objective == "label" or (self.objective == "step-by-step" and not reasons(signature)):
             return [(Format.of(signature, outputs=plain, style=self.style, adapter=adapter), 1.0)]
         if not any(row.outputs.get("reasoning") for row in rows):
             raise BadInput(
-                f"step-by-step needs rationales, and predictor {name} has no reasoning field: declare it with "
-                "dspy.ChainOfThought, or use recipe 'sft'"
+                f"step-by-step needs rationales, and the rows of predictor {name} have none: collect a teacher's "
+                "answers, or use recipe 'sft'"
             )
         label = Format.of(signature, outputs=plain, style=self.style, adapter=adapter, task=LABEL)
         why = Format.of(signature, outputs=["reasoning"], style=self.style, adapter=adapter, task=RATIONALE)
@@ -172,18 +182,20 @@ class TrainCausal:
         course = losses(log)
         told = {
             "task": state.task.name, "predictor": name, "base": state.base, "teacher": state.teacher.name,
-            "recipe": self._recipe(), "rows": len(mine.rows), "data": digest([row.dump() for row in learn]),
+            "recipe": self._recipe(len(formats)), "rows": len(mine.rows), "data": digest([row.dump() for row in learn]),
             "seed": state.seed, "losses": course, "dev": log[best(log)].get("dev"), "steps": best(log) + 1,
             "settings": _flat({k: v for k, v in asdict(self).items() if k != "objective"}),
         }  # fmt: skip
         note = f"{name}: {len(mine.rows)} rows, loss {course[0]:.3f} to {course[-1]:.3f}"
         note += f", best of {len(log)} steps at {best(log) + 1}" if watched.rows else ""
-        note = ", ".join([note, *mine.notes])
+        alone = self.objective == "step-by-step" and len(formats) == 1
+        note = ", ".join([note, *(["labels alone, since it has no reasoning field"] if alone else []), *mine.notes])
         write_student(folder, Student(self.writer.kind, key, facts, {**told, "note": note}))
         return note
 
-    def _recipe(self) -> str:
-        parts = [self.objective, *([f"kd {self.kd}"] if self.kd != "none" else [])]
+    def _recipe(self, tasks: int) -> str:
+        objective = "label" if self.objective == "step-by-step" and tasks == 1 else self.objective
+        parts = [objective, *([f"kd {self.kd}"] if self.kd != "none" else [])]
         return ", ".join([*parts, *([f"hidden {self.hidden}"] if self.hidden != "none" else [])])
 
 

@@ -12,14 +12,16 @@ from ...runtime.canonical import digest
 from ...runtime.derive import derive_int
 from ...runtime.engines.local.loading import quiet
 from ...runtime.errors import BadInput
+from ...runtime.lm import LM
 from ...runtime.progress import progress
 from ..settings import check_settings
 from ..state import DistillState, Pair
 from ..students import Student, finished, make_way, read_student, training_key, write_student
 from ..training import Training, best, train
 from ..training.devices import device_of, home, moved, tensor_on
-from .common import base_digest, base_folder, keep_course, kept_apart, losses, open_base, train_each
+from .common import base_digest, base_folder, check_opens, keep_course, kept_apart, losses, open_base, train_each
 from .encoder_loss import EncoderLoss, aids, targets_of, transition_of
+from .teaching import reasons, signatures
 
 Robust: TypeAlias = Literal["none", "generalised", "symmetric", "bootstrap", "forward", "backward"]
 Pooling: TypeAlias = Literal["auto", "mean", "first"]
@@ -73,6 +75,28 @@ class TrainEncoder:
     def name(self) -> str:
         """``train encoder``."""
         return "train encoder"
+
+    def check(self, base: str, program: Any, lm: LM) -> None:
+        """Refuse what could not be trained before anything is paid for.
+
+        Raises:
+            BadInput: for a program without the rationales that it is to learn from.
+            ModelUnavailable: for a base or a teacher that cannot be had, or a base that is broken or of another kind.
+        """
+        check_opens(base, "" if self._mean(base) else "SequenceClassification")
+        if self.rationale != "none" and not any(map(reasons, signatures(program))):
+            raise BadInput(
+                f"rationale = {self.rationale!r} needs rationales, and no predictor of the program has a reasoning "
+                "field: declare one with dspy.ChainOfThought, or leave it out"
+            )
+        if self.hidden != "none":
+            check_opens(self.teacher, "")
+
+    def _mean(self, base: str) -> bool:
+        """Whether the head reads the mean of the tokens."""
+        from ..students.pooling import reads_the_mean
+
+        return self.pooling == "mean" or (self.pooling == "auto" and reads_the_mean(base_folder(base)))
 
     def run(self, state: DistillState) -> DistillState:
         """A classifier for every predictor with rows."""
@@ -157,9 +181,9 @@ class TrainEncoder:
 
     def _open(self, state: DistillState, labels: int) -> tuple[Any, Any, bool]:
         """A classifier on the base, its tokenizer, and whether it reads the mean of the tokens."""
-        from ..students.pooling import MeanClassifier, reads_the_mean
+        from ..students.pooling import MeanClassifier
 
-        if self.pooling == "first" or (self.pooling == "auto" and not reads_the_mean(base_folder(state.base))):
+        if not self._mean(state.base):
             options = {"num_labels": labels, "seed": state.seed}
             return *open_base("SequenceClassification", state.base, **options), False
         encoder, tokenizer = open_base("", state.base, seed=state.seed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...runtime.canonical import digest
 from ...runtime.derive import derive
@@ -17,7 +17,7 @@ from ..state import DistillState, Pair
 from ..students import Student, finished, make_way, read_student, training_key, write_student
 from ..training import Training, best, train
 from ..training.devices import device_of, home, moved
-from .common import base_digest, keep_course, kept_apart, losses, open_base, train_each
+from .common import base_digest, check_opens, keep_course, kept_apart, losses, open_base, train_each
 from .train_encoder import label_field_of, labels_of
 
 if TYPE_CHECKING:
@@ -46,6 +46,14 @@ class TrainMatcher:
     def name(self) -> str:
         """``train matcher``."""
         return "train matcher"
+
+    def check(self, base: str, program: Any, lm: Any) -> None:
+        """Refuse a base that could not be trained before anything is paid for.
+
+        Raises:
+            ModelUnavailable: saying what is wrong with it.
+        """
+        check_opens(base, "")
 
     def run(self, state: DistillState) -> DistillState:
         """A matcher for every predictor with rows."""

@@ -55,7 +55,7 @@ class WritingLoss:
             return cls(stage, writer, model, rows, tasks, stored=[tops for _, tops in found])
         if stage.kd == "none" and stage.hidden == "none":
             return cls(stage, writer, model, rows, tasks)
-        folder = teacher_folder(state, stage.teacher)
+        folder = teacher_folder(state.teacher.lm, stage.teacher)
         teacher, theirs = open_teacher(stage.writer.loader, folder, device=model.device.type)
         check_same_vocabulary(tokenizer, theirs, (state.base, stage.teacher or state.teacher.lm.door.engine.name))
         prompts = teacher_prompts(state, name, [pairs[row.place] for row in rows])

@@ -1,0 +1,71 @@
+"""What of a recipe can be known not to work before a teacher is asked for anything."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dspy
+
+from ..optimizers.compiled import CompiledProgram
+from ..runtime.errors import BadInput
+from ..runtime.lm import LM
+from .recipes import Recipe
+from .stages import Cascade, Collect, TrainCausal
+from .training.devices import check_devices, check_launcher
+
+
+def check_trainable(recipe: Recipe, base: str, program: Any, lm: LM) -> None:
+    """Refuse what could not be trained.
+
+    Args:
+        base: the student before training.
+        program: the program as declared, whose predictors are to be learned.
+        lm: the teacher's model.
+
+    Raises:
+        BadInput: for more devices than there are, a process that was started by a launcher, stages that do not go
+            together, a program or a teacher that a stage cannot learn from.
+        ModelUnavailable: for a model that cannot be had, or is broken or of another kind than its stage takes.
+    """
+    check_launcher()
+    for stage in recipe.stages:
+        if (training := getattr(stage, "training", None)) is not None:
+            check_devices(training.devices)
+    _check_together(recipe)
+    for stage in recipe.stages:
+        if (check := getattr(stage, "check", None)) is not None:
+            check(base, program, lm)
+
+
+def check_teacher(teacher: CompiledProgram, program: dspy.Module) -> None:
+    """Refuse a teacher that has no predictor in common with the task's program.
+
+    Raises:
+        BadInput: naming the predictors of both.
+    """
+    theirs, ours = (_predictors(each) for each in (teacher.program, program))
+    if not set(theirs) & set(ours):
+        raise BadInput(
+            f"distill(compiled=...): {teacher.name} of the task {teacher.task} has other predictors than this task's "
+            f"program: {', '.join(theirs)}; expected one of: {', '.join(ours)}"
+        )
+
+
+def _predictors(program: dspy.Module) -> list[str]:
+    """Each with its fields, such as ``self(text -> label)``."""
+    return [f"{name}({predictor.signature.signature})" for name, predictor in program.named_predictors()]
+
+
+def _check_together(recipe: Recipe) -> None:
+    writers = [stage for stage in recipe.stages if isinstance(stage, TrainCausal)]
+    if any(one.style == "program" for one in writers) and any(isinstance(one, Cascade) for one in recipe.stages):
+        raise BadInput(
+            f"recipe {recipe.name}: style = 'program' with a cascade, which asks a student in a prompt of its own: "
+            "expected style = 'chat', 'inputs' or 'bare', or no cascade"
+        )
+    collects = [stage for stage in recipe.stages if isinstance(stage, Collect)]
+    if any(one.kd == "stored" for one in writers) and collects and not any(one.logprobs for one in collects):
+        raise BadInput(
+            f"recipe {recipe.name}: kd = 'stored' with collect(logprobs = 0), which asks for no log-probabilities: "
+            "expected logprobs from 1 to 20"
+        )
