@@ -33,7 +33,7 @@ from ..runtime.models import Model, adopt, lm_for
 from ..runtime.rundir import RunDir
 from ..runtime.session import Session
 from .alternated import AlternatedProgram, Alternation, Step
-from .checking import check_trainable
+from .checking import check_apart, check_trainable
 from .distill import alone, distill
 from .distilled import DistilledProgram, dump_distilled
 from .recipes import recipe_of
@@ -93,10 +93,9 @@ def alternate(
         "budget": budget_of(budget).caps(), "seed": seed_of(seed),
     }  # fmt: skip
     label = where.name or f"{task.name} {student.rstrip('/').rpartition('/')[2]} ({chosen.strategy})"
-    with RunDir(
-        run_folder(where.folder, f"{task.name}-alternate", config), kind="alternate", config=config,
-        replace=where.replace,
-    ) as out:  # fmt: skip
+    folder = run_folder(where.folder, f"{task.name}-alternate", config)
+    check_apart(folder, recipe, student, *models)
+    with RunDir(folder, kind="alternate", config=config, replace=where.replace) as out:
         session = Session(run=out.id, budget=budget, parent=where.session or Session(default_journal(out.path)))
         how = replace(chosen, optimizer=optimizer, recipe=recipe)
         made = _Work(task, models, student, how, session, seed, concurrency, where.replace, label, out).do()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import dspy
@@ -35,6 +36,26 @@ def check_trainable(recipe: Recipe, base: str, program: Any, lm: LM) -> None:
     for stage in recipe.stages:
         if (check := getattr(stage, "check", None)) is not None:
             check(base, program, lm)
+
+
+def check_apart(folder: Path, recipe: Recipe, *models: str | LM) -> None:
+    """Refuse a run directory that holds a model which the run reads: it would be written over, or deleted.
+
+    Raises:
+        BadInput: naming the model.
+    """
+    named = [*(one for one in models if isinstance(one, str))]
+    for stage in recipe.stages:
+        named += [*getattr(stage, "rungs", ()), getattr(stage, "teacher", "")]
+    places = {name: Path(name.removeprefix("local:")).expanduser() for name in named if name}
+    engines = [one.door.engine for one in models if isinstance(one, LM)]
+    places |= {one.name: Path(one.folder) for one in engines if getattr(one, "folder", None) is not None}
+    for name, place in places.items():
+        if place.resolve().is_relative_to(folder.resolve()) and place.exists():
+            raise BadInput(
+                f"the model {name} lies in the run directory {folder}, which this run writes over: choose another run "
+                "directory, or copy the model out of it first"
+            )
 
 
 def check_teacher(teacher: CompiledProgram, program: dspy.Module) -> None:

@@ -18,7 +18,7 @@ from ..runtime.home import default_journal, run_folder
 from ..runtime.models import adopt
 from ..runtime.rundir import RunDir
 from ..runtime.session import Session
-from .checking import check_teacher, check_trainable
+from .checking import check_apart, check_teacher, check_trainable
 from .distilled import DistilledProgram, dump_distilled
 from .recipes import Recipe, recipe_of
 from .stages import Stage
@@ -57,8 +57,8 @@ def distill(
         the program; ``.verdict`` says which students ship, and why the others do not.
 
     Raises:
-        BadInput: for a teacher that passes nothing, labels that make no classifier, a margin that makes no sense, and
-            what ``check_trainable`` refuses before anything is asked.
+        BadInput: for a teacher that passes nothing, labels that make no classifier, a margin that makes no sense, a base
+            or a teacher that lies in the run directory, and what ``check_trainable`` refuses before anything is asked.
         ModelUnavailable: for a base model that cannot be had or trained.
     """
     teachers = (compiled,) if isinstance(compiled, CompiledProgram) else compiled
@@ -87,6 +87,7 @@ def distill(
     }  # fmt: skip
     label = where.name or f"{view.name} {student.rstrip('/').rpartition('/')[2]} ({chosen.name})"
     folder = run_folder(where.folder, f"{view.name}-{chosen.name}", config)
+    check_apart(folder, chosen, student, *(one.lm for one in teachers))
     with RunDir(folder, kind="distill", config=config, replace=where.replace) as out:
         session = Session(run=out.id, budget=budget, parent=where.session or Session(default_journal(out.path)))
         out.write("teacher.json", dump_program(teacher))
