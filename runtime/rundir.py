@@ -6,7 +6,6 @@ A run within a run has a manifest of its own, which the outer one vouches for; r
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -21,11 +20,10 @@ from filelock import FileLock, Timeout
 from .atomic import write_bytes, write_json, writing
 from .canonical import JSON, canonical, digest, file_digest
 from .errors import BadInput, Damaged, RunBusy
+from .written import CONFIG, files_in, strangers, strangers_before
+from .written import MANIFEST as MANIFEST
 
 FORMAT = 1
-MANIFEST = "manifest.json"
-_HIDDEN = (".", "checkpoints")
-_UNFINISHED = (".tmp", ".part")
 
 
 class RunDir:
@@ -36,7 +34,7 @@ class RunDir:
         kind: what sort of run it is (``compile``, ``distill``, ``eval``, ``run``).
         config: every value that determines the result; a directory belongs to one configuration.
         replace: whether to give up an earlier run of the same kind with another configuration: its files go, its
-            calls stay in the journal.
+            calls stay in the journal. Where there are files that it did not write, nothing goes.
 
     Raises:
         BadInput: if the directory belongs to another configuration, naming what differs, or holds files of no run.
@@ -94,7 +92,7 @@ class RunDir:
                 file.write(canonical(row) + b"\n")
 
     def finish(self, **facts: JSON) -> None:
-        """Write the manifest: kind, versions, git revision, and the digest of every file."""
+        """Write the manifest: kind, versions, git revision, and the digest of every file of the run."""
         write_json(
             self.path / MANIFEST,
             {
@@ -103,7 +101,7 @@ class RunDir:
                 "id": self.id,
                 "versions": versions(),
                 "git": git_revision(),
-                "files": {name: file_digest(self.path / name) for name in _files(self.path)},
+                "files": {name: file_digest(self.path / name) for name in self._own_files()},
                 **facts,
             },
         )
@@ -112,13 +110,15 @@ class RunDir:
         """Give the directory back."""
         self._lock.release()
 
+    def _own_files(self) -> list[str]:
+        strange = self._strange
+        return [n for n in files_in(self.path) if n not in strange or _stamp(self.path / n) != strange[n]]
+
     def _adopt(self, replace: bool) -> None:
         manifest = self.path / MANIFEST
-        if manifest.exists():
-            read_manifest(self.path)
-        before, ours = self.path / "config.json", {"kind": self.kind, **self.config}
-        if not before.exists() and not manifest.exists() and (strange := _strangers(self.path)):
-            # A later --replace would take them for the run's, and delete them.
+        vouched = read_manifest(self.path)["files"] if manifest.exists() else {}
+        before, ours = self.path / CONFIG, {"kind": self.kind, **self.config}
+        if not before.exists() and not manifest.exists() and (strange := strangers_before(self.path)):
             raise BadInput(f"{self.path} holds files of no run ({', '.join(strange[:3])}); choose another name")
         old = _read(before) if before.exists() else ours
         other = isinstance(old, dict) and canonical(old) != canonical(ours)
@@ -129,12 +129,19 @@ class RunDir:
                 f"{self.path} belongs to a run with another configuration ({', '.join(_differences(old, ours)[:4])}); "
                 "choose another name, or replace it (--replace)"
             )
+        if other and (strange := strangers(self.path, vouched)):
+            raise BadInput(
+                f"{self.path} holds files that its run did not write ({', '.join(strange[:3])}), and is not replaced: "
+                "move them elsewhere, or choose another name"
+            )
         manifest.unlink(missing_ok=True)
         if other:
-            for name in _files(self.path):
-                if not name.endswith(f"/{MANIFEST}"):
+            for name in files_in(self.path):
+                if not name.endswith(f"/{MANIFEST}") and name != CONFIG:  # which tells whose they are, to the end
                     (self.path / name).unlink()
-        self.write("config.json", ours)
+        self.write(CONFIG, ours)
+        # The manifest will not vouch for them, so that no later run takes them for this one's.
+        self._strange = {name: _stamp(self.path / name) for name in strangers(self.path, vouched)}
 
 
 def belongs(path: Path, kind: str, config: dict[str, JSON]) -> bool:
@@ -203,7 +210,7 @@ def verify(path: Path) -> list[str]:
             problems.append(f"{file} is missing")
         elif file_digest(file) != expected:
             problems.append(f"{file} has changed since the run ended")
-    added = [name for name in _files(path) if name not in files and not name.endswith(f"/{MANIFEST}")]
+    added = [name for name in files_in(path) if name not in files and not name.endswith(f"/{MANIFEST}")]
     problems += [f"{path / name} is not in the manifest" for name in added]
     return problems
 
@@ -233,23 +240,10 @@ def _git(*words: str) -> str:
     return done.stdout.strip()
 
 
-def _files(path: Path) -> list[str]:
-    found = []
-    for folder, names, files in os.walk(path):
-        names[:] = sorted(n for n in names if not n.startswith(_HIDDEN))
-        inner = [name for name in names if (Path(folder) / name / MANIFEST).exists()]
-        names[:] = [name for name in names if name not in inner]
-        files += [f"{name}/{MANIFEST}" for name in inner]
-        for file in files:
-            name = (Path(folder) / file).relative_to(path).as_posix()
-            if not file.startswith(".") and not file.endswith(_UNFINISHED) and name != MANIFEST:
-                found.append(name)
-    return sorted(found)
-
-
-def _strangers(path: Path) -> list[str]:
-    """The files in a directory but for students, which a replay brings along before the run begins."""
-    return [name for name in _files(path) if "students" not in Path(name).parts]
+def _stamp(file: Path) -> tuple[int, int]:
+    """By which it shows whether a file has been written anew."""
+    found = file.stat()
+    return found.st_mtime_ns, found.st_size
 
 
 def _read(file: Path) -> Any:

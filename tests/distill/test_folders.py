@@ -1,4 +1,4 @@
-"""What lies in a run directory before a run begins: its models are not written over."""
+"""What lies in a run directory before a run begins: its models and the user's files are not written over."""
 
 from __future__ import annotations
 
@@ -8,10 +8,24 @@ from typing import Any
 
 import fakes
 import pytest
-from dstill.distill import Alternation, Gate, Gold, Ladder, TrainCausal, TrainEncoder, alternate, distill, recipe_of
+import tiny_models
+from dstill.distill import (
+    Alternation,
+    Gate,
+    Gold,
+    Ladder,
+    Lora,
+    TrainCausal,
+    TrainEncoder,
+    TrainMatcher,
+    TrainSeq2Seq,
+    alternate,
+    distill,
+    recipe_of,
+)
 from dstill.optimizers import Where
-from dstill.runtime import BadInput
-from students import FAST, teacher
+from dstill.runtime import BadInput, RunDir
+from students import FAST, state, teacher
 
 
 def bytes_in(folder: Path) -> dict[str, bytes]:
@@ -38,3 +52,25 @@ def test_a_run_does_not_replace_the_models_that_it_reads(tmp_path: Path, bases: 
         alternate(task, fakes.painter(), mine, how, run=Where(run, replace=True))
     distill(made, task, mine, [Gold(), train, Gate()], run=tmp_path / "next")
     assert bytes_in(run) == before
+
+
+@pytest.mark.parametrize("kind", ["encoder", "mean", "matcher", "causal", "lora", "seq2seq"])
+def test_half_a_distillation_may_be_replaced_but_not_what_was_added(
+    tmp_path: Path, bases: dict[str, str], kind: str
+) -> None:
+    encoder, causal = TrainEncoder(training=FAST), TrainCausal(training=FAST)
+    stages: dict[str, tuple[Any, str]] = {
+        "encoder": (encoder, "encoder"), "mean": (replace(encoder, pooling="mean"), "encoder"),
+        "matcher": (TrainMatcher(training=FAST), "encoder"), "causal": (causal, "causal"),
+        "lora": (replace(causal, lora=Lora(rank=2)), "causal"), "seq2seq": (TrainSeq2Seq(training=FAST), "seq2seq"),
+    }  # fmt: skip
+    stage, base = stages[kind]
+    run, named = tmp_path / "run", bases.get(base) or str(tiny_models.seq2seq(tmp_path / "t5"))
+    stage.run(Gold().run(state(tmp_path, named)))  # the students are there, the run has not ended
+    (run / "config.json").write_text('{"kind": "distill", "seed": 0}')
+    (run / "students" / "self" / "notes.md").write_text("mine")
+    with pytest.raises(BadInput, match=r"did not write \(students/self/notes.md\)"):
+        RunDir(run, kind="distill", config={"seed": 1}, replace=True)
+    (run / "students" / "self" / "notes.md").unlink()
+    RunDir(run, kind="distill", config={"seed": 1}, replace=True).close()
+    assert [path for path in (run / "students").rglob("*") if path.is_file()] == []
