@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ...runtime.atomic import write_json
 from ...runtime.errors import BadInput
 from ..students import read_student
+from .place import RECORD, beside, check_place, files_of, inputs_checked
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def export_student(
         folder: the student's folder, in ``students`` of a run directory.
         form: ``hf`` (a plain Hugging Face folder), ``onnx`` and ``onnx-int8`` (classifiers), ``gguf`` and ``gguf-q8``
             (causal students, with an Ollama Modelfile).
-        out: where to write; a folder.
+        out: where to write: a new folder, or that of an earlier export, which it takes the place of.
         probes: inputs of the predictor to compare on, and for ``onnx-int8`` to calibrate on; a few made-up ones where
             there are none.
 
@@ -51,7 +52,8 @@ def export_student(
         what was written, with the measured difference; it also stands in ``export.json`` beside the files.
 
     Raises:
-        BadInput: for a folder that is no student, a format that its kind has not, or a library that is missing.
+        BadInput: for a folder that is no student, a format that its kind has not, a library that is missing, probes
+            without the student's inputs, or an ``out`` that holds other files.
     """
     from .gguf_file import export_gguf
     from .onnx_file import export_onnx
@@ -71,13 +73,16 @@ def export_student(
     if student.kind not in kinds:
         fitting = [name for name, (fits, _) in writers.items() if student.kind in fits]
         raise BadInput(f"a student of kind {student.kind} cannot be written as {form}; expected: {', '.join(fitting)}")
-    out.mkdir(parents=True, exist_ok=True)
-    made = write(folder, student, out, list(probes) or made_up(student.facts))
-    write_json(
-        out / "export.json",
-        {"format": made.format, "compared": made.compared, "agree": made.agree, "difference": made.difference,
-         "note": made.note, "student": student.key},
-    )  # fmt: skip
+    check_place(out, folder)
+    asked = inputs_checked(probes, inputs_of(student.facts)) or made_up(student.facts)
+    with beside(out) as fresh:
+        made = write(folder, student, fresh, asked)
+        made = replace(made, path=out / made.path.relative_to(fresh))
+        write_json(
+            fresh / RECORD,
+            {"format": made.format, "compared": made.compared, "agree": made.agree, "difference": made.difference,
+             "note": made.note, "student": student.key, "files": files_of(fresh)},
+        )  # fmt: skip
     return made
 
 
@@ -85,9 +90,15 @@ FORMATS = ("hf", "onnx", "onnx-int8", "gguf", "gguf-q8")
 """What a student can be written as."""
 
 
+def inputs_of(facts: Mapping[str, Any]) -> Sequence[str]:
+    """The names of a student's inputs."""
+    names: Sequence[str] = facts["inputs"] if "inputs" in facts else facts["format"]["inputs"]
+    return names
+
+
 def made_up(facts: Mapping[str, Any]) -> list[dict[str, str]]:
     """Inputs for a predictor whose real ones are not at hand."""
-    names = facts["inputs"] if "inputs" in facts else facts["format"]["inputs"]
+    names = inputs_of(facts)
     texts = ["the quick brown fox", "Where is my parcel?", "A man plays a guitar on a stage.", "no", "7 plus 5 is 12"]
     return [
         {name: f"{texts[(n + k) % len(texts)]} {'and more ' * (n // 5)}" for k, name in enumerate(names)}

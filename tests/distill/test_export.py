@@ -83,3 +83,47 @@ def test_a_folder_for_everybody(tmp_path: Path, bases: dict[str, str]) -> None:
             export_student(student, form, tmp_path / "x")
     with pytest.raises(BadInput, match="no student"):
         export_student(tmp_path, "hf", tmp_path / "x")
+
+
+def test_an_export_writes_over_an_earlier_export_alone(tmp_path: Path, bases: dict[str, str]) -> None:
+    student, out = trained(tmp_path, bases["encoder"]), tmp_path / "out"
+    before = {path.name: path.read_bytes() for path in student.iterdir()}
+    export_student(student, "hf", out)
+    (out / "config.json").write_text("{}")
+    (student / "curve.svg").rename(tmp_path / "curve.svg")
+    export_student(student, "hf", out)
+    assert not (out / "curve.svg").exists()
+    assert (out / "config.json").read_bytes() == before["config.json"]
+    (out / "notes.md").write_text("mine")
+    (tmp_path / "others").mkdir()
+    (tmp_path / "others" / "model.safetensors").write_text("mine")
+    for place, words in (
+        (out, r"holds files that no export wrote \(notes.md\); expected a new folder"),
+        (tmp_path / "others", r"no export wrote \(model.safetensors\)"), (student, "is the student's own folder"),
+        (out / "notes.md", "notes.md is a file"), (out / "notes.md" / "below", "notes.md is a file"),
+    ):  # fmt: skip
+        with pytest.raises(BadInput, match=words):
+            export_student(student, "hf", place)
+    (tmp_path / "curve.svg").rename(student / "curve.svg")
+    assert {path.name: path.read_bytes() for path in student.iterdir()} == before
+    assert (tmp_path / "others" / "model.safetensors").read_text() == (out / "notes.md").read_text() == "mine"
+
+
+def test_an_export_that_fails_leaves_the_earlier_one(
+    tmp_path: Path, bases: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    student, out = trained(tmp_path, bases["encoder"]), tmp_path / "out"
+    export_student(student, "hf", out)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    monkeypatch.setattr("dstill.runtime.engines.local.loading.load", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        export_student(student, "hf", out)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+
+
+@pytest.mark.parametrize("probes", [[{"texts": "x"}], [{"text": 3}], ["text"], "text", {"text": "x"}, [None]])
+def test_probes_that_are_no_inputs(tmp_path: Path, bases: dict[str, str], probes: Any) -> None:
+    student = trained(tmp_path, bases["encoder"])
+    with pytest.raises(BadInput, match=r"probes.*: expected a list of mappings .*\{'text': '...'\}"):
+        export_student(student, "hf", tmp_path / "out", probes=probes)
+    assert not (tmp_path / "out").exists()
