@@ -57,8 +57,8 @@ def distill(
         the program; ``.verdict`` says which students ship, and why the others do not.
 
     Raises:
-        BadInput: for a teacher that passes nothing, labels that make no classifier, a margin that makes no sense, a base
-            or a teacher that lies in the run directory, and what ``check_trainable`` refuses before anything is asked.
+        BadInput: for a teacher that passes nothing, labels that make no classifier, a margin that makes no sense, a
+            base or a teacher that lies in the run directory, and what ``check_trainable`` refuses.
         ModelUnavailable: for a base model that cannot be had or trained.
     """
     teachers = (compiled,) if isinstance(compiled, CompiledProgram) else compiled

@@ -1,12 +1,11 @@
-"""One call for every format: write it, load it back, ask both the same, say how they differ."""
+"""One call for every format: write it, load it back, compare answers or weights, say how they differ."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ...runtime.atomic import write_json
 from ...runtime.errors import BadInput
@@ -16,29 +15,41 @@ from .place import RECORD, beside, check_place, files_of, inputs_checked
 
 @dataclass(frozen=True)
 class Exported:
-    """A file or folder that was written, and what came of asking it and the student the same."""
+    """A file or folder that was written, and how it differs from the student."""
 
     format: str
     path: Path
     compared: int
-    """Inputs that both were asked."""
-    agree: float
-    """Share of them with the same answer."""
+    """Inputs that both were asked; where no answers were compared, tensors."""
+    agree: float | None
+    """Share of the inputs with the same answer; ``None`` where no answers were compared."""
     difference: float
-    """Largest difference of a logit, a probability or a weight, whichever the format can be asked for."""
+    """The largest difference."""
+    of: Literal["logit", "probability", "weight"]
+    """What differs so."""
     note: str = ""
 
     def __str__(self) -> str:
-        same = f"the same answer on {100 * self.agree:.1f} % of {self.compared} inputs"
-        return f"{self.format} in {self.path}: {same}, largest difference {self.difference:.2g}" + (
-            f"; {self.note}" if self.note else ""
-        )
+        largest = f"largest difference of a {self.of} {self.difference:.2g}"
+        if self.agree is None:
+            said = f"{self.compared} tensors compared and no answers, {largest}"
+        else:
+            said = f"the same answer on {100 * self.agree:.1f} % of {self.compared} inputs, {largest}"
+        return f"{self.format} in {self.path}: {said}" + (f"; {self.note}" if self.note else "")
+
+    def dump(self) -> dict[str, Any]:
+        """As JSON."""
+        counted = "tensors" if self.agree is None else "inputs"
+        return {
+            "format": self.format, counted: self.compared, **({} if self.agree is None else {"agree": self.agree}),
+            "difference": self.difference, "difference_of": self.of, "note": self.note,
+        }  # fmt: skip
 
 
 def export_student(
     folder: Path | str, form: str, out: Path | str, *, probes: Sequence[Mapping[str, str]] = ()
 ) -> Exported:
-    """Write a student in another format and prove that it answers the same.
+    """Write a student in another format, load it back and measure how it differs from the student.
 
     Args:
         folder: the student's folder, in ``students`` of a run directory.
@@ -49,19 +60,21 @@ def export_student(
             there are none.
 
     Returns:
-        what was written, with the measured difference; it also stands in ``export.json`` beside the files.
+        what was written and what was compared, answers or weights alone; it also stands in ``export.json`` beside the
+        files.
 
     Raises:
         BadInput: for a folder that is no student, a format that its kind has not, a library that is missing, probes
             without the student's inputs, or an ``out`` that holds other files.
     """
     from .gguf_file import export_gguf
+    from .hf_file import export_hf
     from .onnx_file import export_onnx
 
     folder, out = Path(folder), Path(out)
     student = read_student(folder)
     writers: dict[str, tuple[tuple[str, ...], Callable[..., Exported]]] = {
-        "hf": (("causal", "seq2seq", "encoder", "matcher"), _export_hf),
+        "hf": (("causal", "seq2seq", "encoder", "matcher"), export_hf),
         "onnx": (("encoder",), lambda *a: export_onnx(*a, int8=False)),
         "onnx-int8": (("encoder",), lambda *a: export_onnx(*a, int8=True)),
         "gguf": (("causal",), lambda *a: export_gguf(*a, eight=False)),
@@ -78,11 +91,7 @@ def export_student(
     with beside(out) as fresh:
         made = write(folder, student, fresh, asked)
         made = replace(made, path=out / made.path.relative_to(fresh))
-        write_json(
-            fresh / RECORD,
-            {"format": made.format, "compared": made.compared, "agree": made.agree, "difference": made.difference,
-             "note": made.note, "student": student.key, "files": files_of(fresh)},
-        )  # fmt: skip
+        write_json(fresh / RECORD, {**made.dump(), "student": student.key, "files": files_of(fresh)})
     return made
 
 
@@ -104,22 +113,3 @@ def made_up(facts: Mapping[str, Any]) -> list[dict[str, str]]:
         {name: f"{texts[(n + k) % len(texts)]} {'and more ' * (n // 5)}" for k, name in enumerate(names)}
         for n in range(20)
     ]
-
-
-def _export_hf(folder: Path, student: Any, out: Path, probes: Sequence[Mapping[str, str]]) -> Exported:
-    """Merged weights, configuration, tokenizer and card; loaded back with transformers alone."""
-    import torch
-
-    from ...runtime.engines.local.loading import load
-    from ..students import LOADERS
-
-    for path in sorted(folder.iterdir()):
-        if path.is_file():
-            shutil.copy2(path, out / path.name)
-    kind = "" if student.facts.get("pooling") == "mean" else LOADERS[student.kind]
-    ours, _ = load(kind, folder, dtype="float32")
-    theirs, _ = load(kind, out, dtype="float32")
-    pairs = zip(ours.state_dict().values(), theirs.state_dict().values(), strict=True)
-    worst = max((float((a - b).abs().max()) for a, b in pairs if a.dtype.is_floating_point), default=0.0)
-    same = all(torch.equal(a, b) for a, b in zip(ours.state_dict().values(), theirs.state_dict().values(), strict=True))
-    return Exported("hf", out, len(ours.state_dict()), float(same), worst, "weights compared, tensor by tensor")

@@ -75,10 +75,9 @@ def export_gguf(folder: Path, student: Any, out: Path, probes: Sequence[Mapping[
     try:
         import llama_cpp  # noqa: F401
     except ImportError:
-        note = "weights compared, tensor by tensor; install llama-cpp-python to compare answers"
-        return Exported(kind, path, count, float(eight or worst == 0.0), worst, note)
+        return Exported(kind, path, count, None, worst, "weight", "install llama-cpp-python to compare answers")
     agree, asked = compare_answers(model, tokenizer, path, [asked_with(form, one) for one in probes])
-    return Exported(kind, path, asked, agree, worst, "greedy answers of llama.cpp; the difference is of weights")
+    return Exported(kind, path, asked, agree, worst, "weight", "greedy answers of llama.cpp")
 
 
 def compare_tensors(model: Any, path: Path) -> tuple[float, int]:

@@ -132,7 +132,7 @@ def export_onnx(folder: Path, student: Any, out: Path, probes: Sequence[Mapping[
             count += len(ours)
             worst = max(worst, float((ours - theirs).abs().max()))
     engine.close()
-    return Exported("onnx-int8" if int8 else "onnx", out / FILES[int8], count, agree / count, worst)
+    return Exported("onnx-int8" if int8 else "onnx", out / FILES[int8], count, agree / count, worst, "logit")
 
 
 def needed(name: str) -> Any:

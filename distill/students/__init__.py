@@ -1,7 +1,7 @@
 """Students: their folders, the engines that answer with them, and how their prompts and answers are written."""
 
+from .card import LOADERS as LOADERS
 from .student import CURVE as CURVE
-from .student import LOADERS as LOADERS
 from .student import Student as Student
 from .student import finished as finished
 from .student import keeps_prompt as keeps_prompt

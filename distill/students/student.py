@@ -17,6 +17,7 @@ from ...runtime.canonical import digest
 from ...runtime.engines.base import Engine
 from ...runtime.engines.local.loading import weights_digest
 from ...runtime.errors import BadInput, Damaged, ModelUnavailable
+from .card import card
 
 FORMAT = 1
 FILE = "student.json"
@@ -72,7 +73,7 @@ def make_way(folder: Path) -> None:
 
 def write_student(folder: Path, student: Student) -> None:
     """Write the card and, last, ``student.json`` beside the saved model, whose files it vouches for."""
-    write_bytes(folder / "README.md", _card(student).encode())
+    write_bytes(folder / "README.md", card(student.kind, student.facts, student.training).encode())
     write_json(
         folder / FILE,
         {"format": FORMAT, "kind": student.kind, "key": student.key, "facts": dict(student.facts),
@@ -149,41 +150,3 @@ def keeps_prompt(folder: Path) -> bool:
 def student_digest(folder: Path) -> str:
     """Digest of weights, configuration, tokenizer and format."""
     return weights_digest(folder)
-
-
-LOADERS = {"encoder": "SequenceClassification", "causal": "CausalLM", "seq2seq": "Seq2SeqLM", "matcher": ""}
-
-
-def _card(student: Student) -> str:
-    told = student.training
-    losses = ", ".join(f"{value:.3f}" for value in told.get("losses", []))
-    rows = [
-        ("task", told["task"]), ("predictor", told["predictor"]), ("base model", told["base"]),
-        ("teacher", told["teacher"]), ("recipe", told["recipe"]), ("training rows", told["rows"]),
-        ("digest of the rows", told["data"]), ("seed", told["seed"]), ("loss, first to last tenth", losses or "–"),
-    ]  # fmt: skip
-    table = "\n".join(f"| {name} | {value} |" for name, value in rows)
-    settings = "\n".join(f"- {name}: {value}" for name, value in told["settings"].items())
-    return f"""---
-library_name: transformers
-tags: [dstill, distillation, {student.kind}]
----
-# {told["task"]}, predictor {told["predictor"]}: a distilled student
-
-Trained by dstill to take over one predictor of a language-model program. Scores with intervals stand in the
-`report.json` of the run that it belongs to.
-
-| | |
-|---|---|
-{table}
-
-## Settings
-
-{settings}
-
-## Use
-
-`dstill.load(run)` gives the whole program with this student in it. The folder is a Hugging Face model as well:
-`AutoModel{"For" if LOADERS[student.kind] else ""}{LOADERS[student.kind]}.from_pretrained(folder)`;
-`student.json` says how its input is written. The licence is that of the base model and of the training data.
-"""
