@@ -25,6 +25,7 @@ from .stages import Stage
 from .stages.common import base_digest
 from .stages.gate import bind, candidate_with, shipped_lms, student_lms
 from .state import DistillState, Gated, check_margin
+from .students import read_student, write_card
 
 
 def distill(
@@ -137,6 +138,9 @@ def _assemble(state: DistillState, label: str, out: RunDir) -> DistilledProgram:
     shipped = {name: folder for name, folder in state.students.items() if state.gates[name].shipped}
     program = bind(state, shipped_lms(shipped, state))
     candidate = candidate_with(state, shipped)
+    dev = {name: value for effect in state.effects for name, value in effect.dev.items()}
+    for name, place in state.students.items():
+        write_card(place, read_student(place), state.gates[name].told(dev.get(f"with {name}"), dev.get("teacher")))
     lm = state.teacher.lm.on(state.session)
     made = DistilledProgram(
         label, state.task.name, program, lm, state.teacher.adapter, candidate, shipped, state.gates, state.effects,

@@ -120,6 +120,22 @@ class Gated:
             "reached": self.reached,
         }  # fmt: skip
 
+    def told(self, mine: float | None, teacher: float | None) -> dict[str, str]:
+        """For a card: mean dev scores of the program with the student and the teacher, their difference, the verdict;
+        empty where nothing was compared."""
+        if self.difference is None or self.power is None:
+            return {}
+        value, low, high = (f"{100 * self.difference[name]:+.1f}" for name in ("value", "low", "high"))
+        level = f"{100 * self.difference['level']:.0f} % interval"
+        means = {}
+        if mine is not None and teacher is not None:
+            said = f"{100 * mine:.1f} on {self.power['n']:.0f} examples; teacher {100 * teacher:.1f}"
+            means["score on dev, in its place"] = said
+        return {
+            **means, "difference on dev, in points": f"{value} [{low}, {high}], {level}",
+            "verdict": f"{'shipped' if self.shipped else 'held back'}, {self.why}",
+        }  # fmt: skip
+
 
 def check_margin(margin: float) -> None:
     """Refuse a margin that is no share of the score.
@@ -151,6 +167,8 @@ class DistillState:
     """Hashes of what stands in test, by which contaminated rows are known; nothing can be read from them."""
     pairs: Mapping[str, tuple[Pair, ...]] = field(default_factory=dict)
     """Training rows by predictor."""
+    gold: bool = False
+    """Whether the rows are the data's own labels, for which no teacher was asked."""
     dev_pairs: Mapping[str, tuple[Pair, ...]] = field(default_factory=dict)
     """The teacher's rows on dev inputs by predictor, for early stopping, where they were collected."""
     students: Mapping[str, Path] = field(default_factory=dict)

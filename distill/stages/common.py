@@ -165,6 +165,31 @@ def kept_apart(state: DistillState, name: str, rows: Sequence[Pair], share: floa
     return learn, [row for row, is_apart in zip(rows, aside, strict=True) if is_apart]
 
 
+def origin(state: DistillState, predictor: str, inside: str = "") -> dict[str, Any]:
+    """What a card tells of where a student comes from.
+
+    Args:
+        inside: the model whose probabilities or states are learned beside the rows, if any.
+    """
+    taught = "none, the rows are the data's own labels" if state.gold else state.teacher.name
+    if state.gold and inside:
+        taught = f"{inside}, on the data's own labels"
+    found = {"task": state.task.name, "predictor": predictor, "base": state.base, "teacher": taught}
+    licence = licence_of(base_folder(state.base))
+    return found | ({"licence": licence} if licence else {})
+
+
+def licence_of(base: Path) -> str:
+    """The licence that a model's card names in its head; empty where it names none."""
+    try:
+        text = (base / "README.md").read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
+    head = text.partition("\n---")[0].splitlines() if text.startswith("---\n") else []
+    named = [line.partition(":")[2] for line in head if line.startswith("license:")]
+    return named[0].partition(" #")[0].strip().strip("'\"") if named else ""
+
+
 def keep_course(folder: Path, log: Sequence[dict[str, float]], title: str) -> None:
     """The course of a training beside the student: the log as transformers writes it, and a picture."""
     history = [

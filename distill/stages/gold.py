@@ -42,7 +42,7 @@ class Gold:
             raise BadInput(f"no training example has a label ({needed}): collect a teacher's answers instead")
         dev = [row for place, e in enumerate(state.task.dev) if (row := _gold(predictor, e, f"dev[{place}]"))]
         return state.with_effect(
-            self.name, len(state.task.train), pairs={name: tuple(rows)},
+            self.name, len(state.task.train), pairs={name: tuple(rows)}, gold=True,
             dev_pairs={name: tuple(dev)} if self.dev and dev else {},
         )  # fmt: skip
 

@@ -22,7 +22,17 @@ from ..training import Training, best, train
 from ..training.devices import home
 from ..training.lora import Lora, merged, with_lora
 from ..training.writers import Causal, Seq2Seq
-from .common import base_digest, check_kind, check_opens, keep_course, kept_apart, losses, open_base, train_each
+from .common import (
+    base_digest,
+    check_kind,
+    check_opens,
+    keep_course,
+    kept_apart,
+    losses,
+    open_base,
+    origin,
+    train_each,
+)  # fmt: skip
 from .teaching import reasons, signatures, teacher_folder, teacher_prompts
 from .writing_loss import WritingLoss
 
@@ -181,7 +191,7 @@ class TrainCausal:
         facts = {"format": formats[0][0].dump(), "max_tokens": min(2 * longest + 16, context)}
         course = losses(log)
         told = {
-            "task": state.task.name, "predictor": name, "base": state.base, "teacher": state.teacher.name,
+            **origin(state, name, self._inside(state)),
             "recipe": self._recipe(len(formats)), "rows": len(mine.rows), "data": digest([row.dump() for row in learn]),
             "seed": state.seed, "losses": course, "dev": log[best(log)].get("dev"), "steps": best(log) + 1,
             "settings": _flat({k: v for k, v in asdict(self).items() if k != "objective"}),
@@ -192,6 +202,12 @@ class TrainCausal:
         note = ", ".join([note, *(["labels alone, since it has no reasoning field"] if alone else []), *mine.notes])
         write_student(folder, Student(self.writer.kind, key, facts, {**told, "note": note}))
         return note
+
+    def _inside(self, state: DistillState) -> str:
+        """The model whose probabilities or states are learned beside the rows."""
+        if self.hidden == "none" and self.kd in ("none", "stored"):
+            return ""
+        return self.teacher or str(state.teacher.lm.door.engine.name)
 
     def _recipe(self, tasks: int) -> str:
         objective = "label" if self.objective == "step-by-step" and tasks == 1 else self.objective

@@ -19,7 +19,17 @@ from ..state import DistillState, Pair
 from ..students import Student, finished, make_way, read_student, training_key, write_student
 from ..training import Training, best, train
 from ..training.devices import device_of, home, moved, tensor_on
-from .common import base_digest, base_folder, check_opens, keep_course, kept_apart, losses, open_base, train_each
+from .common import (
+    base_digest,
+    base_folder,
+    check_opens,
+    keep_course,
+    kept_apart,
+    losses,
+    open_base,
+    origin,
+    train_each,
+)  # fmt: skip
 from .encoder_loss import EncoderLoss, aids, targets_of, transition_of
 from .teaching import reasons, signatures
 
@@ -167,7 +177,7 @@ class TrainEncoder:
         }  # fmt: skip
         course = losses(log)
         told = {
-            "task": state.task.name, "predictor": name, "base": state.base, "teacher": state.teacher.name,
+            **origin(state, name, self.teacher),
             "recipe": "classifier, soft labels" if self.soft else "classifier, labels", "rows": len(learn),
             "data": digest([row.dump() for row in learn]), "seed": state.seed, "losses": course,
             "dev": log[best(log)].get("dev"), "steps": best(log) + 1,

@@ -17,7 +17,7 @@ from ..state import DistillState, Pair
 from ..students import Student, finished, make_way, read_student, training_key, write_student
 from ..training import Training, best, train
 from ..training.devices import device_of, home, moved
-from .common import base_digest, check_opens, keep_course, kept_apart, losses, open_base, train_each
+from .common import base_digest, check_opens, keep_course, kept_apart, losses, open_base, origin, train_each
 from .train_encoder import label_field_of, labels_of
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class TrainMatcher:
         course = losses(log)
         settings = asdict(self)
         told = {
-            "task": state.task.name, "predictor": name, "base": state.base, "teacher": state.teacher.name,
+            **origin(state, name),
             "recipe": "classifier, labels given at inference", "rows": len(learn),
             "data": digest([row.dump() for row in learn]), "seed": state.seed, "losses": course,
             "dev": log[best(log)].get("dev"), "steps": best(log) + 1,

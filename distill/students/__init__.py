@@ -9,4 +9,5 @@ from .student import make_way as make_way
 from .student import read_student as read_student
 from .student import student_engine as student_engine
 from .student import training_key as training_key
+from .student import write_card as write_card
 from .student import write_student as write_student

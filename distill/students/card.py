@@ -10,13 +10,15 @@ LOADERS = {"encoder": "SequenceClassification", "causal": "CausalLM", "seq2seq":
 """What follows ``AutoModelFor`` in transformers, by kind of student; nothing for the bare model."""
 
 
-def card(kind: str, facts: Mapping[str, Any], told: Mapping[str, Any]) -> str:
-    """The card as Markdown, with the head that the hub reads."""
+def card(kind: str, facts: Mapping[str, Any], told: Mapping[str, Any], measured: Mapping[str, str]) -> str:
+    """The card as Markdown, with the head that the hub reads; ``measured`` are scores by what they are of."""
     losses = ", ".join(f"{value:.3f}" for value in told.get("losses", []))
     rows = [
         ("task", told["task"]), ("predictor", told["predictor"]), ("base model", told["base"]),
+        *([("licence of the base model", told["licence"])] if told.get("licence") else []),
         ("teacher", told["teacher"]), ("recipe", told["recipe"]), ("training rows", told["rows"]),
         ("digest of the rows", told["data"]), ("seed", told["seed"]), ("loss, first to last tenth", losses or "–"),
+        *measured.items(),
     ]  # fmt: skip
     table = "\n".join(f"| {name} | {value} |" for name, value in rows)
     settings = "\n".join(f"- {name}: {value}" for name, value in told["settings"].items())
@@ -26,8 +28,8 @@ tags: [dstill, distillation, {kind}]
 ---
 # {told["task"]}, predictor {told["predictor"]}: a distilled student
 
-Trained by dstill to take over one predictor of a language-model program. Scores with intervals stand in the
-`report.json` of the run that it belongs to.
+Trained by dstill to take over one predictor of a language-model program. What the program scores with it
+stands in `report.json` of the run that it belongs to.
 
 | | |
 |---|---|

@@ -73,12 +73,17 @@ def make_way(folder: Path) -> None:
 
 def write_student(folder: Path, student: Student) -> None:
     """Write the card and, last, ``student.json`` beside the saved model, whose files it vouches for."""
-    write_bytes(folder / "README.md", card(student.kind, student.facts, student.training).encode())
+    write_card(folder, student, {})
     write_json(
         folder / FILE,
         {"format": FORMAT, "kind": student.kind, "key": student.key, "facts": dict(student.facts),
          "training": dict(student.training), "model": weights_digest(folder, but=FILE)},
     )  # fmt: skip
+
+
+def write_card(folder: Path, student: Student, measured: Mapping[str, str]) -> None:
+    """Write the card anew, with what has been measured since."""
+    write_bytes(folder / "README.md", card(student.kind, student.facts, student.training, measured).encode())
 
 
 def check_student(folder: Path, student: Student) -> None:
