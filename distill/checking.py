@@ -48,7 +48,7 @@ def check_apart(folder: Path, recipe: Recipe, *models: str | LM) -> None:
     for stage in recipe.stages:
         named += [*getattr(stage, "rungs", ()), getattr(stage, "teacher", "")]
     places = {name: Path(name.removeprefix("local:")).expanduser() for name in named if name}
-    engines = [one.door.engine for one in models if isinstance(one, LM)]
+    engines: list[Any] = [one.door.engine for one in models if isinstance(one, LM)]
     places |= {one.name: Path(one.folder) for one in engines if getattr(one, "folder", None) is not None}
     for name, place in places.items():
         if place.resolve().is_relative_to(folder.resolve()) and place.exists():

@@ -81,7 +81,7 @@ def recipe_of(spec: str | Recipe | Sequence[Stage], **options: Any) -> Recipe:
         made = spec
     elif isinstance(spec, str):
         made = _read(Path(spec)) if spec.endswith(".toml") else _named(spec)
-    elif isinstance(spec, Sequence):
+    elif isinstance(spec, list | tuple):
         made = Recipe("own", tuple(spec))
     else:
         raise BadInput(f"recipe={spec!r}: expected one of: {', '.join(RECIPES)}, a file NAME.toml, or a list of stages")
