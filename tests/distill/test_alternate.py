@@ -233,5 +233,5 @@ def test_a_student_is_trained_on_the_very_prompt_it_will_be_asked(tmp_path: Path
 def test_what_cannot_ask_without_a_prompt_of_its_own(tmp_path: Path) -> None:
     how = Recipe("mine", (Collect(), TrainCausal(style="program", training=Training(epochs=1)), Cascade()))
     compiled = dstill.compile(sounds(), fakes.listener(), "zero-shot", run=tmp_path / "teacher")
-    with pytest.raises(BadInput, match="the student of self has no prompt of its own"):
+    with pytest.raises(BadInput, match="recipe mine: style = 'program' with a cascade"):
         dstill.distill(compiled, sounds(), "embedded:small", how, run=tmp_path / "small")

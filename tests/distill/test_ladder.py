@@ -53,7 +53,7 @@ class TestLadder(StageContract):
 
 
 def test_rungs_from_a_table() -> None:
-    made: Any = recipe_from_tables("x", [{"stage": "ladder", "rungs": ["embedded:small"]}])
-    assert made.stages[0].rungs == ("embedded:small",)
+    made: Any = recipe_from_tables("x", [{"stage": "gold"}, {"stage": "ladder", "rungs": ["embedded:small"]}])
+    assert made.stages[1].rungs == ("embedded:small",)
     with pytest.raises(BadInput, match="rungs = 3"):
         recipe_from_tables("x", [{"stage": "ladder", "rungs": 3}])

@@ -223,8 +223,9 @@ def test_answers_that_the_tokenizer_cannot_write(tmp_path: Path, bases: dict[str
 def test_several_settings_at_once_from_a_table() -> None:
     from dstill.distill import recipe_from_tables
 
-    made: Any = recipe_from_tables("x", [{"stage": "train-causal", "lora": {"rank": 8, "bits": 4}, "kd": "reverse"}])
-    assert made.stages[0].lora == Lora(rank=8, bits=4)
+    train = {"stage": "train-causal", "lora": {"rank": 8, "bits": 4}, "kd": "reverse"}
+    made: Any = recipe_from_tables("x", [{"stage": "collect"}, train])
+    assert made.stages[1].lora == Lora(rank=8, bits=4)
     with pytest.raises(BadInput, match="lora takes no 'ranks'"):
         recipe_from_tables("x", [{"stage": "train-causal", "lora": {"ranks": 8}}])
     with pytest.raises(BadInput, match="bits = 3; expected one of: 32, 4"):

@@ -13,7 +13,7 @@ from dstill.distill import (
     Collect,
     DistillState,
 )
-from dstill.distill.stages.gate import Trials, bind
+from dstill.distill.stages.gate import Trials, bind, scores_of
 from dstill.distill.stages.votes import shares_by_logprobs
 from dstill.optimizers import Candidate, compile
 from dstill.optimizers.voting import Vote
@@ -131,6 +131,6 @@ def test_a_vote_teaches_the_answers_that_were_taken(tmp_path: Path) -> None:
     rows = Collect().run(given).pairs["self"]
     assert len(rows) == len(task.train)
     assert all(row.outputs["colour"] == fakes.truth(row.inputs["text"]) for row in rows)
-    assert Trials(given).scores(()) == [1.0] * len(task.dev)
+    assert scores_of(Trials(given).outcomes(())) == [1.0] * len(task.dev)
     assert type(bind(given, {"self": LM(engine)})) is dspy.Predict
     assert isinstance(bind(given, {}), Vote)
