@@ -48,6 +48,7 @@ def beside(out: Path) -> Iterator[Path]:
         (out / RECORD).unlink(missing_ok=True)
         for file in sorted(files_of(Path(name))):
             (out / file).parent.mkdir(parents=True, exist_ok=True)
+            (Path(name) / file).chmod(0o644)  # as all that dstill writes, whatever library wrote it
             os.replace(Path(name) / file, out / file)
 
 

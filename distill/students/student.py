@@ -74,6 +74,10 @@ def make_way(folder: Path) -> None:
 def write_student(folder: Path, student: Student) -> None:
     """Write the card and, last, ``student.json`` beside the saved model, whose files it vouches for."""
     write_card(folder, student, {})
+    mode = (folder / "README.md").stat().st_mode
+    for path in folder.rglob("*"):
+        if path.is_file():
+            path.chmod(mode)  # safetensors lets nobody but the owner read what it writes, whatever the user's mask
     write_json(
         folder / FILE,
         {"format": FORMAT, "kind": student.kind, "key": student.key, "facts": dict(student.facts),

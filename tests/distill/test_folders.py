@@ -23,6 +23,7 @@ from dstill.distill import (
     distill,
     recipe_of,
 )
+from dstill.distill.export import export_student
 from dstill.optimizers import Where
 from dstill.runtime import BadInput, RunDir
 from students import FAST, state, teacher
@@ -74,3 +75,15 @@ def test_half_a_distillation_may_be_replaced_but_not_what_was_added(
     (run / "students" / "self" / "notes.md").unlink()
     RunDir(run, kind="distill", config={"seed": 1}, replace=True).close()
     assert [path for path in (run / "students").rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("kind", ["encoder", "causal"])
+def test_all_files_of_a_student_and_of_its_export_may_be_read(tmp_path: Path, bases: dict[str, str], kind: str) -> None:
+    stage: Any = TrainEncoder(training=FAST) if kind == "encoder" else TrainCausal(training=FAST, lora=Lora(rank=2))
+    student = stage.run(Gold().run(state(tmp_path, bases[kind]))).students["self"]
+    assert oct((student / "model.safetensors").stat().st_mode & 0o777) == "0o644"
+    (student / "tokenizer.json").chmod(0o600)
+    export_student(student, "hf", tmp_path / "hf")
+    (student / "tokenizer.json").chmod(0o644)
+    files = [path for folder in (student, tmp_path / "hf") for path in folder.rglob("*") if path.is_file()]
+    assert {path.name: oct(path.stat().st_mode & 0o777) for path in files} == {path.name: "0o644" for path in files}
