@@ -129,3 +129,15 @@ def test_every_command_optimizer_and_exit_code_is_explained() -> None:
     assert all(f"| `{name}` |" in text["guide.md"] for name in NAMES)
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and hasattr(kind, "exit_code")]
     assert all(f"| {kind.exit_code} |" in text["runs.md"] for kind in kinds)
+
+
+def test_students_are_exported_as_what_their_kind_can_be_written_as() -> None:
+    fits = {"embedded:encoder": {"hf", "onnx", "onnx-int8"}, "embedded:small": {"hf", "gguf", "gguf-q8"}}
+    found = re.findall(
+        r"""export_student\("runs/([^/"]+)/students/[^"]+", "([^"]+)\"""", "".join(map(Path.read_text, PAGES))
+    )
+    commands = [shlex.split(command) for _, command in words() if command.startswith("dstill distill ")]
+    assert len(found) >= 2
+    for run, form in found:
+        named = {line[line.index("--student") + 1] for line in commands if "--run" in line and line[-1] == run}
+        assert named and all(form in fits[student] for student in named), (run, form, named)
