@@ -24,7 +24,8 @@ _OF_RUN = re.compile(
 _OF_STUDENT = re.compile(
     r"(adapter/)?("
     r"README\.md|(student|trainer_state|config|generation_config|adapter_config)\.json|curve\.svg"
-    r"|(model|adapter_model|head|match)(-\d+-of-\d+)?\.safetensors|model\.safetensors\.index\.json|chat_template\.(jinja|json)"
+    r"|(model|adapter_model|head|match)(-\d+-of-\d+)?\.safetensors|model\.safetensors\.index\.json"
+    r"|chat_template\.(jinja|json)"
     r"|(tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab|vocab-src|vocab-tgt|target_vocab|byte_maps"
     r"|entity_vocab|emoji|normalizer|word_pronunciation|word_shape)\.json"
     r"|(vocab|merges|dict)\.txt|bpe\.codes|prophetnet\.tokenizer|(source|target)\.spm"

@@ -24,7 +24,7 @@ from dstill.distill import (
     recipe_of,
 )
 from dstill.distill.export import export_student
-from dstill.optimizers import Where
+from dstill.optimizers import Where, compile
 from dstill.runtime import BadInput, RunDir
 from students import FAST, state, teacher
 
@@ -48,6 +48,12 @@ def test_a_run_does_not_replace_the_models_that_it_reads(tmp_path: Path, bases: 
         with pytest.raises(BadInput, match=r"students/self lies in the run directory .*: choose another run"):
             distill(made, task, student, recipe, run=Where(run, replace=True))
         assert bytes_in(run) == before
+    local: Any = fakes.painter()
+    local.folder = Path(mine)  # as engines of local models have one
+    taught = compile(task, local, "zero-shot", run=tmp_path / "taught")
+    with pytest.raises(BadInput, match="lies in the run directory"):
+        distill(taught, task, base, [Gold(), train], run=Where(run, replace=True))
+    assert bytes_in(run) == before
     how = Alternation(recipe=recipe_of([Gold(), train]))
     with pytest.raises(BadInput, match="lies in the run directory"):
         alternate(task, fakes.painter(), mine, how, run=Where(run, replace=True))
