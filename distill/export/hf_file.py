@@ -52,7 +52,7 @@ def _plainly(folder: Path, facts: Mapping[str, Any], probes: Sequence[Mapping[st
     import transformers
     from safetensors.torch import load_file
 
-    from ..students.engines import encode
+    from ..students.encoding import encode
     from ..students.pooling import HEAD, mean_of
 
     mean, found = facts.get("pooling") == "mean", []

@@ -97,7 +97,8 @@ def quantise_onnx(source: Path, target: Path, feeds: Sequence[Mapping[str, torch
 
 def export_onnx(folder: Path, student: Any, out: Path, probes: Sequence[Mapping[str, str]], *, int8: bool) -> Exported:
     """A student's classifier as ONNX; asked with the probes, it must say what the student says."""
-    from ..students.engines import ROWS, STRIDE, EncoderStudent, collate, encode
+    from ..students.encoding import collate, encode
+    from ..students.engines import ROWS, STRIDE, EncoderStudent
 
     engine = EncoderStudent(folder, student.facts)
     model, tokenizer = engine.loaded

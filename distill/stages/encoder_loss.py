@@ -131,7 +131,7 @@ def represent(folder: str, texts: Sequence[Sequence[str]], *, at_once: int = 64)
     """The mean of the tokens of each text (or pair of texts) under a frozen encoder, [texts, dim]."""
     import torch
 
-    from ..students.engines import collate, encode
+    from ..students.encoding import collate, encode
     from ..students.pooling import mean_of
 
     model, tokenizer = open_teacher("", folder)

@@ -128,7 +128,7 @@ class TrainEncoder:
             return str(read_student(folder).training["note"])
         import torch
 
-        from ..students.engines import collate, encode
+        from ..students.encoding import collate, encode
 
         model, tokenizer, mean = self._open(state, len(labels))
         model.config.id2label = dict(enumerate(labels))

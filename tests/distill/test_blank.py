@@ -13,7 +13,7 @@ from dstill.distill import Gate, Gold, Pair, TrainEncoder, TrainMatcher, student
 from dstill.distill.stages.common import base_folder, open_base
 from dstill.distill.stages.encoder_loss import represent
 from dstill.distill.students import engines
-from dstill.distill.students.engines import encode
+from dstill.distill.students.encoding import encode
 from dstill.distill.students.formats import Format
 from dstill.runtime import LM, Journal, Session
 from students import FAST, state
