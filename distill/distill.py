@@ -125,10 +125,9 @@ def _step(stage: Stage, state: DistillState) -> DistillState:
     """A stage, with what its answers cost in its effect."""
     before = set(state.session.used())
     after = stage.run(state)
-    cost = Cost()
-    for key in state.session.used():
-        if key not in before and (entry := state.session.journal.get(key)) is not None:
-            cost += entry.cost
+    entries = [state.session.journal.get(key) for key in state.session.used() if key not in before]
+    ended = after.stopped != state.stopped
+    cost = None if ended else sum((entry.cost for entry in entries if entry is not None), Cost())
     return replace(after, effects=(*after.effects[:-1], replace(after.effects[-1], cost=cost)))
 
 

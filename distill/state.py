@@ -65,15 +65,16 @@ class Effect:
     """Mean metric of the rows before and after, over those whose example has a label."""
     dev: Mapping[str, float] = field(default_factory=dict)
     """What the stage measured on dev rows, by name: losses, scores of teacher and students."""
-    cost: Cost = field(default_factory=Cost)
-    """What the answers that it was the first to use in this run cost, whoever paid for them."""
+    cost: Cost | None = field(default_factory=Cost)
+    """What the answers that it was the first to use in this run cost, whoever paid for them. ``None`` for a stage that
+    a budget ended: what was on its way by then depends on the moment, and a replay must have the same report."""
 
     def dump(self) -> dict[str, Any]:
         """As JSON."""
         return {
             "stage": self.stage, "rows_in": self.rows_in, "rows_out": self.rows_out, "notes": list(self.notes),
             "quality": list(self.quality), "dev": dict(self.dev),
-            "cost": {"calls": self.cost.calls, "tokens": self.cost.tokens, "usd": self.cost.usd},
+            "cost": self.cost and {"calls": self.cost.calls, "tokens": self.cost.tokens, "usd": self.cost.usd},
         }  # fmt: skip
 
     @property
@@ -90,6 +91,8 @@ class Effect:
     @property
     def price(self) -> str:
         """What its answers cost, in words; empty where nothing was asked."""
+        if self.cost is None:
+            return "what was left of the budget"
         if not self.cost.calls:
             return ""
         usd = f", {self.cost.usd:.2f} dollars" if self.cost.pico else ""

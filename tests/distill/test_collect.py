@@ -211,6 +211,7 @@ def test_near_duplicates_are_those_of_brute_force() -> None:
 def test_an_effect_says_what_its_answers_cost(tmp_path: Path) -> None:
     made = distill(teacher(tmp_path), fakes.task(), "embedded:encoder", [Collect()], run=tmp_path / "run")
     (effect,) = made.effects
+    assert effect.cost is not None
     assert effect.cost.calls == 40
     again = distill(teacher(tmp_path), fakes.task(), "embedded:encoder", [Collect()], run=tmp_path / "run")
     assert again.effects == made.effects

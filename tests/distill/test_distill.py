@@ -276,6 +276,8 @@ def test_a_budget_that_ends_the_teachers_answers_is_told(tmp_path: Path, bases: 
     stages = [Collect(keep="all"), TrainEncoder(FAST)]
     small = distill(made, task, bases["encoder"], stages, budget=Budget(calls=100), run=tmp_path / "small")
     assert small.stopped == "the budget of 100 calls ended it after 64 examples"
+    assert [effect.price for effect in small.effects] == ["what was left of the budget", ""]
+    assert json.loads((tmp_path / "small" / "report.json").read_text())["stages"][0]["cost"] is None
     assert json.loads((tmp_path / "small" / "manifest.json").read_text())["stopped"] == small.stopped
     with pytest.raises(BudgetExhausted, match="10 calls does not reach for 64 examples"):
         distill(made, task, bases["encoder"], stages, budget=Budget(calls=10), run=tmp_path / "other" / "none")
@@ -288,6 +290,7 @@ def test_a_budget_that_ends_the_comparison_ships_nothing(tmp_path: Path, bases: 
     assert not small.students
     assert small.stopped == "the budget of 5 calls ended it before students and teacher were compared"
     assert small.held == (f"self held back on dev: {small.stopped}",)
+    assert small.effects[-1].cost is None
     assert json.loads((tmp_path / "small" / "manifest.json").read_text())["stopped"] == small.stopped
 
 
