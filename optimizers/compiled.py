@@ -193,7 +193,7 @@ def load_program(
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
         raise Damaged(f"{file} is no saved program: {type(error).__name__}: {error}") from None
     for predictor, lacking in program.named_predictors():
-        state = whole.get(predictor, whole)  # a program that is a predictor has no name for it
+        state = whole if predictor == "self" else whole.get(predictor)  # a lone predictor stands without a name
         theirs, ours = _heads(state), _heads(lacking.dump_state())
         if theirs and theirs != ours:
             raise BadInput(

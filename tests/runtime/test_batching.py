@@ -141,11 +141,11 @@ def test_coarse_numbers_are_not_taken_for_a_strange_state(folders: dict[str, Pat
 def test_several_threads_give_the_answers_of_one(
     folders: dict[str, Path], kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    requests = [request(text, max_tokens=40, temperature=n % 2, seed=n) for n, text in enumerate(texts(60))]
+    requests = [request(text, max_tokens=20, temperature=n % 2, seed=n) for n, text in enumerate(texts(28))]
     alone = CausalEngine(folders[kind])
     expected = [alone.complete(each).text for each in requests]
     monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
-    together = CausalEngine(folders[kind], batch=30)
+    together = CausalEngine(folders[kind], batch=16)
     served, serve = set(), together._batcher._serve
     together._batcher._serve = lambda calls, lane: served.add(lane) or serve(calls, lane)  # type: ignore[func-returns-value]
     assert [each.text for each in ask_together(together, requests)] == expected
