@@ -12,8 +12,6 @@ from . import options as opt
 
 FORMS = {"model-index": ".md", "inspect": ".eval", "junit": ".xml", "labels": ".csv", "optuna": ".db"}
 """What results can be written as, and how such a file's name ends."""
-STUDENTS = ("hf", "onnx", "onnx-int8", "gguf", "gguf-q8")
-"""What students can be written as."""
 
 
 def export(
@@ -45,15 +43,15 @@ def export(
 
     With --to optuna it is a study for each compilation, which optuna.load_study and optuna-dashboard open.
 
+    With --to hf, onnx, onnx-int8 (classifiers), gguf or gguf-q8 (causal students) it is every student of a distill run,
+    or the one of the folder that is given; each is loaded back, and what it answers differently is told.
+
     A model card that is there keeps its text and what others wrote into its head, and a sheet that holds labels is not
     touched; nor is a file with studies of other names. Other files are replaced.
 
     Example:  dstill export runs/triage-mini-test --to junit --out report.xml
 
     Example:  dstill export runs/triage-mini-test --to labels --out people.csv --n 60
-
-    With --to hf, onnx, onnx-int8 (classifiers), gguf or gguf-q8 (causal students) it is every student of a distill run,
-    or the one of the folder that is given; each is loaded back, and what it answers differently is told.
 
     Example:  dstill export runs/triage-mini --to optuna --out study.db
 
@@ -64,12 +62,14 @@ def export(
     from .results import How, read_all
     from .runtime.errors import BadInput
 
-    if to in STUDENTS:
+    if to not in FORMS:
+        from .distill.export import FORMATS
+
+        if to not in FORMATS:
+            raise BadInput(f"--to {to}: expected one of {', '.join([*FORMS, *FORMATS])}")
         for made in _students(results, to, out):
             print(made)
         return
-    if to not in FORMS:
-        raise BadInput(f"--to {to}: expected one of {', '.join([*FORMS, *STUDENTS])}")
     if to == "optuna":
         from .optimizers.studies import write_studies
 

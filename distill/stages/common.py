@@ -181,13 +181,15 @@ def origin(state: DistillState, predictor: str, inside: str = "") -> dict[str, A
 
 def licence_of(base: Path) -> str:
     """The licence that a model's card names in its head; empty where it names none."""
+    from huggingface_hub import metadata_load
+    from yaml import YAMLError
+
     try:
-        text = (base / "README.md").read_text("utf-8")
-    except (OSError, UnicodeDecodeError):
+        head = metadata_load(base / "README.md")
+    except (OSError, ValueError, YAMLError):
         return ""
-    head = text.partition("\n---")[0].splitlines() if text.startswith("---\n") else []
-    named = [line.partition(":")[2] for line in head if line.startswith("license:")]
-    return named[0].partition(" #")[0].strip().strip("'\"") if named else ""
+    named = head.get("license") if isinstance(head, dict) else None
+    return named if isinstance(named, str) else ""
 
 
 def keep_course(folder: Path, log: Sequence[dict[str, float]], title: str) -> None:

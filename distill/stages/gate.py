@@ -120,10 +120,10 @@ def judged(ours: Sequence[float], theirs: Sequence[float], *, margin: float) -> 
     """
     found = non_inferior(ours, theirs, margin=margin)
     needed = examples_needed(_spread(ours, theirs), margin, power=PLANNED)
-    return replace(found, needed=_unanimous(found, ours, theirs, margin) if needed is None else needed)
+    return replace(found, needed=_unanimous(ours, theirs, margin) if needed is None else needed)
 
 
-def _unanimous(found: NonInferiority, ours: Sequence[float], theirs: Sequence[float], margin: float) -> int:
+def _unanimous(ours: Sequence[float], theirs: Sequence[float], margin: float) -> int:
     """The least number of examples that is accepted where the two never disagree, by scores of the same kind."""
 
     def accepted(n: int) -> bool:

@@ -99,7 +99,7 @@ def _code(facts: Mapping[str, Any], *, mean: bool) -> str:
 
 
 def _texts(names: Sequence[str]) -> str:
-    """As ``engines.encode`` takes them: a text, two as a pair, more as ``name: text`` lines."""
+    """As ``encoding.encode`` takes them, stripped: a text, two as a pair, more as ``name: text`` lines."""
     if len(names) > 2:
-        return f'"\\n".join(f"{{name}}: {{inputs[name]}}" for name in {json.dumps(list(names))})'
-    return ", ".join(f'inputs["{name}"]' for name in names)
+        return f'"\\n".join(f"{{name}}: {{inputs[name].strip()}}" for name in {json.dumps(list(names))})'
+    return ", ".join(f'inputs["{name}"].strip()' for name in names)

@@ -69,14 +69,15 @@ def attend(
         out = torch.nn.functional.scaled_dot_product_attention(query, key, value, is_causal=True, scale=scaling)
         return out.transpose(1, 2), None
     layer = rows.layers[module.layer_idx]
-    ahead = query.shape[2] - MIN_QUERIES if layer is rows.layers[-1] else 0  # nobody asks what the others come to
-    query = query[:, :, max(ahead, 0) :]
+    last = layer is rows.layers[-1]  # of which nobody asks what the tokens before the last come to
+    ahead = max(0, query.shape[2] - MIN_QUERIES) if last else 0
+    query = query[:, :, ahead:]
     count, heads, queries, dim = query.shape
     groups = layer.keys.shape[1]
     scale = dim**-0.5 if scaling is None else scaling
     stacked = (query * scale).reshape(count, groups, -1, dim)
     out = _paged(stacked, layer, rows.hidden(heads // groups, queries))
-    return pad(out.reshape(count, heads, queries, dim).transpose(1, 2), (0, 0, 0, 0, max(ahead, 0), 0)), None
+    return pad(out.reshape(count, heads, queries, dim).transpose(1, 2), (0, 0, 0, 0, ahead, 0)), None
 
 
 def _paged(query: torch.Tensor, layer: Any, hidden: torch.Tensor) -> torch.Tensor:
