@@ -120,6 +120,7 @@ def test_a_classifier_for_everybody_answers_as_its_card_says(
     engine.close()
     answer = as_the_card_says(tmp_path / "hf", monkeypatch)
     assert [answer(probe) for probe in probes] == mine
+    assert [answer({name: f"\n\n{text} \t  " for name, text in probe.items()}) for probe in probes] == mine
     weights = tmp_path / "hf" / ("head.safetensors" if pooling == "mean" else "model.safetensors")
     turned = {n: -t if pooling == "mean" or n.startswith("classifier.") else t for n, t in load_file(weights).items()}
     weights.write_bytes(save(turned, metadata={"format": "pt"}))
