@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from ..runtime.home import default_journal, run_folder
 from ..runtime.models import adopt
 from ..runtime.rundir import RunDir
 from ..runtime.session import Session
+from ..runtime.written import CHECKPOINTS
 from .checking import check_apart, check_teacher, check_trainable
 from .distilled import DistilledProgram, dump_distilled
 from .recipes import Recipe, recipe_of
@@ -101,6 +103,7 @@ def distill(
             state = _step(stage, state)
         made = _assemble(state, label, out)
         export(session, out.file("cassette.jsonl.zst"))
+        shutil.rmtree(out.file(CHECKPOINTS), ignore_errors=True)
         out.finish(shipped=sorted(made.students), stopped=made.stopped)
     return made
 

@@ -17,6 +17,7 @@ from ..runtime.canonical import digest
 from ..runtime.errors import BadInput
 from ..runtime.home import file_name
 from ..runtime.session import Session
+from ..runtime.written import CHECKPOINTS
 
 TokenTop: TypeAlias = "tuple[str, Mapping[str, float]]"
 """A token of a teacher's answer as text, and log-probabilities of the likeliest tokens in its place."""
@@ -209,6 +210,10 @@ class DistillState:
         if safe != whole:
             safe = f"{safe}-{digest(whole)[:8]}"
         return self.folder / "students" / safe
+
+    def checkpoint_folder(self, student: Path, key: str) -> Path:
+        """Where the training of the student in a folder keeps its checkpoints; ``key`` is the training's."""
+        return self.folder / CHECKPOINTS / student.name / key[:16]
 
     def signature(self, predictor: str) -> type[dspy.Signature]:
         """A predictor's declared signature."""

@@ -14,7 +14,9 @@ from pathlib import Path
 import orjson
 
 MANIFEST, CONFIG = "manifest.json", "config.json"
-_HIDDEN = (".", "checkpoints")
+CHECKPOINTS = "checkpoints"
+"""The folder of trainings that have not ended; it goes with the end of the run."""
+_HIDDEN = (".", CHECKPOINTS)
 _UNFINISHED = (".tmp", ".part")
 
 _OF_RUN = re.compile(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -19,8 +19,9 @@ from ..settings import check_settings
 from ..state import DistillState, Pair
 from .votes import agreed, tops_of
 
-ROUND = 64
-"""Examples asked for at a time; a round that does not fit the budget is left out as a whole."""
+FIRST, MOST = 8, 64
+"""Examples asked for at a time: rounds double from the first size to the largest. One that does not fit the budget is
+left out as a whole, so that small rounds come first: a small budget gives something, too."""
 
 Rows = dict[str, list[Pair]]
 
@@ -64,8 +65,7 @@ class Collect:
         """Rows for every predictor that answered."""
         found: Rows = {name: [] for name, _ in state.task.program.named_predictors()}
         asked, kept, stopped = 0, 0, state.stopped
-        for start in range(0, len(state.task.train), ROUND):
-            places = range(start, min(start + ROUND, len(state.task.train)))
+        for places in _rounds(len(state.task.train)):
             state.session.ledger.begin_round()
             try:
                 runs = self._ask(state, state.task.train, places, "train")
@@ -77,7 +77,7 @@ class Collect:
             asked += len(places)
             kept += sum(self._enter(found, self.keep, one) for one in runs)
         if stopped and not asked:
-            first = min(ROUND, len(state.task.train))
+            first = min(FIRST, len(state.task.train))
             raise BudgetExhausted(f"the budget of {state.session.ledger.budget} does not reach for {first} examples")
         if not any(found.values()):
             raise BadInput(
@@ -152,6 +152,15 @@ class Collect:
                 fit = score >= 1 or (keep == "weighted" and score > 0)
                 judged.append((job, outcome, fit or keep == "all" or not is_labelled(job.example)))
         return int(_enter_rows(found, judged, alone=len(runs) == 1))
+
+
+def _rounds(count: int) -> Iterator[range]:
+    """Places of 8, 8, 16, 32, and then always 64 examples."""
+    start = 0
+    while start < count:
+        end = min(count, start + min(MOST, max(FIRST, start)))
+        yield range(start, end)
+        start = end
 
 
 def _enter_rows(found: Rows, runs: Sequence[tuple[Job, Outcome, bool]], *, alone: bool) -> bool:

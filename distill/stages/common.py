@@ -35,20 +35,20 @@ def kind_of(folder: Path) -> str:
     return "causal" if "CausalLM" in names or "LMHeadModel" in names else "encoder"
 
 
-def check_kind(base: str, kind: str, loader: str) -> None:
-    """Refuse a base that its configuration says is of another kind.
+def check_kind(base: str, kind: str, loader: str, role: str = "be trained") -> None:
+    """Refuse a model that its configuration says is of another kind; ``role`` is what it is wanted for.
 
     Raises:
-        ModelUnavailable: saying which recipes would take it.
+        ModelUnavailable: saying which recipes would take a base.
     """
     folder = base_folder(base)
     told = read_config(folder).get("architectures")
     if told and kind_of(folder) != kind:
-        raise ModelUnavailable(f"{base} cannot be trained as a {loader}: it is of another kind{_HINTS.get(loader, '')}")
+        raise _refused(base, loader, ValueError(_OTHER_KIND), role)
 
 
-def check_opens(base: str, kind: str) -> None:
-    """Refuse a base that could not be opened as this kind, by all of it but the weights themselves; see ``open_base``.
+def check_opens(base: str, kind: str, role: str = "be trained") -> None:
+    """Refuse a model that could not be opened as this kind, by all of it but the weights themselves; see ``open_base``.
 
     Raises:
         ModelUnavailable: saying what is wrong with it.
@@ -66,17 +66,17 @@ def check_opens(base: str, kind: str) -> None:
                 with safe_open(file, "pt"):
                     pass
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise _refused(base, kind, error) from error
+        raise _refused(base, kind, error, role) from error
     loader = getattr(transformers, f"AutoModelFor{kind}" if kind else "AutoModel")
     if type(config) not in loader._model_mapping:
-        raise _refused(base, kind, ValueError("it is of another kind"))
+        raise _refused(base, kind, ValueError(_OTHER_KIND), role)
 
 
-def _refused(base: str, kind: str, error: Exception) -> ModelUnavailable:
+def _refused(base: str, kind: str, error: Exception, role: str = "be trained") -> ModelUnavailable:
     first = (str(error).splitlines() or [type(error).__name__])[0]
-    if first.startswith(("Unrecognized configuration class", "it is of another kind")):
-        first = f"it is of another kind{_HINTS.get(kind, '')}"
-    return ModelUnavailable(f"{base} cannot be trained as a {kind or 'base'}: {first}")
+    if first.startswith(("Unrecognized configuration class", _OTHER_KIND)):
+        first = f"{_OTHER_KIND}{_HINTS.get(kind, '') if role == 'be trained' else ''}"
+    return ModelUnavailable(f"{base} cannot {role} as a {kind or 'base'}: {first}")
 
 
 def base_digest(base: str) -> str:
@@ -121,6 +121,7 @@ def open_base(kind: str, base: str, *, seed: int, **options: Any) -> tuple[Any, 
     return model, tokenizer
 
 
+_OTHER_KIND = "it is of another kind"
 _HINTS = {
     "CausalLM": " (the recipes labels, soft-labels and gold train encoders)",
     "SequenceClassification": " (the recipes sft, label-only and step-by-step train causal models)",

@@ -9,12 +9,13 @@ import dspy
 
 from ...optimizers.nearest import pool_of
 from ...runtime.adapters import adapter_named
-from ...runtime.engines.local.loading import load
+from ...runtime.engines.local.loading import load, quiet
 from ...runtime.errors import BadInput
 from ...runtime.internals import format_field_value
 from ...runtime.lm import LM
 from ..state import DistillState, Pair
-from .common import base_folder
+from ..students.alignment import check_same_vocabulary
+from .common import base_folder, check_kind, check_opens
 
 
 def teacher_folder(lm: LM, named: str) -> str:
@@ -33,6 +34,29 @@ def teacher_folder(lm: LM, named: str) -> str:
             "take kd = 'stored'"
         )
     return str(folder)
+
+
+def check_teaches(writer: type[Any], base: str, lm: LM, named: str) -> None:
+    """Refuse a teacher, as in ``teacher_folder``, that cannot be opened or has other tokens than the student.
+
+    Args:
+        writer: how the student is trained, as in ``training.writers``.
+        base: the student before training.
+
+    Raises:
+        BadInput: for a model that is not here, and for other tokens.
+        ModelUnavailable: for one of another kind, or broken.
+    """
+    from transformers import AutoTokenizer
+
+    folder, name = teacher_folder(lm, named), named or str(lm.door.engine.name)
+    place = name if named else folder
+    check_kind(place, writer.kind, writer.loader, role="teach")
+    check_opens(place, writer.loader, role="teach")
+    with quiet():
+        mine = AutoTokenizer.from_pretrained(base_folder(base), trust_remote_code=False)
+        theirs = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    check_same_vocabulary(mine, theirs, (base, name))
 
 
 def signatures(program: dspy.Module) -> list[Any]:

@@ -33,7 +33,7 @@ from .common import (
     origin,
     train_each,
 )  # fmt: skip
-from .teaching import reasons, signatures, teacher_folder, teacher_prompts
+from .teaching import check_teaches, reasons, signatures, teacher_prompts
 from .writing_loss import WritingLoss
 
 Objective = Literal["answer", "label", "step-by-step"]
@@ -111,7 +111,7 @@ class TrainCausal:
         """Refuse what could not be trained before anything is paid for.
 
         Raises:
-            BadInput: for a program without rationales, or a teacher that tells no probabilities.
+            BadInput: for a program without rationales, or a teacher that tells no probabilities or has other tokens.
             ModelUnavailable: for a base or a teacher that cannot be had, or a base of another kind.
         """
         check_kind(base, self.writer.kind, self.writer.loader)
@@ -122,7 +122,7 @@ class TrainCausal:
                 "with dspy.ChainOfThought, or use recipe 'sft'"
             )
         if self.kd not in ("none", "stored") or self.hidden != "none":
-            teacher_folder(lm, self.teacher)
+            check_teaches(self.writer, base, lm, self.teacher)
 
     def run(self, state: DistillState) -> DistillState:
         """A student for every predictor with rows."""
@@ -174,7 +174,7 @@ class TrainCausal:
         with quiet(), progress(f"train {name}") as bar:
             log = train(
                 model, [row.size for row in mine.rows], loss, self.training,
-                state.folder / "checkpoints" / folder.name / key[:16], seed=state.seed, bar=bar,
+                state.checkpoint_folder(folder, key), seed=state.seed, bar=bar,
                 watch=(lambda: loss.plain(watched.rows)) if watched.rows else None, share=loss.share,
                 beside=loss.critic,
             )  # fmt: skip

@@ -100,7 +100,7 @@ class TrainEncoder:
                 "field: declare one with dspy.ChainOfThought, or leave it out"
             )
         if self.hidden != "none":
-            check_opens(self.teacher, "")
+            check_opens(self.teacher, "", role="teach")
 
     def _mean(self, base: str) -> bool:
         """Whether the head reads the mean of the tokens."""
@@ -161,7 +161,7 @@ class TrainEncoder:
         with quiet(), progress(f"train {name}") as bar:
             log = train(
                 model, [len(row["input_ids"]) for row in coded], loss, self.training,
-                state.folder / "checkpoints" / folder.name / key[:16], seed=state.seed, bar=bar,
+                state.checkpoint_folder(folder, key), seed=state.seed, bar=bar,
                 fresh=[*fresh, *(f"beside.{n}" for n, _ in loss.beside.named_parameters())] if loss.beside else fresh,
                 watch=watch if watched else None, share=loss.share, beside=loss.beside,
             )  # fmt: skip

@@ -112,7 +112,7 @@ class TrainMatcher:
         with quiet(), progress(f"train {name}") as bar:
             log = train(
                 model, [len(one.ids) for one, _ in mine], loss, self.training,
-                state.folder / "checkpoints" / folder.name / key[:16], seed=state.seed, bar=bar,
+                state.checkpoint_folder(folder, key), seed=state.seed, bar=bar,
                 fresh=["text.weight", "label.weight", "scale"], watch=watch if watched else None,
                 share=lambda batch: max(float(weights[list(batch)].sum()), 1e-12),
             )  # fmt: skip

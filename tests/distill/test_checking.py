@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -51,6 +52,20 @@ def refused(tmp_path: Path, base: str, stages: list[Any], words: str, program: A
 )
 def test_generative_recipes(tmp_path: Path, bases: dict[str, str], stages: Any, words: str) -> None:
     refused(tmp_path, bases["causal"], stages, words)
+
+
+def test_teachers_that_cannot_teach(tmp_path: Path, bases: dict[str, str]) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(bases["causal"], other)
+    body = json.loads((other / "tokenizer.json").read_text())
+    body["model"]["vocab"]["zebra"] = body["model"]["vocab"].pop(next(t for t in body["model"]["vocab"] if len(t) == 3))
+    body["model"]["merges"] = []
+    (other / "tokenizer.json").write_text(json.dumps(body))
+    for teacher, words in (
+        (str(other), r"tokenizers of .* differ: of '.*', .*lacks it.*kd = 'none'"),
+        (bases["encoder"], "cannot teach as a CausalLM: it is of another kind$"),
+    ):
+        refused(tmp_path, bases["causal"], [Collect(), TrainCausal(kd="jsd", teacher=teacher), Gate()], words)
 
 
 @pytest.mark.parametrize(

@@ -96,13 +96,16 @@ class TestCollect(StageContract):
         with pytest.raises(BadInput, match="the teacher passes nothing: of 40"):
             Collect().run(state(tmp_path, engine=fakes.painter(lambda d, i: 0.0)))
 
-    def test_a_budget_ends_it_with_whole_rounds(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize(("calls", "examples"), [(10, 8), (40, 32), (100, 64), (140, 128), (150, 150)])
+    def test_a_budget_ends_it_with_whole_rounds(self, tmp_path: Path, calls: int, examples: int) -> None:
         task = fakes.task(train=150)
         made = compile(task, fakes.painter(), "zero-shot", run=tmp_path / "teacher")
-        session = Session(budget=Budget(calls=100))
+        session = Session(budget=Budget(calls=calls))
         after = Collect(keep="all").run(DistillState(task.compile_view, made, "", session, tmp_path))
-        assert len(after.pairs["self"]) == 64
-        assert "the budget of 100 calls ended it after 64 examples" in after.effects[0].notes
+        assert len(after.pairs["self"]) == examples
+        assert bool(after.stopped) == (examples < 150)
+        if after.stopped:
+            assert f"the budget of {calls} calls ended it after {examples} examples" in after.effects[0].notes
 
 
 class TestGold(StageContract):

@@ -235,6 +235,7 @@ def test_a_killed_training_goes_on_to_the_same_files(tmp_path: Path, bases: dict
     work(killed)
     work(tmp_path / "whole")
     assert files(killed) == files(tmp_path / "whole")
+    assert not list(tmp_path.rglob("checkpoints"))
 
 
 @pytest.mark.parametrize(
@@ -279,8 +280,8 @@ def test_a_budget_that_ends_the_teachers_answers_is_told(tmp_path: Path, bases: 
     assert [effect.price for effect in small.effects] == ["what was left of the budget", ""]
     assert json.loads((tmp_path / "small" / "report.json").read_text())["stages"][0]["cost"] is None
     assert json.loads((tmp_path / "small" / "manifest.json").read_text())["stopped"] == small.stopped
-    with pytest.raises(BudgetExhausted, match="10 calls does not reach for 64 examples"):
-        distill(made, task, bases["encoder"], stages, budget=Budget(calls=10), run=tmp_path / "other" / "none")
+    with pytest.raises(BudgetExhausted, match="7 calls does not reach for 8 examples"):
+        distill(made, task, bases["encoder"], stages, budget=Budget(calls=7), run=tmp_path / "other" / "none")
 
 
 def test_a_budget_that_ends_the_comparison_ships_nothing(tmp_path: Path, bases: dict[str, str]) -> None:
