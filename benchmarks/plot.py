@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -19,6 +20,7 @@ def chart(
     *,
     marks: Mapping[str, Point] | None = None,
     bounds: tuple[float, float, float, float] | None = None,
+    log: bool = False,
 ) -> None:
     """Write a chart.
 
@@ -26,6 +28,7 @@ def chart(
         lines: by name, points from left to right; a point outside the bounds is left out.
         marks: by name, single points, shown large.
         bounds: least and most of x, least and most of y; those of the points by default.
+        log: whether the x axis is logarithmic.
     """
     marks = marks or {}
     points = [p for line in lines.values() for p in line] + list(marks.values())
@@ -34,8 +37,11 @@ def chart(
     )  # fmt: skip
     x1, y1 = (x1 if x1 > x0 else x0 + 1), (y1 if y1 > y0 else y0 + 1)
 
+    def along(x: float) -> float:
+        return math.log10(x) if log else x
+
     def place(point: Point) -> Point:
-        x = LEFT + (point[0] - x0) / (x1 - x0) * (WIDTH - LEFT - RIGHT)
+        x = LEFT + (along(point[0]) - along(x0)) / (along(x1) - along(x0)) * (WIDTH - LEFT - RIGHT)
         return x, HEIGHT - BOTTOM - (point[1] - y0) / (y1 - y0) * (HEIGHT - BOTTOM - TOP)
 
     parts = [
@@ -46,12 +52,13 @@ def chart(
         f'<text x="14" y="{HEIGHT / 2}" text-anchor="middle" transform="rotate(-90 14 {HEIGHT / 2})">'
         f"{html.escape(axes[1])}</text>",
     ]
-    for step in range(5):
-        x, y = x0 + (x1 - x0) * step / 4, y0 + (y1 - y0) * step / 4
-        px, py = place((x, y))
+    for y in ticks(y0, y1):
+        py = place((x0, y))[1]
         parts.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{py:.1f}" y2="{py:.1f}" stroke="#ddd"/>')
-        parts.append(f'<text x="{LEFT - 6}" y="{py + 4:.1f}" text-anchor="end">{y:.4g}</text>')
-        parts.append(f'<text x="{px:.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">{x:.4g}</text>')
+        parts.append(f'<text x="{LEFT - 6}" y="{py + 4:.1f}" text-anchor="end">{y:,g}</text>')
+    for x in decades(x0, x1) if log else ticks(x0, x1):
+        px = place((x, y0))[0]
+        parts.append(f'<text x="{px:.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">{x:,g}</text>')
     for index, (name, line) in enumerate([*lines.items(), *((n, [p]) for n, p in marks.items())]):
         colour = COLOURS[index % len(COLOURS)]
         shown = [place(p) for p in line if x0 <= p[0] <= x1 and y0 <= p[1] <= y1]
@@ -65,3 +72,17 @@ def chart(
         parts.append(f'<text x="{WIDTH - RIGHT + 24}" y="{y + 4}">{html.escape(name)}</text>')
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join([*parts, "</svg>\n"]))
+
+
+def ticks(low: float, high: float) -> list[float]:
+    """Three to seven round numbers in a range."""
+    rough = (high - low) / 5
+    unit = 10.0 ** math.floor(math.log10(rough))
+    step = min((times * unit for times in (1, 2, 5, 10)), key=lambda one: abs(math.log(one / rough)))
+    return [round(n * step, 10) for n in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
+
+
+def decades(low: float, high: float) -> list[float]:
+    """1, 3, 10, 30 and so on in a range."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    return [x for power in powers for x in (10.0**power, 3 * 10.0**power) if low * 0.999 <= x <= high * 1.001]

@@ -46,6 +46,7 @@ def report(rows: list[Row], caps: Sequence[int]) -> None:
             }
         means = [f"{rival} {_points(figures['scores'][cap][rival]['all'])}" for rival in GOAL]
         lines.append(f"{cap} calls, points ahead of: {', '.join(means)}")
+    picture("all tasks", rows)
     for kind in kinds:
         picture(kind, [row for row in rows if row["kind"] == kind])
     record("contest", figures, "; ".join(lines))
@@ -89,13 +90,15 @@ def picture(kind: str, rows: Sequence[Row]) -> None:
     lines = {}
     for name in ("dstill", *GOAL):
         own = [row for row in rows if name in row]
-        if own:
-            by_cap = {cap: [row[name][place] for row in own] for place, (cap, _, _) in enumerate(own[0][name])}
+        if len(own) == len(rows):  # lines over other rows could not be compared
+            caps = sorted(set.intersection(*({cap for cap, _, _ in row[name]} for row in own)))
+            by_cap = {cap: [next(one for one in row[name] if one[0] == cap) for row in own] for cap in caps}
             lines[name] = []
             for cap, found in by_cap.items():
                 calls = statistics.mean(min(cap, one[1]) or cap for one in found)
-                lines[name].append((math.log10(calls), statistics.mean(one[2] for one in found)))
-    chart(RESULTS / f"contest-{kind}.svg", kind, ("log10 of calls", "% right on the test rows"), lines)
+                lines[name].append((calls, statistics.mean(one[2] for one in found)))
+    name = f"contest-{kind.replace(' ', '-')}.svg"
+    chart(RESULTS / name, kind, ("calls", "% right on the test rows"), lines, log=True)
 
 
 def _ahead(row: Row, rival: str, cap: int) -> float:
