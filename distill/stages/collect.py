@@ -20,7 +20,7 @@ from ..state import DistillState, Pair
 from .votes import agreed, tops_of
 
 FIRST, MOST = 8, 64
-"""Examples asked for at a time: rounds double from the first size to the largest. One that does not fit the budget is
+"""Examples asked for at a time: rounds grow from the first size to the largest. One that does not fit the budget is
 left out as a whole, so that small rounds come first: a small budget gives something, too."""
 
 Rows = dict[str, list[Pair]]
