@@ -46,7 +46,10 @@ def data(folder: Path) -> Path:
         ),
         ("decisions", "--students 4 --resplits 3 --seeds 1"),
         ("program", "--student BASE --seeds 1 --train 60 --dev 30 --test 10 --epochs 1"),
-        ("step_by_step", "--student embedded:small --encoder BASE --tasks esnli --shares 0.5 1 --seeds 1 --epochs 1 --data DATA"),
+        (
+            "step_by_step",
+            "--student embedded:small --encoder BASE --tasks esnli --shares 0.5 1 --seeds 1 --epochs 1 --data DATA",
+        ),
         ("few_shot", "--encoder BASE --tasks trec --shots 2 --seeds 1 --data DATA"),
     ],
 )
