@@ -75,7 +75,7 @@ def chart(
 
 
 def ticks(low: float, high: float) -> list[float]:
-    """Three to seven round numbers in a range."""
+    """Some five round numbers in a range."""
     rough = (high - low) / 5
     unit = 10.0 ** math.floor(math.log10(rough))
     step = min((times * unit for times in (1, 2, 5, 10)), key=lambda one: abs(math.log(one / rough)))

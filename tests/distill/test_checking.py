@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +25,7 @@ from dstill.distill import (
 from dstill.optimizers import compile
 from dstill.runtime import BadInput, ModelUnavailable, ScriptedEngine
 from dstill.runtime.fields import input_fields, render_fields
-from students import FAST
+from students import FAST, with_other_tokens
 
 
 def refused(tmp_path: Path, base: str, stages: list[Any], words: str, program: Any = None) -> None:
@@ -55,14 +54,11 @@ def test_generative_recipes(tmp_path: Path, bases: dict[str, str], stages: Any, 
 
 
 def test_teachers_that_cannot_teach(tmp_path: Path, bases: dict[str, str]) -> None:
-    other = tmp_path / "other"
-    shutil.copytree(bases["causal"], other)
-    body = json.loads((other / "tokenizer.json").read_text())
-    body["model"]["vocab"]["zebra"] = body["model"]["vocab"].pop(next(t for t in body["model"]["vocab"] if len(t) == 3))
-    body["model"]["merges"] = []
-    (other / "tokenizer.json").write_text(json.dumps(body))
     for teacher, words in (
-        (str(other), r"tokenizers of .* differ: of '.*', .*lacks it.*kd = 'none'"),
+        (
+            with_other_tokens(bases["causal"], tmp_path / "other"),
+            r"tokenizers of .* differ: of '.*', .*lacks it.*kd = 'none'",
+        ),
         (bases["encoder"], "cannot teach as a CausalLM: it is of another kind$"),
     ):
         refused(tmp_path, bases["causal"], [Collect(), TrainCausal(kd="jsd", teacher=teacher), Gate()], words)

@@ -27,7 +27,7 @@ from dstill.distill import (
 from dstill.distill.students import read_student
 from dstill.optimizers import compile
 from dstill.runtime import LM, BadInput, Session, engine_for
-from students import FAST, reasoner, reasoning_task, state
+from students import FAST, reasoner, reasoning_task, state, with_other_tokens
 
 
 def gold_state(tmp_path: Path, base: str) -> DistillState:
@@ -67,17 +67,10 @@ class TestTrainFromProbabilities(StageContract):
 
 
 def test_a_teacher_of_other_tokens_is_refused(tmp_path: Path, bases: dict[str, str]) -> None:
-    import shutil
-
     given = gold_state(tmp_path, bases["causal"])
-    other = tmp_path / "other"
-    shutil.copytree(bases["causal"], other)
-    body = json.loads((other / "tokenizer.json").read_text())
-    body["model"]["vocab"]["zebra"] = body["model"]["vocab"].pop(next(t for t in body["model"]["vocab"] if len(t) == 3))
-    body["model"]["merges"] = []
-    (other / "tokenizer.json").write_text(json.dumps(body))
+    other = with_other_tokens(bases["causal"], tmp_path / "other")
     with pytest.raises(BadInput, match=r"tokenizers of .* differ: of '.*', .*lacks it.*kd = 'none'"):
-        TrainCausal(kd="forward", teacher=str(other), training=FAST).run(given)
+        TrainCausal(kd="forward", teacher=other, training=FAST).run(given)
 
 
 def test_a_hosted_teacher_has_no_probabilities_but_those_it_told(tmp_path: Path, bases: dict[str, str]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -42,3 +44,14 @@ def reasoner() -> ScriptedEngine:
         return render_fields({"reasoning": f"because of {text.split()[-1]}", "colour": fakes.truth(text)})
 
     return ScriptedEngine(script, repeatable=True, name="reasoner")
+
+
+def with_other_tokens(base: str, folder: Path) -> str:
+    """A copy of a base whose tokenizer has another word in the place of one of its own."""
+    shutil.copytree(base, folder)
+    body = json.loads((folder / "tokenizer.json").read_text())
+    vocabulary = body["model"]["vocab"]
+    vocabulary["zebra"] = vocabulary.pop(next(token for token in vocabulary if len(token) == 3))
+    body["model"]["merges"] = []
+    (folder / "tokenizer.json").write_text(json.dumps(body))
+    return str(folder)
