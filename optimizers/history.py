@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -165,17 +166,18 @@ class History:
 
     def estimate(self, trial: Trial) -> float:
         """A trial's mean score, drawn towards the mean of all scores by ``PRIOR`` pseudo-examples."""
-        return self.estimates()[trial.number]
+        return self.estimates[trial.number]
 
-    def estimates(self) -> list[float]:
+    @cached_property
+    def estimates(self) -> tuple[float, ...]:
         """Every trial's ``estimate``."""
         totals = [sum(trial.scores.values()) for trial in self.trials]
         count = sum(len(trial.scores) for trial in self.trials)
         centre = sum(totals) / count if count else 0.0
-        return [
+        return tuple(
             (total + PRIOR * centre) / (len(trial.scores) + PRIOR)
             for total, trial in zip(totals, self.trials, strict=True)
-        ]
+        )
 
     def values(self, trial: Trial) -> list[float]:
         """What a trial with scores is worth: its estimate, and its mean in each further objective."""

@@ -153,7 +153,7 @@ def _allowed(history: History, source: Source) -> float:
 
 def _earned(history: History) -> dict[str, tuple[float, float]]:
     """By proposer, (successes, failures) of its candidates that have scores, faded."""
-    estimates = history.estimates()
+    estimates = history.estimates
     found: dict[str, tuple[float, float]] = {}
     best = history.trials[0]
     waiting: list[Trial] = []

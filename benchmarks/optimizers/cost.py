@@ -3,7 +3,8 @@
     python benchmarks/optimizers/cost.py [--repeats 5] [--rows 400] [--candidates 1000]
 
 loop     a whole compilation of a task by chance (``honesty.py``), in CPU time for each evaluation, beside the CPU time
-         of evaluating the declared program on the dev split.
+         of the same evaluations without a search: the same candidates on the same rows, in one round and with no
+         journal on disk. The difference is what searching costs, storing included.
 choose   who leads and who drops out among 1,000 candidates that have met as many examples.
 """
 
@@ -23,9 +24,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import numpy as np
 from common import record, spread
-from dstill.eval import evaluate_on
-from dstill.optimizers import Race
+from dstill.eval.runner import Job, Runner
+from dstill.optimizers import Candidate, Race
+from dstill.optimizers.selection import Selection
 from dstill.optimizers.standing import standing
+from dstill.programs import Task
 from dstill.runtime import Session, lm_for
 from honesty import engine, run, task
 
@@ -43,14 +46,24 @@ def cpu(action: Callable[[], Any]) -> tuple[float, Any]:
 
 
 def loop(seed: int, rows: int) -> dict[str, float]:
-    """Milliseconds for an evaluation: of a compilation, and of evaluating alone."""
+    """Milliseconds for an evaluation: of a compilation, and of the same evaluations alone."""
     whole, (made, folder) = cpu(lambda: run(chance, seed, rows, "cost", 4000))
     trials = [json.loads(line) for line in (folder / "trials.jsonl").read_text().splitlines()]
-    gain = made.evidence.gain
-    evaluations = sum(trial["met"] for trial in trials) + (2 * gain.n if gain else 0)
-    asked, lm = task(rows), lm_for(engine(chance, seed, "alone"), Session())
-    alone, _ = cpu(lambda: evaluate_on(asked, asked.program, "dev", lm=lm))
-    return {"whole_ms": 1000 * whole / evaluations, "alone_ms": 1000 * alone / rows, "evaluations": evaluations}
+    jobs = evaluated(task(rows), trials, seed, confirmed=made.evidence.gain is not None)
+    lm = lm_for(engine(chance, seed, "alone"), Session())
+    alone, _ = cpu(lambda: Runner(lm, task(rows).metric).run(jobs, trace=True))
+    return {"whole_ms": 1000 * whole / len(jobs), "alone_ms": 1000 * alone / len(jobs), "evaluations": len(jobs)}
+
+
+def evaluated(asked: Task, trials: list[dict[str, Any]], seed: int, *, confirmed: bool) -> list[Job]:
+    """What a race evaluated: every trial on the rows that it met, the winner and the declared program on the rest."""
+    rows = Selection.of(asked.dev, Race().confirm, seed)
+    met = {trial["number"]: rows.choose[: trial["met"]] for trial in trials}
+    winner = next(trial["number"] for trial in trials if trial["decision"] == "winner")
+    for number in {0, winner} if confirmed else ():
+        met[number] = (*met[number], *rows.confirm)
+    programs = {trial["number"]: Candidate.load(trial["candidate"]).apply(asked.program) for trial in trials}
+    return [Job(programs[number], asked.dev[row], row, "dev") for number, own in met.items() for row in own]
 
 
 def choose(seed: int, candidates: int) -> dict[str, float]:

@@ -43,7 +43,7 @@ class VotingEnsembles:
     def propose(self, history: History, rng: Random, n: int) -> Sequence[Candidate]:
         """Up to ``n`` votes that look better than the leader, the surest first; none where none does."""
         tried = [trial for trial in history.trials if trial.scores and not trial.candidate.others]
-        values = history.estimates()
+        values = history.estimates
         tried.sort(key=lambda trial: (-values[trial.number], trial.candidate.length, trial.number))
         library = tried[:LIBRARY]
         if len(library) < 3:
