@@ -21,6 +21,7 @@ from .recipes import recipe_from_tables as recipe_from_tables
 from .recipes import recipe_of as recipe_of
 from .stages import Cascade as Cascade
 from .stages import Collect as Collect
+from .stages import Correct as Correct
 from .stages import Filter as Filter
 from .stages import Gate as Gate
 from .stages import Gold as Gold

@@ -13,6 +13,7 @@ from .settings import fits
 from .stages import (
     Cascade,
     Collect,
+    Correct,
     Filter,
     Gate,
     Gold,
@@ -26,8 +27,9 @@ from .stages import (
 from .training import Lora, Training
 
 STAGES: dict[str, type[Any]] = {
-    "collect": Collect, "gold": Gold, "filter": Filter, "train-causal": TrainCausal, "train-seq2seq": TrainSeq2Seq,
-    "train-encoder": TrainEncoder, "train-matcher": TrainMatcher, "gate": Gate, "cascade": Cascade, "ladder": Ladder,
+    "collect": Collect, "gold": Gold, "filter": Filter, "correct": Correct, "train-causal": TrainCausal,
+    "train-seq2seq": TrainSeq2Seq, "train-encoder": TrainEncoder, "train-matcher": TrainMatcher, "ladder": Ladder,
+    "gate": Gate, "cascade": Cascade,
 }  # fmt: skip
 """Stages by their name in recipes."""
 
@@ -54,6 +56,7 @@ RECIPES: dict[str, tuple[Stage, ...]] = {
     "prompted": (Collect(), Filter(), TrainCausal(style="program"), Gate()),
     "labels": (Collect(), Filter(), TrainEncoder(), Gate()),
     "soft-labels": (Collect(keep="all", samples=5), Filter(), TrainEncoder(soft=True), Gate()),
+    "corrected": (Collect(), Filter(), Correct(), TrainEncoder(soft=True), Gate()),
     "gold": (Gold(), Filter(), TrainEncoder(), Gate()),
     "match": (Collect(), Filter(), TrainMatcher(), Gate()),
     "ladder": (Collect(), Filter(), Ladder()),
@@ -61,10 +64,10 @@ RECIPES: dict[str, tuple[Stage, ...]] = {
 """Recipes by name. ``sft``: the teacher's answers with their rationales. ``label-only``: without. ``step-by-step``:
 labels and rationales as two tasks. ``internalise``: a local teacher's probabilities, asked with all instructions and
 demonstrations, to a student that sees the inputs alone. ``prompted``: the teacher's answers, to a student that is
-asked as the teacher was. ``labels``, ``soft-labels``: a classifier of the teacher's
-answers, or of their shares. ``gold``: a classifier of the data's own labels. ``match``: a classifier that
-reads its labels with the input. ``ladder``: the cheapest of several
-students that is not inferior."""
+asked as the teacher was. ``labels``, ``soft-labels``: a classifier of the teacher's answers, or of their shares.
+``corrected``: a classifier of the teacher's answers to inputs without labels, set right as far as can be told.
+``gold``: a classifier of the data's own labels. ``match``: a classifier that reads its labels with the input.
+``ladder``: the cheapest of several students that is not inferior."""
 
 
 def recipe_of(spec: str | Recipe | Sequence[Stage], **options: Any) -> Recipe:
@@ -99,11 +102,11 @@ def recipe_of(spec: str | Recipe | Sequence[Stage], **options: Any) -> Recipe:
 
 
 ORDER: tuple[tuple[str, ...], ...] = (
-    ("collect", "gold"), ("filter",), ("train-causal", "train-seq2seq", "train-encoder", "train-matcher", "ladder"),
-    ("gate",), ("cascade",),
+    ("collect", "gold"), ("filter",), ("correct",),
+    ("train-causal", "train-seq2seq", "train-encoder", "train-matcher", "ladder"), ("gate",), ("cascade",),
 )  # fmt: skip
 """In which order stages stand, those of a group in one place."""
-ROWS, STUDENTS = 0, 2
+ROWS, STUDENTS = 0, 3
 """The groups that bring what the others work on."""
 
 
@@ -128,6 +131,12 @@ def _check_order(recipe: Recipe) -> None:
             if places[kind] != ROWS and not any(places.get(one, needed) == needed for one in met):
                 raise BadInput(f"{place}: {names[kind]} needs {' or '.join(ORDER[needed])} before it; {order}")
         met.append(kind)
+    deaf = [type(s) for s in recipe.stages if places.get(type(s)) == STUDENTS and not getattr(s, "soft", False)]
+    if Correct in met and deaf:
+        raise BadInput(
+            f"{place}: correct brings probabilities of labels, which {names[deaf[0]]} does not learn; "
+            "expected train-encoder with soft = true"
+        )
 
 
 def _named(name: str) -> Recipe:
@@ -222,6 +231,8 @@ def _with_field(value: Any, name: str, new: Any, place: str) -> Any:
 
 
 def _shown(wanted: Any) -> str:
+    if get_origin(wanted) is dict:
+        return "a table of numbers"
     if get_origin(wanted) is not None and type(None) not in get_args(wanted):
         return "one of: " + ", ".join(map(str, get_args(wanted)))
     if any(is_dataclass(kind) for kind in get_args(wanted)):

@@ -25,6 +25,11 @@ def fits(value: Any, wanted: Any) -> bool:
     """Whether a value is of a declared type, a whole number being no ``float``."""
     if get_origin(wanted) is not None and type(None) in get_args(wanted):
         return value is None or any(fits(value, kind) for kind in get_args(wanted) if kind is not type(None))
+    if get_origin(wanted) is dict:
+        return isinstance(value, dict) and all(
+            isinstance(one, str) and isinstance(part, int | float) and not isinstance(part, bool)
+            for one, part in value.items()
+        )
     if get_origin(wanted) is not None:
         return value in get_args(wanted)
     if wanted is bool or isinstance(value, bool):
@@ -45,6 +50,8 @@ def _words(wanted: Any) -> str:
         return "one of: " + ", ".join(map(str, get_args(wanted)))
     if get_origin(wanted) is tuple:
         return "a tuple of texts"
+    if get_origin(wanted) is dict:
+        return "a dict of numbers by name"
     if type(None) in get_args(wanted):
         return " or ".join("None" if kind is type(None) else f"{kind.__name__}(...)" for kind in get_args(wanted))
     return {int: "a whole number", float: "a number", bool: "True or False", str: "text"}.get(

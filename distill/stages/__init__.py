@@ -3,6 +3,7 @@
 from .base import Stage as Stage
 from .cascade import Cascade as Cascade
 from .collect import Collect as Collect
+from .correct import Correct as Correct
 from .filter import Filter as Filter
 from .gate import Gate as Gate
 from .gold import Gold as Gold

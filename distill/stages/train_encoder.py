@@ -110,9 +110,10 @@ class TrainEncoder:
 
     def run(self, state: DistillState) -> DistillState:
         """A classifier for every predictor with rows."""
-        return train_each(state, self.name, self._train)
+        return train_each(state, self.name, self.train)
 
-    def _train(self, state: DistillState, name: str, rows: Sequence[Pair], folder: Path) -> str:
+    def train(self, state: DistillState, name: str, rows: Sequence[Pair], folder: Path) -> str:
+        """A classifier of a predictor's rows in a folder, and how it went; one that is there already is kept."""
         signature = state.signature(name)
         label_field = label_field_of(signature, name)
         labels, remarks = labels_of(signature, label_field, rows)

@@ -215,7 +215,12 @@ class EncoderStudent(Free):
 
     def probabilities(self, inputs: Sequence[dict[str, str]]) -> torch.Tensor:
         """[inputs, labels], each row summing to 1."""
-        return torch.tensor([self._batcher(row)[2] for row in inputs], dtype=torch.float64).exp()
+        found = []
+        for one in self._classify(inputs):
+            if isinstance(one, Exception):
+                raise one
+            found.append(one[2])
+        return torch.tensor(found, dtype=torch.float64).exp()
 
     def close(self) -> None:
         """End the worker."""

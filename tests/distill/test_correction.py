@@ -1,0 +1,233 @@
+"""Wrong labels set right: the sums against all ways written out, the stage against labels that are known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import dspy
+import fakes
+import numpy as np
+import pytest
+import torch
+from contracts import StageContract
+from dstill.distill import (
+    Correct,
+    DistillState,
+    Filter,
+    Gold,
+    Pair,
+    Stage,
+    TrainCausal,
+    TrainEncoder,
+    Training,
+    recipe_of,
+)
+from dstill.distill import objectives as of
+from dstill.programs import Task, make_examples, metrics
+from dstill.runtime import BadInput, ScriptedEngine
+from dstill.runtime.fields import render_fields
+from scipy.optimize import minimize
+from students import FAST, state
+
+RNG = np.random.default_rng(0)
+BELIEFS = torch.tensor(RNG.dirichlet([1, 1, 1], 40))
+
+
+def test_a_prior_is_reached_by_the_nearest_beliefs() -> None:
+    """Beside a general optimiser of the dual, a convex function of the factors' logarithms."""
+    prior = np.array([0.5, 0.3, 0.2])
+    beliefs = BELIEFS.numpy()
+    dual = lambda b: np.log((beliefs * np.exp(b)).sum(1)).mean() - prior @ b  # noqa: E731
+    best = minimize(dual, np.zeros(3), method="BFGS", options={"gtol": 1e-10}).x
+    wanted = beliefs * np.exp(best)
+    wanted /= wanted.sum(1, keepdims=True)
+    found = of.with_prior(BELIEFS, torch.tensor(prior))
+    np.testing.assert_allclose(found.numpy(), wanted, atol=1e-6)
+    np.testing.assert_allclose(found.mean(0).numpy(), prior, atol=1e-9)
+
+
+def test_a_word_changes_a_belief_by_bayes() -> None:
+    transition = torch.tensor([[0.8, 0.2, 0.0], [0.3, 0.6, 0.1], [0.0, 0.25, 0.75]], dtype=torch.float64)
+    said = torch.tensor([n % 3 for n in range(40)])
+    found = of.corrected(BELIEFS, said, transition).numpy()
+    for row, (belief, label) in enumerate(zip(BELIEFS.numpy(), said.tolist(), strict=True)):
+        joint = [belief[true] * float(transition[true, label]) for true in range(3)]
+        np.testing.assert_allclose(found[row], np.array(joint) / sum(joint), atol=1e-12)
+
+
+def test_rows_that_differ_are_weighed_over_all_ways() -> None:
+    groups = [[0, 1, 2], [7, 5], [9], [12, 11, 10]]
+    found = of.all_different(BELIEFS, groups).numpy()
+    for group in groups:
+        wanted = np.zeros((len(group), 3))
+        for way in product(range(3), repeat=len(group)):
+            if len(set(way)) == len(way):
+                chance = np.prod([float(BELIEFS[row, label]) for row, label in zip(group, way, strict=True)])
+                for member, label in enumerate(way):
+                    wanted[member, label] += chance
+        np.testing.assert_allclose(found[group], wanted / wanted.sum(1, keepdims=True), atol=1e-9)
+    alone = [row for row in range(40) if row not in {row for group in groups for row in group}]
+    assert torch.equal(torch.tensor(found)[alone], BELIEFS[alone])
+
+
+def wrong(given: DistillState, share: float) -> tuple[DistillState, list[str]]:
+    """The state with some labels taken for the next one, as by a teacher without gold labels, and the right ones."""
+    names = sorted({row.outputs["colour"] for row in given.pairs["self"]})
+    follow = dict(zip(names, [*names[1:], names[0]], strict=True))
+    first = given.pairs["self"]
+    rows = [
+        replace(row, example=f"{row.example}-{n}", inputs={"text": f"{row.inputs['text']} {n}"})
+        for n in range(5)
+        for row in first
+    ]
+    told = [row.outputs["colour"] for row in rows]
+    mine = np.random.default_rng(1).random(len(rows)) < share
+    made = [
+        replace(row, score=None, outputs={"colour": follow[label] if is_wrong else label})
+        for row, label, is_wrong in zip(rows, told, mine, strict=True)
+    ]
+    return replace(given, pairs={"self": tuple(made)}), told
+
+
+def right(rows: tuple[Pair, ...], told: list[str]) -> float:
+    """How often the likeliest label is the right one."""
+    likeliest = [max(row.soft, key=row.soft.__getitem__) for row in rows if row.soft is not None]
+    return float(np.mean([a == b for a, b in zip(likeliest, told, strict=True)]))
+
+
+HOW = Training(epochs=4, batch=8, lr=5e-3, checkpoint=20)
+
+
+class TestCorrect(StageContract):
+    def before(self, tmp_path: Path, bases: dict[str, str]) -> tuple[Stage, DistillState]:
+        return Correct(training=FAST), Gold().run(state(tmp_path, bases["encoder"]))
+
+
+def test_wrong_labels_are_told_from_right_ones(tmp_path: Path, bases: dict[str, str]) -> None:
+    given, told = wrong(Gold().run(state(tmp_path, bases["encoder"], fakes.sounds())), 0.25)
+    before = np.mean([row.outputs["colour"] == label for row, label in zip(given.pairs["self"], told, strict=True)])
+    after = Correct(training=HOW).run(given)
+    assert before < 0.85
+    assert right(after.pairs["self"], told) > 0.93
+    assert [row.outputs for row in after.pairs["self"]] == [row.outputs for row in given.pairs["self"]]
+    assert "labels are likelier others; most often" in after.effects[-1].notes[0]
+    trained = TrainEncoder(soft=True, training=FAST).run(after)
+    assert trained.students["self"].is_dir()
+
+
+class Two(dspy.Signature):
+    """Name the colour of a thing at a place."""
+
+    place: str = dspy.InputField()
+    thing: str = dspy.InputField()
+    colour: fakes.Colour = dspy.OutputField()
+
+
+def two_of_each(tmp_path: Path, base: str) -> DistillState:
+    """Two things at every place, of different colours that only the place's other thing tells."""
+    rows = make_examples(
+        [
+            {
+                "id": f"r{n}",
+                "place": f"place {n // 2}",
+                "thing": f"thing {n * 7 % 36}",
+                "colour": ("blue", "red")[n % 2],
+            }
+            for n in range(36)
+        ],
+        inputs=["place", "thing"],
+    )
+    task = Task("two", dspy.Predict(Two), rows[:30], rows[30:33], rows[33:], metrics.exact("colour"))
+    engine = ScriptedEngine(lambda request: render_fields({"colour": "red"}), repeatable=True, name="red")
+    return Gold().run(state(tmp_path, base, task, engine))
+
+
+def test_rows_that_share_an_input_have_different_labels(tmp_path: Path, bases: dict[str, str]) -> None:
+    """A teacher that says red to half of what is blue: of two reds at one place, one is none."""
+    given = two_of_each(tmp_path, bases["encoder"])
+    rows = [replace(row, score=None) for row in given.pairs["self"]]
+    said = [replace(row, outputs={"colour": "red"}) if n % 4 == 0 else row for n, row in enumerate(rows)]
+    given = replace(given, pairs={"self": tuple(said)})
+    prior = {"blue": 1.0, "red": 1.0, "green": 1e-6, "black": 1e-6}
+    after = Correct(training=FAST, distinct="place", prior=prior).run(given).pairs["self"]
+    for one, other in zip(after[::2], after[1::2], strict=True):
+        assert one.soft is not None
+        assert other.soft is not None
+        assert one.soft["red"] == pytest.approx(other.soft["blue"], abs=1e-3)
+        assert one.soft["red"] + one.soft["blue"] == pytest.approx(1, abs=1e-3)
+
+
+def test_full_marks_and_a_prior_stand(tmp_path: Path, bases: dict[str, str]) -> None:
+    given, _ = wrong(Gold().run(state(tmp_path, bases["encoder"], fakes.sounds())), 0.25)
+    first, *rest = given.pairs["self"]
+    given = replace(given, pairs={"self": (replace(first, score=1.0), *rest)})
+    prior = {"red": 3.0, "blue": 1.0, "green": 1e-6, "black": 1e-6}
+    plain, told = (Correct(training=FAST, prior=p).run(given).pairs["self"] for p in ({}, prior))
+    for rows in (plain, told):
+        assert rows[0].soft == {label: float(label == first.outputs["colour"]) for label in fakes.COLOURS}
+    mean = lambda rows: np.mean([row.soft["red"] for row in rows[1:]])  # noqa: E731
+    assert mean(told) > mean(plain) + 0.05
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        (lambda: Correct(folds=1), "folds = 1: expected 2 or more"),
+        (lambda: Correct(prior={"red": 0.0}), r"prior: red = 0.0: expected parts above 0"),
+        (lambda: Correct(prior={"red": float("nan")}), r"prior: red = nan"),
+        (lambda: Correct(prior=["red"]), r"Correct\(prior=\['red'\]\): expected a dict of numbers by name"),
+        (lambda: Correct(prior={"red": "half"}), r"expected a dict of numbers by name"),
+        (lambda: Correct(max_length=2), "max_length = 2"),
+        (lambda: recipe_of([Gold(), Correct(), TrainEncoder()]), r"train-encoder does not learn; .* soft = true"),
+        (lambda: recipe_of([Gold(), Correct(), TrainCausal()]), r"train-causal does not learn"),
+        (lambda: recipe_of([Gold(), Correct(), Filter()]), r"correct stands before filter"),
+        (lambda: recipe_of([Correct(), TrainEncoder(soft=True)]), r"correct needs collect or gold before it"),
+        (lambda: recipe_of("corrected", prior=3), r"recipe corrected: prior = 3; expected a table of numbers"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(made: Any, words: str) -> None:
+    with pytest.raises(BadInput, match=words):
+        made()
+
+
+def test_what_does_not_fit_the_rows_is_refused(tmp_path: Path, bases: dict[str, str]) -> None:
+    given = Gold().run(state(tmp_path, bases["encoder"], fakes.sounds()))
+    with pytest.raises(BadInput, match=r"prior names red, white; the labels of self are .*: expected a part for each"):
+        Correct(training=FAST, prior={"red": 1.0, "white": 1.0}).run(given)
+    with pytest.raises(BadInput, match="folds = 41: the 40 rows of self have 40 examples; too few"):
+        Correct(training=FAST, folds=41).run(given)
+    with pytest.raises(BadInput, match=r"distinct = 'premise': no predictor reads that; expected one of: text"):
+        Correct(distinct="premise").check(bases["encoder"], given.task.program, given.teacher.lm)
+
+
+def test_too_many_rows_to_differ_are_left_and_told(tmp_path: Path, bases: dict[str, str]) -> None:
+    given = two_of_each(tmp_path, bases["encoder"])
+    rows = [replace(row, score=None, inputs={**row.inputs, "place": f"place {n // 10}"})
+            for n, row in enumerate(given.pairs["self"])]  # fmt: skip
+    after = Correct(training=FAST, distinct="place").run(replace(given, pairs={"self": tuple(rows)}))
+    assert "30 rows share their place with too many others to be told apart by it" in after.effects[-1].notes[0]
+
+
+def test_a_correction_that_was_killed_goes_on(tmp_path: Path, bases: dict[str, str], monkeypatch: Any) -> None:
+    given = Gold().run(state(tmp_path, bases["encoder"], fakes.sounds()))
+    whole = Correct(training=FAST).run(replace(given, folder=tmp_path / "whole"))
+    asked: list[str] = []
+    train = TrainEncoder.train
+
+    def dying(self: Any, state: Any, name: str, rows: Any, folder: Path) -> str:
+        asked.append(folder.parent.name)
+        if len(asked) == 2:
+            raise KeyboardInterrupt
+        return train(self, state, name, rows, folder)
+
+    monkeypatch.setattr(TrainEncoder, "train", dying)
+    with pytest.raises(KeyboardInterrupt):
+        Correct(training=FAST).run(given)
+    times = {p: p.stat().st_mtime_ns for p in given.folder.rglob("model.safetensors")}
+    assert len(times) == 1
+    again = Correct(training=FAST).run(given)
+    assert again.pairs == whole.pairs
+    assert all(p.stat().st_mtime_ns == time for p, time in times.items())
