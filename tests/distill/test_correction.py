@@ -231,3 +231,33 @@ def test_a_correction_that_was_killed_goes_on(tmp_path: Path, bases: dict[str, s
     again = Correct(training=FAST).run(given)
     assert again.pairs == whole.pairs
     assert all(p.stat().st_mtime_ns == time for p, time in times.items())
+
+
+@pytest.mark.parametrize("distinct", ["", "place"])
+def test_nobody_is_asked_about_what_it_has_learned(
+    tmp_path: Path, bases: dict[str, str], monkeypatch: Any, distinct: str
+) -> None:
+    from dstill.distill.students.engines import EncoderStudent
+
+    given = two_of_each(tmp_path, bases["encoder"])
+    learned: list[set[str]] = []
+    asked: list[set[str]] = []
+    train, say = TrainEncoder.train, EncoderStudent.probabilities
+    told = lambda inputs: inputs["place"] if distinct else inputs["thing"]  # noqa: E731
+
+    def training(self: Any, state: Any, name: str, rows: Any, folder: Path) -> str:
+        learned.append({told(row.inputs) for row in rows})
+        return train(self, state, name, rows, folder)
+
+    def saying(self: Any, inputs: Any) -> torch.Tensor:
+        asked.append({told(one) for one in inputs})
+        return say(self, inputs)
+
+    monkeypatch.setattr(TrainEncoder, "train", training)
+    monkeypatch.setattr(EncoderStudent, "probabilities", saying)
+    Correct(training=FAST, folds=3, distinct=distinct).run(given)
+    everything = {told(row.inputs) for row in given.pairs["self"]}
+    assert len(asked) == 3
+    assert set().union(*asked) == everything
+    for known, questions in zip(learned, asked, strict=True):
+        assert known == everything - questions
