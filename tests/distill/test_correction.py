@@ -163,11 +163,13 @@ def test_rows_that_share_an_input_have_different_labels(tmp_path: Path, bases: d
 def test_full_marks_and_a_prior_stand(tmp_path: Path, bases: dict[str, str]) -> None:
     given, _ = wrong(Gold().run(state(tmp_path, bases["encoder"], fakes.sounds())), 0.25)
     first, *rest = given.pairs["self"]
-    given = replace(given, pairs={"self": (replace(first, score=1.0), *rest)})
+    said = (("red", {"red": -0.1}),)  # of which a student with soft labels would learn, were it left
+    given = replace(given, pairs={"self": (replace(first, score=1.0), replace(rest[0], tokens=said), *rest[1:])})
     prior = {"red": 3.0, "blue": 1.0, "green": 1e-6, "black": 1e-6}
     plain, told = (Correct(training=FAST, prior=p).run(given).pairs["self"] for p in ({}, prior))
     for rows in (plain, told):
         assert rows[0].soft == {label: float(label == first.outputs["colour"]) for label in fakes.COLOURS}
+    assert all(row.tokens is None for row in told)
     mean = lambda rows: np.mean([row.soft["red"] for row in rows[1:]])  # noqa: E731
     assert mean(told) > mean(plain) + 0.05
 
