@@ -17,7 +17,7 @@ from ..state import DistillState, Pair
 from ..students import read_student
 from ..training import Training
 from .teaching import signatures
-from .train_encoder import Pooling, TrainEncoder, label_field_of, labels_of
+from .train_encoder import Pooling, TrainEncoder, declared_labels, label_field_of, labels_of
 
 if TYPE_CHECKING:
     import torch
@@ -71,13 +71,16 @@ class Correct:
         """Refuse what could not be trained before anything is paid for.
 
         Raises:
-            BadInput: for ``distinct`` that no predictor reads.
+            BadInput: for ``distinct`` that no predictor reads, and a prior of other labels than those declared.
             ModelUnavailable: for a base that cannot be had, is broken or of another kind.
         """
         self._classifier.check(base, program, lm)
         read = sorted({name for signature in signatures(program) for name in signature.input_fields})
         if self.distinct and self.distinct not in read:
             raise BadInput(f"distinct = {self.distinct!r}: no predictor reads that; expected one of: {', '.join(read)}")
+        for name, predictor in program.named_predictors() if self.prior else ():
+            if labels := declared_labels(predictor.signature, label_field_of(predictor.signature, name)):
+                self._prior(name, labels)
 
     def run(self, state: DistillState) -> DistillState:
         """The rows with probabilities."""

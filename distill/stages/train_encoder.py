@@ -220,13 +220,17 @@ def label_field_of(signature: Any, name: str) -> str:
     return fields[0]
 
 
+def declared_labels(signature: Any, label_field: str) -> list[str]:
+    """The labels of a field's ``Literal`` type; none for another type."""
+    annotation = signature.output_fields[label_field].annotation
+    return [str(value) for value in get_args(annotation)] if get_origin(annotation) is Literal else []
+
+
 def labels_of(signature: Any, label_field: str, rows: Sequence[Pair]) -> tuple[list[str], list[str]]:
     """The labels, and remarks on those that the rows hardly teach."""
-    annotation = signature.output_fields[label_field].annotation
     met = Counter(row.outputs[label_field] for row in rows)
-    declared = get_origin(annotation) is Literal
-    if declared:
-        labels = [str(value) for value in get_args(annotation)]
+    labels = declared_labels(signature, label_field)
+    if declared := bool(labels):
         strange = sorted(set(met) - set(labels))
         if strange:
             raise BadInput(f"labels that {label_field} does not allow: {', '.join(strange[:5])}")

@@ -197,8 +197,10 @@ def test_what_cannot_be_meant_is_refused(made: Any, words: str) -> None:
 
 def test_what_does_not_fit_the_rows_is_refused(tmp_path: Path, bases: dict[str, str]) -> None:
     given = Gold().run(state(tmp_path, bases["encoder"], fakes.sounds()))
-    with pytest.raises(BadInput, match=r"prior names red, white; the labels of self are .*: expected a part for each"):
-        Correct(training=FAST, prior={"red": 1.0, "white": 1.0}).run(given)
+    strange = Correct(training=FAST, prior={"red": 1.0, "white": 1.0})
+    for ask in (strange.run, lambda state: strange.check(bases["encoder"], state.task.program, state.teacher.lm)):
+        with pytest.raises(BadInput, match=r"prior names red, white; the labels of self are .*: expected a part for"):
+            ask(given)
     with pytest.raises(BadInput, match="folds = 41: the 40 rows of self have 40 examples; too few"):
         Correct(training=FAST, folds=41).run(given)
     with pytest.raises(BadInput, match=r"distinct = 'premise': no predictor reads that; expected one of: text"):
