@@ -18,7 +18,7 @@ demo: $(VENV)/.dstill-installed
 	"$(BIN)/dstill" run docs/demo.toml
 
 test: check browser
-	"$(BIN)/python" -m pytest -n 2
+	"$(BIN)/python" -m pytest -n 3  # on two cores: a third of the time tests wait for other processes
 
 # Pages are tested in a real Chromium; where there is none and it can, this installs Debian's.
 HAS_CHROMIUM = command -v chromedriver >/dev/null && { command -v chromium || command -v google-chrome; } >/dev/null
