@@ -17,8 +17,9 @@ help:
 demo: $(VENV)/.dstill-installed
 	"$(BIN)/dstill" run docs/demo.toml
 
+# Three workers on two cores: for a third of their time tests wait for other processes.
 test: check browser
-	"$(BIN)/python" -m pytest -n 3  # on two cores: a third of the time tests wait for other processes
+	"$(BIN)/python" -m pytest -n 3
 
 # Pages are tested in a real Chromium; where there is none and it can, this installs Debian's.
 HAS_CHROMIUM = command -v chromedriver >/dev/null && { command -v chromium || command -v google-chrome; } >/dev/null
