@@ -9,15 +9,15 @@ were made; no training row has its gold label. Accuracy against gold on the test
 at a time, beside the teacher's on the same rows; gold labels of training rows only tell how many were set right.
 
 Seeds answer the same rows: intervals are over rows, with the answers of all seeds to a row as one cluster. Students are
-kept one by one in ``--part``, and what is there is not run again.
+kept one by one in ``--part``; what is there is not run again, and a training that was interrupted goes on.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
-import tempfile
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -93,21 +93,22 @@ def main() -> None:
     if strange := [row["how"] for row in rows if row["how"] != how]:
         sys.exit(f"{given.part} holds students of other settings: {strange[0]}, asked for {how}")
     gold = {f"train-{row['id']}": row["label"] for row in rows_of(data / "esnli", "train")}
-    with tempfile.TemporaryDirectory() as place:
-        work = Path(place)
-        task, engine = task_of("esnli", data, given.train, None, work)
-        teacher = dstill.compile(task, engine, "zero-shot", run=work / "teacher")
-        taught = [row.score or 0.0 for row in evaluate_on(task, teacher, "test").rows]
-        for seed, way in product(given.only or range(given.seeds), given.ways):
-            if any((row["way"], row["seed"]) == (way, seed) for row in rows):
-                continue
-            found: dict[str, float] = {}
-            stages = stages_of(way, given, gold, found)
-            scores = scored(task, teacher, given.encoder, stages, 1.0, seed, work / f"{way}-{seed}")
-            rows.append({"way": way, "seed": seed, "how": how, "scores": scores, **found})
-            with given.part.open("a") as file:
-                file.write(json.dumps(rows[-1]) + "\n")
-            print(seed, way, f"{100 * np.mean(scores):.1f}", found, flush=True)
+    work = Path(f"{given.part}.work")  # where a training that is interrupted goes on
+    work.mkdir(exist_ok=True)
+    task, engine = task_of("esnli", data, given.train, None, work)
+    teacher = dstill.compile(task, engine, "zero-shot", run=work / "teacher")
+    taught = [row.score or 0.0 for row in evaluate_on(task, teacher, "test").rows]
+    for seed, way in product(given.only or range(given.seeds), given.ways):
+        if any((row["way"], row["seed"]) == (way, seed) for row in rows):
+            continue
+        found: dict[str, float] = {}
+        stages = stages_of(way, given, gold, found)
+        scores = scored(task, teacher, given.encoder, stages, 1.0, seed, work / f"{way}-{seed}")
+        rows.append({"way": way, "seed": seed, "how": how, "scores": scores, **found})
+        with given.part.open("a") as file:
+            file.write(json.dumps(rows[-1]) + "\n")
+        shutil.rmtree(work / f"{way}-{seed}")
+        print(seed, way, f"{100 * np.mean(scores):.1f}", found, flush=True)
     report(rows, taught, Path(given.encoder).name, how)
 
 
