@@ -7,7 +7,7 @@ import os
 import platform
 import statistics
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,11 @@ def data_folder(given: Path | None) -> Path:
     if not folder.is_dir():
         sys.exit(f"there is no data in {folder}: give the folder with --data")
     return folder
+
+
+def points(interval: Mapping[str, float]) -> str:
+    """A difference of scores and its interval in points: ``+3.7 [+1.9, +5.5]``."""
+    return "{:+.1f} [{:+.1f}, {:+.1f}]".format(*(100 * interval[key] for key in ("value", "low", "high")))
 
 
 def spread(values: Sequence[float]) -> str:

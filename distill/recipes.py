@@ -65,7 +65,7 @@ RECIPES: dict[str, tuple[Stage, ...]] = {
 labels and rationales as two tasks. ``internalise``: a local teacher's probabilities, asked with all instructions and
 demonstrations, to a student that sees the inputs alone. ``prompted``: the teacher's answers, to a student that is
 asked as the teacher was. ``labels``, ``soft-labels``: a classifier of the teacher's answers, or of their shares.
-``corrected``: a classifier of the teacher's answers to inputs without labels, set right as far as can be told.
+``corrected``: a classifier of the teacher's answers to inputs without labels, set right by what is known of them all.
 ``gold``: a classifier of the data's own labels. ``match``: a classifier that reads its labels with the input.
 ``ladder``: the cheapest of several students that is not inferior."""
 

@@ -26,9 +26,9 @@ def fits(value: Any, wanted: Any) -> bool:
     if get_origin(wanted) is not None and type(None) in get_args(wanted):
         return value is None or any(fits(value, kind) for kind in get_args(wanted) if kind is not type(None))
     if get_origin(wanted) is dict:
+        name, kind = get_args(wanted)
         return isinstance(value, dict) and all(
-            isinstance(one, str) and isinstance(part, int | float) and not isinstance(part, bool)
-            for one, part in value.items()
+            isinstance(one, name) and _declared(part, kind) for one, part in value.items()
         )
     if get_origin(wanted) is not None:
         return value in get_args(wanted)

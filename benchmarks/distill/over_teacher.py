@@ -2,10 +2,10 @@
 
     python benchmarks/distill/over_teacher.py --encoder FOLDER --seeds 5 [--part FILE]
 
-The same encoder learns the teacher's labels as they are (``labels``), set right by the stage ``correct`` with the prior
-that each of the three verdicts is right equally often (``corrected``), and set right knowing, too, that the hypotheses
-that were written for one premise have different verdicts (``corrected-distinct``). Both are known from how the data
-were made; no training row has its gold label. Accuracy against gold on the test file, where the student sees one pair
+The same encoder learns the teacher's labels as they are (``labels``), and set right by the stage ``correct``
+(``corrected``), which is told that each of the three verdicts is right equally often and that the hypotheses that were
+written for one premise have different verdicts. Both are known from how the data were made; no training row has its
+gold label. Accuracy against gold on the test file, where the student sees one pair
 at a time, beside the teacher's on the same rows; gold labels of training rows only tell how many were set right.
 
 Seeds answer the same rows: intervals are over rows, with the answers of all seeds to a row as one cluster. Students are
@@ -18,6 +18,7 @@ import argparse
 import json
 import shutil
 import sys
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -25,10 +26,9 @@ from typing import Any
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from common import data_folder, record
-from dstill.distill import Collect, Correct, Filter, Stage, TrainEncoder, Training
+from common import data_folder, points, record
+from dstill.distill import Collect, Correct, DistillState, Filter, Stage, TrainEncoder, Training
 from dstill.eval import evaluate_on
 from dstill.eval.statistics import cluster_difference, cluster_mean
 from step_by_step import rows_of, scored, task_of
@@ -36,39 +36,37 @@ from step_by_step import rows_of, scored, task_of
 import dstill
 
 EVEN = {"entailment": 1.0, "neutral": 1.0, "contradiction": 1.0}
-WAYS: dict[str, dict[str, Any] | None] = {
-    "labels": None, "corrected": {"prior": EVEN}, "corrected-distinct": {"prior": EVEN, "distinct": "premise"},
-}  # fmt: skip
+WAYS: dict[str, dict[str, Any] | None] = {"corrected": {"prior": EVEN, "distinct": "premise"}, "labels": None}
 """The settings of ``correct`` by way; ``None`` for none."""
 
 
-class Counted(Correct):
-    """``correct``, which also tells how often teacher and likeliest label are right."""
+def counting(gold: dict[str, str], found: dict[str, float]) -> Stage:
+    """A stage that changes nothing and tells how often teacher and likeliest label are right."""
 
-    gold: dict[str, str]
-    found: dict[str, float]
+    @dataclass(frozen=True)
+    class Count:  # gold labels are no setting, and do not belong into the run's files
+        name = "count"
 
-    def run(self, state: Any) -> Any:
-        after = super().run(state)
-        ((_, rows),) = after.pairs.items()
-        known = [(row, self.gold[row.example]) for row in rows]
-        said = np.mean([row.outputs["answer"] == gold for row, gold in known])
-        likeliest = np.mean([max(row.soft, key=row.soft.__getitem__) == gold for row, gold in known])
-        self.found.update(labels_right=float(said), corrected_right=float(likeliest), rows=len(known))
-        return after
+        def run(self, state: DistillState) -> DistillState:
+            ((_, rows),) = state.pairs.items()
+            known = [(row, gold[row.example]) for row in rows]
+            said = np.mean([row.outputs["answer"] == true for row, true in known])
+            likeliest = np.mean([max(row.soft, key=row.soft.__getitem__) == true for row, true in known])
+            found.update(labels_right=float(said), corrected_right=float(likeliest), rows=len(known))
+            return state.with_effect(self.name, state.rows)
+
+    return Count()
 
 
 def stages_of(way: str, given: argparse.Namespace, gold: dict[str, str], found: dict[str, float]) -> list[Stage]:
     """How a student learns."""
-    how = Training(epochs=given.epochs, batch=32, lr=given.lr, new=10.0)
+    how = Training(epochs=given.epochs, batch=32, lr=given.lr, new=10.0, precision=given.precision)
     first: list[Stage] = [Collect(keep="all"), Filter()]
     settings = WAYS[way]
     if settings is None:
         return [*first, TrainEncoder(how)]
-    correct = Counted(training=Training(epochs=given.opinion, batch=32, lr=given.lr, new=10.0), **settings)
-    object.__setattr__(correct, "gold", gold)
-    object.__setattr__(correct, "found", found)
-    return [*first, correct, TrainEncoder(how, soft=True)]
+    correct = Correct(training=replace(how, epochs=given.opinion), **settings)
+    return [*first, correct, counting(gold, found), TrainEncoder(how, soft=True)]
 
 
 def main() -> None:
@@ -82,11 +80,13 @@ def main() -> None:
     cli.add_argument("--epochs", type=float, default=2.0)
     cli.add_argument("--opinion", type=float, default=2.0, help="epochs of the classifiers that set labels right")
     cli.add_argument("--lr", type=float, default=5e-5)
+    cli.add_argument("--precision", choices=["float32", "bf16"], default="float32")
     cli.add_argument("--data", type=Path)
     cli.add_argument("--part", type=Path, default=Path("over_teacher.jsonl"), help="what was run, a line a student")
     given = cli.parse_args()
     data = data_folder(given.data)
-    how = {"train": given.train, "epochs": given.epochs, "opinion": given.opinion, "lr": given.lr}
+    how = {name: getattr(given, name) for name in ("train", "epochs", "opinion", "lr", "precision")}
+    how["encoder"] = Path(given.encoder).name
     rows: list[dict[str, Any]] = (
         [json.loads(line) for line in given.part.read_text().splitlines()] if given.part.exists() else []
     )
@@ -109,12 +109,12 @@ def main() -> None:
             file.write(json.dumps(rows[-1]) + "\n")
         shutil.rmtree(work / f"{way}-{seed}")
         print(seed, way, f"{100 * np.mean(scores):.1f}", found, flush=True)
-    report(rows, taught, Path(given.encoder).name, how)
+    report(rows, taught, how)
 
 
-def report(rows: list[dict[str, Any]], taught: list[float], encoder: str, how: dict[str, Any]) -> None:
+def report(rows: list[dict[str, Any]], taught: list[float], how: dict[str, Any]) -> None:
     """Accuracy of each way, and its difference to the teacher's on the same rows."""
-    found: dict[str, Any] = {"encoder": encoder, "how": how, "teacher": float(np.mean(taught))}
+    found: dict[str, Any] = {"how": how, "teacher": float(np.mean(taught))}
     words = [f"e-SNLI test, teacher {100 * np.mean(taught):.1f}"]
     for way in WAYS:
         own = sorted((row for row in rows if row["way"] == way), key=lambda row: row["seed"])
@@ -128,9 +128,8 @@ def report(rows: list[dict[str, Any]], taught: list[float], encoder: str, how: d
             "accuracy": cluster_mean(scores.ravel(), rows_again).interval.dump(), "over_teacher": over, **told,
             "seeds": {row["seed"]: float(np.mean(row["scores"])) for row in own},
         }  # fmt: skip
-        said = "{:+.1f} [{:+.1f}, {:+.1f}]".format(*(100 * over[key] for key in ("value", "low", "high")))
         right = f", {100 * told['corrected_right']:.1f} % of its training labels right" if told else ""
-        words.append(f"{way} {100 * scores.mean():.1f}, {said} over the teacher (n={len(own)}){right}")
+        words.append(f"{way} {100 * scores.mean():.1f}, {points(over)} over the teacher (n={len(own)}){right}")
     record("over_teacher", found, "; ".join(words))
 
 

@@ -31,7 +31,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import dspy
-from common import RESULTS, data_folder, record
+from common import RESULTS, data_folder, points, record
 from dstill.distill import Collect, Filter, Stage, TrainCausal, TrainEncoder, Training, TrainSeq2Seq
 from dstill.distill.stages.common import base_folder, kind_of
 from dstill.eval import System, evaluate_on
@@ -201,8 +201,8 @@ def report(rows: Sequence[Row]) -> None:
                     lines.setdefault(way, []).append((100 * share, 100 * scores[way].mean()))
                 over, least = ("step-by-step", "label-only") if ways is WRITING else (ways[1], ways[0])
                 words.append(
-                    f"{name} {100 * share:g} %: {over} {_points(one['gains'][f'{over} over {least}']['rows'])} over "
-                    f"{least}, {_points(one['accuracy'][over]['over_teacher'])} over its teacher (n={len(seeds)})"
+                    f"{name} {100 * share:g} %: {over} {points(one['gains'][f'{over} over {least}']['rows'])} over "
+                    f"{least}, {points(one['accuracy'][over]['over_teacher'])} over its teacher (n={len(seeds)})"
                 )
                 if ways is WRITING:
                     gains[share] = (scores["step-by-step"] - scores["label-only"]).mean(axis=0)
@@ -210,7 +210,7 @@ def report(rows: Sequence[Row]) -> None:
             low, high = min(gains), max(gains)
             more = cluster_difference(gains[low], gains[high], list(range(len(taught)))).interval.dump()
             found.append({"task": name, "gain_with_least_over_most": more, "shares": [low, high]})
-            words.append(f"{name}: this gain is {_points(more)} more with {100 * low:g} % than with {100 * high:g} %")
+            words.append(f"{name}: this gain is {points(more)} more with {100 * low:g} % than with {100 * high:g} %")
         if lines:
             lines["teacher"] = [(x, 100 * sum(taught) / len(taught)) for x, _ in next(iter(lines.values()))]
             chart(RESULTS / f"step_by_step-{name}.svg", name, ("% of the rows", "% right on test"), lines)
@@ -239,10 +239,6 @@ def _compared(scores: dict[str, np.ndarray[Any, Any]], taught: np.ndarray[Any, A
             for b, a in combinations(scores, 2)
         },
     }
-
-
-def _points(interval: dict[str, float]) -> str:
-    return "{:+.1f} [{:+.1f}, {:+.1f}]".format(*(100 * interval[key] for key in ("value", "low", "high")))
 
 
 def main() -> None:

@@ -4,9 +4,6 @@ Every one is a pure function of tensors that returns a loss for each row, [rows]
 Logits are [rows, classes] with any classes: labels of a classifier, or the vocabulary at the tokens of an answer.
 """
 
-from .correction import all_different as all_different
-from .correction import corrected as corrected
-from .correction import with_prior as with_prior
 from .divergence import Divergence as Divergence
 from .divergence import divergence as divergence
 from .divergence import top_divergence as top_divergence

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 WAYS = 10_000
 """Rows that share an input are taken to differ where there are at most so many ways to label them."""
+ENOUGH = 0.75
+"""Classifiers that agree with labels less often than this part of how often labels are right have learned too little:
+whoever knew the right ones would agree as often as they are right."""
 
 
 @dataclass(frozen=True)
@@ -32,17 +35,19 @@ class Correct:
     ``soft``; the rows' answers stay as they are, and so do labels whose row the metric gave full marks.
 
     Classifiers are trained on all parts of the rows but one and asked about that one, so that none has learned what it
-    is asked about. Where teacher and classifier agree on a row it is likely right, and how often they do not tells who
-    is called what (confident learning: Northcutt et al., 1911.00068). Both are put together by Bayes; see
-    ``objectives.correction``.
+    is asked about. How often who is called what is then fitted to where they differ from the labels and to what is
+    known of all rows, at least one of ``right``, ``prior`` and ``distinct``, and all are put together by Bayes; see
+    ``correction``. Labels stay as they are where classifiers have learned too little to be asked.
     """
 
     training: Training = field(default_factory=lambda: Training(epochs=2, batch=32, lr=5e-5))
     folds: int = 2
     """Parts of the rows, and classifiers to train."""
+    right: float = 0.0
+    """How often the labels are right, as a teacher's score on rows like these tells; 0 where that is not known."""
     prior: dict[str, float] = field(default_factory=dict)
-    """How often each label is the right one, in parts of any size, where that is known from elsewhere; the mean of all
-    probabilities is brought there."""
+    """How often each label is the right one, in parts of any size, where that is known from elsewhere; the mean belief
+    of the classifiers is brought there."""
     distinct: str = ""
     """An input field: rows that share its text are known to have different labels."""
     pooling: Pooling = "auto"
@@ -54,9 +59,11 @@ class Correct:
         check_settings(self)
         if self.folds < 2:
             raise BadInput(f"folds = {self.folds}: expected 2 or more")
+        if not 0 <= self.right <= 1:
+            raise BadInput(f"right = {self.right}: expected a share of the labels, between 0 and 1")
         if wrong := [f"{label} = {part}" for label, part in self.prior.items() if not 0 < part < math.inf]:
             raise BadInput(f"prior: {', '.join(wrong)}: expected parts above 0")
-        _ = self._classifier
+        _ = self._classifier  # whose own settings are checked as it is made
 
     @property
     def name(self) -> str:
@@ -71,15 +78,23 @@ class Correct:
         """Refuse what could not be trained before anything is paid for.
 
         Raises:
-            BadInput: for ``distinct`` that no predictor reads, and a prior of other labels than those declared.
+            BadInput: where nothing is known of the labels, for ``distinct`` that no predictor reads, a predictor that
+                no classifier can answer, and a prior of other labels than those declared.
             ModelUnavailable: for a base that cannot be had, is broken or of another kind.
         """
         self._classifier.check(base, program, lm)
+        if not (self.right or self.prior or self.distinct):
+            raise BadInput(
+                "correct cannot tell wrong labels from weak classifiers by the rows alone: expected one or more of "
+                "right (how often labels are right, such as the teacher's score on dev), prior (how often each label "
+                "is) and distinct (an input; rows that share it have different labels)"
+            )
         read = sorted({name for signature in signatures(program) for name in signature.input_fields})
         if self.distinct and self.distinct not in read:
             raise BadInput(f"distinct = {self.distinct!r}: no predictor reads that; expected one of: {', '.join(read)}")
-        for name, predictor in program.named_predictors() if self.prior else ():
-            if labels := declared_labels(predictor.signature, label_field_of(predictor.signature, name)):
+        for name, predictor in program.named_predictors():
+            labels = declared_labels(predictor.signature, label_field_of(predictor.signature, name))
+            if labels and self.prior:
                 self._prior(name, labels)
 
     def run(self, state: DistillState) -> DistillState:
@@ -93,27 +108,34 @@ class Correct:
     def _corrected(self, state: DistillState, name: str, rows: Sequence[Pair]) -> tuple[tuple[Pair, ...], str]:
         import torch
 
-        from ..objectives.correction import all_different, corrected, with_prior
-        from ..objectives.robust import transition_by_agreement
+        from ..correction import Known, all_different, corrected, mistakes_of, with_prior
 
         field = label_field_of(state.signature(name), name)
         labels, _ = labels_of(state.signature(name), field, rows)
         beliefs = self._beliefs(state, name, rows, labels)
-        if self.prior:
-            beliefs = with_prior(beliefs, self._prior(name, labels))
         said = torch.tensor([labels.index(row.outputs[field]) for row in rows])
-        opinion = torch.nn.functional.one_hot(beliefs.argmax(-1), len(labels)).double()
-        transition = transition_by_agreement(said, opinion)
-        found = corrected(beliefs, said, transition)
         groups, left = self._groups(rows, len(labels))
-        found = all_different(found, groups)
-        sure = torch.tensor([row.score == 1 for row in rows])
-        found[sure] = torch.nn.functional.one_hot(said[sure], len(labels)).double()
+        prior = self._prior(name, labels) if self.prior else None
+        known = Known(torch.tensor([row.score == 1 for row in rows]), self.right or None, prior, groups)
+        account = mistakes_of(beliefs, said, known)
+        fitted = account.beliefs if prior is None else with_prior(account.beliefs, prior)
+        found = all_different(corrected(fitted, said, account.transition, known.sure), groups)
+        as_said = torch.nn.functional.one_hot(said, len(labels)).double()
+        found[known.sure] = as_said[known.sure]
+        agree = float((beliefs.argmax(-1) == said).double().mean())
+        right = float(found.gather(1, said[:, None]).mean())
+        notes = [f"classifiers agree with {100 * agree:.0f} % of the labels"]
+        if agree < ENOUGH * right:
+            found = as_said
+            notes += [f"but {100 * right:.0f} % would be right: they have learned too little, and labels stay"]
+        else:
+            notes.append(self._note(found, said, account.transition, labels))
+        notes += [left] if left else []
         kept = tuple(
             replace(row, soft=dict(zip(labels, chances, strict=True)), tokens=None)
             for row, chances in zip(rows, found.tolist(), strict=True)
         )
-        return kept, self._note(found, said, transition, labels) + (f", {left}" if left else "")
+        return kept, ", ".join(notes)
 
     def _beliefs(self, state: DistillState, name: str, rows: Sequence[Pair], labels: Sequence[str]) -> torch.Tensor:
         """What classifiers say of rows that they were not trained on, [rows, labels]."""
@@ -133,9 +155,8 @@ class Correct:
             student = EncoderStudent(folder, facts)
             chances = student.probabilities([dict(rows[place].inputs) for place in part])
             student.close()
-            columns = [labels.index(label) for label in facts["labels"]]
-            for place, own in zip(part, chances, strict=True):
-                found[place, columns] = own
+            columns = torch.tensor([labels.index(label) for label in facts["labels"]])
+            found[torch.tensor(part)[:, None], columns] = chances
         return found
 
     def _parts(self, state: DistillState, name: str, rows: Sequence[Pair]) -> list[list[int]]:
@@ -144,7 +165,9 @@ class Correct:
         order = sorted(set(keys))
         if len(order) < self.folds:
             what = f"texts of {self.distinct}" if self.distinct else "examples"
-            raise BadInput(f"folds = {self.folds}: the {len(rows)} rows of {name} have {len(order)} {what}; too few")
+            raise BadInput(
+                f"folds = {self.folds}: the {len(rows)} rows of {name} have {len(order)} {what}; expected no more folds"
+            )
         derive(state.seed, "correct", name).shuffle(order)
         number = {key: place % self.folds for place, key in enumerate(order)}
         found: list[list[int]] = [[] for _ in range(self.folds)]
@@ -179,6 +202,9 @@ class Correct:
     @staticmethod
     def _note(found: torch.Tensor, said: torch.Tensor, transition: torch.Tensor, labels: Sequence[str]) -> str:
         other = int((found.argmax(-1) != said).sum())
+        told = f"{other} of {len(said)} are likelier others"
         wrong = [(float(transition[i, j]), a, b) for i, a in enumerate(labels) for j, b in enumerate(labels) if i != j]
-        often = ", ".join(f"{a} called {b} {100 * share:.0f} %" for share, a, b in sorted(wrong, reverse=True)[:3])
-        return f"{other} of {len(said)} labels are likelier others; most often {often}"
+        often = [
+            f"{a} called {b} {100 * share:.0f} %" for share, a, b in sorted(wrong, reverse=True)[:3] if share > 0.005
+        ]
+        return told + (f"; most often {', '.join(often)}" if often else "")

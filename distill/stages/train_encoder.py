@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args, get_origin
 
@@ -135,6 +136,7 @@ class TrainEncoder:
         model.config.id2label = dict(enumerate(labels))
         model.config.label2id = {label: index for index, label in enumerate(labels)}
         most = min(self.max_length, tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", 512))
+        right = [labels.index(row.outputs[label_field]) for row in apart]
         coded, watched = (
             [encode(tokenizer, dict(row.inputs), inputs, most) for row in some] for some in (learn, apart)
         )
@@ -149,22 +151,14 @@ class TrainEncoder:
             **aids(self, state, learn, model, tokenizer, [[row.inputs[n] for n in inputs] for row in learn]),
         )  # fmt: skip
 
-        def watch() -> float:
-            total, place = 0.0, device_of(model)
-            for start in range(0, len(watched), 64):
-                feed = {n: moved(t, place) for n, t in collate(watched[start : start + 64], tokenizer).items()}
-                logits = model(**feed).logits.float()
-                right = tensor_on([labels.index(row.outputs[label_field]) for row in apart[start : start + 64]], place)
-                total += float(torch.nn.functional.cross_entropy(logits, right, reduction="sum"))
-            return total / len(watched)
-
         fresh = [n for n, _ in model.named_parameters() if not n.startswith(f"{model.base_model_prefix}.")]
         with quiet(), progress(f"train {name}") as bar:
             log = train(
                 model, [len(row["input_ids"]) for row in coded], loss, self.training,
                 state.checkpoint_folder(folder, key), seed=state.seed, bar=bar,
                 fresh=[*fresh, *(f"beside.{n}" for n, _ in loss.beside.named_parameters())] if loss.beside else fresh,
-                watch=watch if watched else None, share=loss.share, beside=loss.beside,
+                watch=partial(_loss_apart, model, tokenizer, watched, right) if watched else None,
+                share=loss.share, beside=loss.beside,
             )  # fmt: skip
         make_way(folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -199,6 +193,20 @@ class TrainEncoder:
             return *open_base("SequenceClassification", state.base, **options), False
         encoder, tokenizer = open_base("", state.base, seed=state.seed)
         return MeanClassifier.new(encoder, labels, derive_int(state.seed, "head", bits=63)), tokenizer, True
+
+
+def _loss_apart(model: Any, tokenizer: Any, rows: Sequence[dict[str, list[int]]], labels: Sequence[int]) -> float:
+    """The mean cross-entropy of rows that are not learned."""
+    from torch.nn.functional import cross_entropy
+
+    from ..students.encoding import collate
+
+    total, place = 0.0, device_of(model)
+    for start in range(0, len(rows), 64):
+        feed = {name: moved(part, place) for name, part in collate(rows[start : start + 64], tokenizer).items()}
+        right = tensor_on(labels[start : start + 64], place)
+        total += float(cross_entropy(model(**feed).logits.float(), right, reduction="sum"))
+    return total / len(rows)
 
 
 def _flat(settings: dict[str, Any]) -> dict[str, Any]:

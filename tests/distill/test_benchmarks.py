@@ -50,7 +50,7 @@ def data(folder: Path) -> Path:
             "step_by_step",
             "--student embedded:small --encoder BASE --tasks esnli --shares 0.5 1 --seeds 1 --epochs 1 --data DATA",
         ),
-        ("over_teacher", "--encoder BASE --seeds 1 --ways corrected-distinct --epochs 1 --opinion 1 --data DATA"),
+        ("over_teacher", "--encoder BASE --seeds 1 --ways corrected --epochs 1 --opinion 1 --data DATA"),
         ("few_shot", "--encoder BASE --tasks trec --shots 2 --seeds 1 --data DATA"),
     ],
 )

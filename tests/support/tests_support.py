@@ -96,6 +96,7 @@ class OpenAIServer(ThreadingHTTPServer):
     """Behaves as ``script`` says, one entry a request; the last one is repeated."""
 
     daemon_threads = True
+    request_queue_size = 128  # of five, as it is by default, some are reset on a busy machine
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
