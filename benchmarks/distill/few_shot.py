@@ -3,8 +3,12 @@
     python -m venv build/setfit && build/setfit/bin/pip install torch==2.13.0 && build/setfit/bin/pip install setfit
     python benchmarks/distill/few_shot.py --encoder FOLDER --setfit build/setfit/bin/python --tasks trec --shots 8 16 64
 
-Both get the same examples of each label (``--shots``; 0 for all), train, and are scored on the same test rows; SetFit
-with its own defaults. Accuracy and seconds of training, with the paired difference over all seeds.
+Both get the same examples of each label (``--shots``; 0 for all), train, and are scored on the same test rows. SetFit
+has its own defaults, which are one epoch over all pairs of rows; where that would take more than ``--times`` times as
+long as our training, it gets as many steps as fill that time, by its own speed in its first steps.
+
+Seeds draw other training rows and answer the same test rows: intervals are over test rows, with the answers of all
+seeds to a row as one cluster. Runs are kept one by one in ``--part``; what is there is not run again.
 """
 
 from __future__ import annotations
@@ -17,11 +21,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Collection
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+PROBES = (10, 40)
+"""Steps of two short trainings of SetFit, which tell how long a step takes it."""
+SIDES = ("ours", "setfit")
 
 
 def theirs(job: Path) -> None:
@@ -31,18 +41,34 @@ def theirs(job: Path) -> None:
 
     body = json.loads(job.read_text())
     labels = sorted({label for _, label in body["train"]})
-    model = SetFitModel.from_pretrained(body["encoder"], labels=labels)
     data = Dataset.from_dict(
         {"text": [t for t, _ in body["train"]], "label": [labels.index(y) for _, y in body["train"]]}
     )
-    with tempfile.TemporaryDirectory() as place:
-        arguments = TrainingArguments(output_dir=place, seed=body["seed"], report_to="none", save_strategy="no",
-                                      max_steps=body["max_steps"])  # fmt: skip
-        started = time.perf_counter()
-        Trainer(model=model, args=arguments, train_dataset=data).train()
-        seconds = time.perf_counter() - started
+
+    def trained(steps: int) -> tuple[float, Any]:
+        model = SetFitModel.from_pretrained(body["encoder"], labels=labels)
+        with tempfile.TemporaryDirectory() as place:
+            how = TrainingArguments(output_dir=place, seed=body["seed"], report_to="none", save_strategy="no",
+                                    max_steps=steps)  # fmt: skip
+            started = time.perf_counter()
+            Trainer(model=model, args=how, train_dataset=data).train()
+            return time.perf_counter() - started, model
+
+    few, more = (trained(steps)[0] for steps in PROBES)
+    each = max(1e-6, (more - few) / (PROBES[1] - PROBES[0]))
+    steps = max(PROBES[1], round((body["seconds"] - few) / each) + PROBES[0])
+    whole = pairs_of(Counter(label for _, label in body["train"]).values()) // 16  # a default batch
+    capped = steps < whole
+    seconds, model = trained(steps if capped else -1)
     said = [str(one) for one in model.predict([t for t, _ in body["test"]])]
-    print("RESULT " + json.dumps({"seconds": seconds, "said": said}))
+    print("RESULT " + json.dumps({"seconds": seconds, "said": said, "steps": min(steps, whole), "capped": capped}))
+
+
+def pairs_of(sizes: Collection[int]) -> int:
+    """Pairs in an epoch of SetFit: those of one label and those of two, the fewer of them repeated."""
+    rows = sum(sizes)
+    same = sum(size * (size + 1) // 2 for size in sizes)
+    return 2 * max(same, rows * (rows + 1) // 2 - same)
 
 
 def ours(body: dict[str, Any], run: Path) -> dict[str, Any]:
@@ -108,60 +134,86 @@ def main() -> None:
     parser.add_argument("--shots", nargs="+", type=int, default=[8, 16, 64, 0])
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--test", type=int, help="at most so many test rows")
-    parser.add_argument(
-        "--max-steps", type=int, default=-1, help="of SetFit's contrastive training; its own by default"
-    )
+    parser.add_argument("--times", type=float, default=3.0, help="SetFit's training time at most, in ours")
+    parser.add_argument("--part", type=Path, default=Path("few_shot.jsonl"), help="what was run, a line a run")
     parser.add_argument("--data", type=Path)
     parser.add_argument("--here", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.here:
         theirs(given.here)
         return
-    from common import data_folder, record, spread
-    from dstill.eval.statistics import paired_interval
+    from common import data_folder
 
     if not given.encoder:
         sys.exit("give a sentence encoder: --encoder FOLDER")
-    results = []
-    for task in given.tasks:
-        for shots in given.shots:
-            scores: dict[str, list[float]] = {"ours": [], "setfit": []}
-            seconds: dict[str, list[float]] = {"ours": [], "setfit": []}
-            for seed in range(given.seeds):
-                body = drawn(data_folder(given.data), task, shots, seed, given.test)
-                body |= {"encoder": given.encoder, "max_steps": given.max_steps}
-                with tempfile.TemporaryDirectory() as place:
-                    said = {"ours": ours(body, Path(place))}
-                    if given.setfit:
-                        job = Path(place) / "job.json"
-                        job.write_text(json.dumps(body))
-                        done = subprocess.run(
-                            [given.setfit, __file__, "--here", str(job)], capture_output=True, text=True,
-                            env={**os.environ, "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"},
-                        )  # fmt: skip
-                        lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
-                        if not lines:
-                            sys.exit(f"setfit failed: {done.stderr[-3000:]}")
-                        said["setfit"] = json.loads(lines[0][7:])
-                for side, one in said.items():
-                    scores[side] += [float(a == y) for a, (_, y) in zip(one["said"], body["test"], strict=True)]
-                    seconds[side].append(one["seconds"])
-            result: dict[str, Any] = {
-                "task": task, "shots": shots, "seconds": seconds,
-                "accuracy": {side: sum(s) / len(s) for side, s in scores.items() if s},
-            }  # fmt: skip
-            if scores["setfit"]:
-                result["difference"] = paired_interval(scores["ours"], scores["setfit"]).dump()
-                result["time_ratio"] = spread([a / b for a, b in zip(seconds["ours"], seconds["setfit"], strict=True)])
-            results.append(result)
-            print(result, flush=True)
-    line = "; ".join(
-        f"{one['task']} {one['shots'] or 'all'}: "
-        + ", ".join(f"{side} {100 * value:.1f}" for side, value in one["accuracy"].items())
-        + (f", time {one['time_ratio']}" if "time_ratio" in one else "")
-        for one in results
-    )
-    record("few_shot", {"results": results}, line)
+    rows = [json.loads(line) for line in given.part.read_text().splitlines()] if given.part.exists() else []
+    how = {"encoder": Path(given.encoder).name, "test": given.test, "times": given.times}
+    if strange := [row["how"] for row in rows if row["how"] != how]:
+        sys.exit(f"{given.part} holds runs of other settings: {strange[0]}, asked for {how}")
+    for seed, task, shots in product(range(given.seeds), given.tasks, given.shots):
+        if any((row["task"], row["shots"], row["seed"]) == (task, shots, seed) for row in rows):
+            continue
+        body = drawn(data_folder(given.data), task, shots, seed, given.test) | {"encoder": given.encoder}
+        row = {"task": task, "shots": shots, "seed": seed, "how": how, "rows": len(body["train"])}
+        for side, one in both(body, given).items():
+            right = [float(a == y) for a, (_, y) in zip(one.pop("said"), body["test"], strict=True)]
+            row[side] = one | {"scores": right}
+        rows.append(row)
+        with given.part.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        print(task, shots, seed, {side: told(row[side]) for side in SIDES if side in row}, flush=True)
+    report(rows)
+
+
+def both(body: dict[str, Any], given: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """Ours, and SetFit in its own Python where there is one."""
+    with tempfile.TemporaryDirectory() as place:
+        found = {"ours": ours(body, Path(place))}
+        if given.setfit:
+            job = Path(place) / "job.json"
+            job.write_text(json.dumps(body | {"seconds": given.times * found["ours"]["seconds"]}))
+            done = subprocess.run(
+                [given.setfit, __file__, "--here", str(job)], capture_output=True, text=True,
+                env={**os.environ, "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"},
+            )  # fmt: skip
+            lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
+            if not lines:
+                sys.exit(f"setfit failed: {done.stderr[-3000:]}")
+            found["setfit"] = json.loads(lines[0][7:])
+    return found
+
+
+def told(one: dict[str, Any]) -> str:
+    """Accuracy and time."""
+    return f"{100 * sum(one['scores']) / len(one['scores']):.1f} in {one['seconds']:.0f} s"
+
+
+def report(rows: list[dict[str, Any]]) -> None:
+    """Accuracies, times, and the differences, by task and number of shots."""
+    from common import points, record, spread
+    from dstill.eval.statistics import cluster_difference
+
+    results, words = [], []
+    for task, shots in dict.fromkeys((row["task"], row["shots"]) for row in rows):
+        own = [row for row in rows if (row["task"], row["shots"]) == (task, shots)]
+        flat = {side: [score for row in own for score in row[side]["scores"]] for side in SIDES if side in own[0]}
+        result: dict[str, Any] = {
+            "task": task, "shots": shots, "rows": own[0]["rows"], "seeds": len(own),
+            "accuracy": {side: sum(scores) / len(scores) for side, scores in flat.items()},
+            "seconds": {side: [row[side]["seconds"] for row in own] for side in flat},
+        }  # fmt: skip
+        said = f"{task} {shots or 'all'}: " + ", ".join(
+            f"{side} {100 * value:.1f}" for side, value in result["accuracy"].items()
+        )
+        if "setfit" in flat:
+            clusters = [place for row in own for place in range(len(row["ours"]["scores"]))]
+            apart = cluster_difference(flat["ours"], flat["setfit"], clusters).interval.dump()
+            ratio = spread([row["ours"]["seconds"] / row["setfit"]["seconds"] for row in own])
+            result |= {"difference": apart, "time_ratio": ratio, "capped": [row["setfit"]["capped"] for row in own]}
+            said += f", {points(apart)}, in {ratio} of its time"
+        results.append(result)
+        words.append(said)
+    record("few_shot", {"how": rows[0]["how"], "results": results}, "; ".join(words))
 
 
 if __name__ == "__main__":

@@ -112,16 +112,18 @@ class Correct:
 
         field = label_field_of(state.signature(name), name)
         labels, _ = labels_of(state.signature(name), field, rows)
-        beliefs = self._beliefs(state, name, rows, labels)
-        said = torch.tensor([labels.index(row.outputs[field]) for row in rows])
-        groups, left = self._groups(rows, len(labels))
         prior = self._prior(name, labels) if self.prior else None
-        known = Known(torch.tensor([row.score == 1 for row in rows]), self.right or None, prior, groups)
-        account = mistakes_of(beliefs, said, known)
-        fitted = account.beliefs if prior is None else with_prior(account.beliefs, prior)
-        found = all_different(corrected(fitted, said, account.transition, known.sure), groups)
+        said = torch.tensor([labels.index(row.outputs[field]) for row in rows])
         as_said = torch.nn.functional.one_hot(said, len(labels)).double()
-        found[known.sure] = as_said[known.sure]
+        sure = torch.tensor([row.score == 1 for row in rows])
+        if sure.all():
+            return self._with(rows, labels, as_said), "the metric gave all labels full marks, and they stay"
+        beliefs = self._beliefs(state, name, rows, labels)
+        groups, left = self._groups(rows, len(labels))
+        account = mistakes_of(beliefs, said, Known(sure, self.right or None, prior, groups))
+        fitted = account.beliefs if prior is None else with_prior(account.beliefs, prior)
+        found = all_different(corrected(fitted, said, account.transition, sure), groups)
+        found[sure] = as_said[sure]
         agree = float((beliefs.argmax(-1) == said).double().mean())
         right = float(found.gather(1, said[:, None]).mean())
         notes = [f"classifiers agree with {100 * agree:.0f} % of the labels"]
@@ -131,11 +133,15 @@ class Correct:
         else:
             notes.append(self._note(found, said, account.transition, labels))
         notes += [left] if left else []
-        kept = tuple(
-            replace(row, soft=dict(zip(labels, chances, strict=True)), tokens=None)
-            for row, chances in zip(rows, found.tolist(), strict=True)
+        return self._with(rows, labels, found), ", ".join(notes)
+
+    @staticmethod
+    def _with(rows: Sequence[Pair], labels: Sequence[str], chances: torch.Tensor) -> tuple[Pair, ...]:
+        """The rows with these probabilities; those of a teacher's tokens speak of its own labels, and go."""
+        return tuple(
+            replace(row, soft=dict(zip(labels, own, strict=True)), tokens=None)
+            for row, own in zip(rows, chances.tolist(), strict=True)
         )
-        return kept, ", ".join(notes)
 
     def _beliefs(self, state: DistillState, name: str, rows: Sequence[Pair], labels: Sequence[str]) -> torch.Tensor:
         """What classifiers say of rows that they were not trained on, [rows, labels]."""

@@ -228,6 +228,15 @@ class Two(dspy.Signature):
     colour: fakes.Colour = dspy.OutputField()
 
 
+def test_labels_with_full_marks_need_no_classifiers(tmp_path: Path, bases: dict[str, str]) -> None:
+    given = Gold().run(state(tmp_path, bases["encoder"], fakes.sounds()))
+    rows = tuple(replace(row, score=1.0) for row in given.pairs["self"])
+    after = Correct(right=0.75).run(replace(given, pairs={"self": rows}))
+    assert "the metric gave all labels full marks" in after.effects[-1].notes[0]
+    assert {row.soft[row.outputs["colour"]] for row in after.pairs["self"] if row.soft} == {1.0}
+    assert not list(given.folder.rglob("student.json"))
+
+
 def test_labels_stay_where_classifiers_have_learned_too_little(tmp_path: Path, bases: dict[str, str]) -> None:
     given, _ = wrong(Gold().run(state(tmp_path, bases["encoder"], fakes.sounds())), 0.25)
     hardly = Training(epochs=1, batch=100, lr=1e-7)

@@ -222,5 +222,5 @@ def test_a_worker_that_is_killed_leaves_the_others_the_result(
     assert [worker.wait() for worker in others] == [0, 0]
     again = Counter(json.dumps(body, sort_keys=True) for body in server.requests)
     assert len(again) == calls
-    assert sum(again.values()) <= calls + 3  # what the killed one had in flight
+    assert sum(again.values()) <= calls + 5  # what each thread of the killed one had in flight, or not yet told
     assert files(tmp_path / "b" / "r") == files(tmp_path / "c" / "r") == files(tmp_path / "one" / "r")
