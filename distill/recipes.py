@@ -48,6 +48,8 @@ class Recipe:
         return {"name": self.name, "stages": stages}
 
 
+BY_PAIRS = Training(epochs=10, batch=32, lr=5e-5)
+"""Few rows are seen more often than many."""
 RECIPES: dict[str, tuple[Stage, ...]] = {
     "sft": (Collect(), Filter(), TrainCausal(), Gate()),
     "label-only": (Collect(), Filter(), TrainCausal(objective="label"), Gate()),
@@ -55,6 +57,7 @@ RECIPES: dict[str, tuple[Stage, ...]] = {
     "internalise": (Collect(keep="all"), Filter(), TrainCausal(style="inputs", kd="forward"), Gate()),
     "prompted": (Collect(), Filter(), TrainCausal(style="program"), Gate()),
     "labels": (Collect(), Filter(), TrainEncoder(), Gate()),
+    "pairs": (Collect(), Filter(), TrainEncoder(BY_PAIRS, objective="pairs"), Gate()),
     "soft-labels": (Collect(keep="all", samples=5), Filter(), TrainEncoder(soft=True), Gate()),
     "corrected": (Collect(), Filter(), Correct(), TrainEncoder(soft=True), Gate()),
     "gold": (Gold(), Filter(), TrainEncoder(), Gate()),
@@ -65,6 +68,7 @@ RECIPES: dict[str, tuple[Stage, ...]] = {
 labels and rationales as two tasks. ``internalise``: a local teacher's probabilities, asked with all instructions and
 demonstrations, to a student that sees the inputs alone. ``prompted``: the teacher's answers, to a student that is
 asked as the teacher was. ``labels``, ``soft-labels``: a classifier of the teacher's answers, or of their shares.
+``pairs``: a sentence encoder that learns from few answers which inputs are alike.
 ``corrected``: a classifier of the teacher's answers to inputs without labels, set right by what is known of them all.
 ``gold``: a classifier of the data's own labels. ``match``: a classifier that reads its labels with the input.
 ``ladder``: the cheapest of several students that is not inferior."""

@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
+import math
 import os
 import subprocess
 import sys
@@ -29,6 +30,8 @@ from typing import Any, Literal
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+FEW, STEPS = 2000, 60
+"""Below so many rows we learn by pairs, for so many steps at least."""
 PROBES = (10, 40)
 """Steps of two short trainings of SetFit, which tell how long a step takes it."""
 SIDES = ("ours", "setfit")
@@ -93,11 +96,13 @@ def ours(body: dict[str, Any], run: Path) -> dict[str, Any]:
     )
     nobody = ScriptedEngine(lambda request: "", name="nobody")
     declared = dstill.compile(task, nobody, "zero-shot", run=run / "declared")
-    epochs = max(3.0, min(40.0, 2400 / len(rows["train"])))
-    how = Training(epochs=epochs, batch=16, lr=1e-4, new=10.0)
+    if few := len(rows["train"]) < FEW:
+        how = Training(epochs=max(3.0, STEPS / math.ceil(len(rows["train"]) / 32)), batch=32, lr=5e-5)
+    else:
+        how = Training(epochs=3, batch=32, lr=1e-4, new=10.0)
+    stage = TrainEncoder(how, objective="pairs" if few else "labels", smoothing=0.0 if few else 0.1, pooling="mean")
     started = time.perf_counter()
-    made = dstill.distill(declared, task, body["encoder"], [Gold(), TrainEncoder(how, smoothing=0.1)],
-                          seed=body["seed"], run=run / "run")  # fmt: skip
+    made = dstill.distill(declared, task, body["encoder"], [Gold(), stage], seed=body["seed"], run=run / "run")
     seconds = time.perf_counter() - started
     assert made.folder is not None
     engine: Any = student_engine(next((made.folder / "students").iterdir()))

@@ -10,6 +10,7 @@ from .divergence import top_divergence as top_divergence
 from .hidden import Critic as Critic
 from .hidden import mean_square as mean_square
 from .hidden import mi_alpha as mi_alpha
+from .pairs import pair_loss as pair_loss
 from .rationale import WordTargets as WordTargets
 from .rationale import in_batch as in_batch
 from .rationale import word_loss as word_loss

@@ -16,8 +16,9 @@ from ..settings import check_settings
 from ..state import DistillState, Pair
 from ..students import read_student
 from ..training import Training
+from .labels import declared_labels, label_field_of, labels_of
 from .teaching import signatures
-from .train_encoder import Pooling, TrainEncoder, declared_labels, label_field_of, labels_of
+from .train_encoder import Pooling, TrainEncoder
 
 if TYPE_CHECKING:
     import torch

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from ...runtime.canonical import digest
 from ...runtime.derive import derive_int
@@ -32,21 +31,31 @@ from .common import (
     train_each,
 )  # fmt: skip
 from .encoder_loss import EncoderLoss, aids, targets_of, transition_of
+from .labels import label_field_of, labels_of
+from .pairs import PairLoss
 from .teaching import reasons, signatures
+
+if TYPE_CHECKING:
+    import torch
 
 Robust: TypeAlias = Literal["none", "generalised", "symmetric", "bootstrap", "forward", "backward"]
 Pooling: TypeAlias = Literal["auto", "mean", "first"]
+Coded: TypeAlias = Sequence[dict[str, list[int]]]
+"""Rows as tokens."""
 
 
 @dataclass(frozen=True)
 class TrainEncoder:
-    """Full fine-tuning with cross-entropy against labels, or against the teacher's shares of answers.
+    """Full fine-tuning with cross-entropy against labels, or against the teacher's shares of answers; or by pairs.
 
     For predictors with one output field besides ``reasoning``; its labels are those of its ``Literal`` type, or
     those that occur.
     """
 
     training: Training = field(default_factory=lambda: Training(epochs=3, batch=32, lr=1e-4))
+    objective: Literal["labels", "pairs"] = "labels"
+    """``labels``: head and encoder learn each row's label. ``pairs``: the encoder learns which rows of a batch share a
+    label, and then a head is fitted; for sentence encoders and few rows."""
     soft: bool = False
     """Whether to learn the teacher's probabilities instead of its commonest answer: those that its log-probabilities
     tell, or the shares of several samples or teachers."""
@@ -79,6 +88,13 @@ class TrainEncoder:
             raise BadInput("rationale and hidden are both auxiliary tasks of the same layer: expected one of them")
         if self.training.devices > 1 and (self.rationale, self.hidden) != ("none", "none"):
             raise BadInput(f"devices = {self.training.devices} with rationale or hidden: expected devices = 1")
+        if self.objective == "pairs" and (self.robust, self.rationale, self.hidden) != ("none", "none", "none"):
+            raise BadInput("objective = 'pairs' has no robust loss and no auxiliary task: expected 'none' for each")
+        if self.objective == "pairs" and (self.training.batch < 4 or self.training.devices > 1):
+            raise BadInput(
+                f"objective = 'pairs' with batch = {self.training.batch}, devices = {self.training.devices}: it learns "
+                "from the pairs of a batch; expected a batch of 4 or more (32, say) on one device"
+            )
         if self.hidden != "none" and not self.teacher:
             raise BadInput(f"hidden = {self.hidden!r} needs an encoder to be led to: teacher = FOLDER or a hub name")
 
@@ -91,7 +107,8 @@ class TrainEncoder:
         """Refuse what could not be trained before anything is paid for.
 
         Raises:
-            BadInput: for a program without the rationales that it is to learn from.
+            BadInput: for a program without the rationales that it is to learn from, and for pairs on a base whose first
+                token is read.
             ModelUnavailable: for a base or a teacher that cannot be had, or a base that is broken or of another kind.
         """
         check_opens(base, "" if self._mean(base) else "SequenceClassification")
@@ -99,6 +116,11 @@ class TrainEncoder:
             raise BadInput(
                 f"rationale = {self.rationale!r} needs rationales, and no predictor of the program has a reasoning "
                 "field: declare one with dspy.ChainOfThought, or leave it out"
+            )
+        if self.objective == "pairs" and not self._mean(base):
+            raise BadInput(
+                f"objective = 'pairs' compares means of tokens, which {base} is not read by: expected a sentence "
+                "encoder, or pooling = 'mean'"
             )
         if self.hidden != "none":
             check_opens(self.teacher, "", role="teach")
@@ -128,15 +150,12 @@ class TrainEncoder:
         inputs = tuple(signature.input_fields)
         if finished(folder, key):
             return str(read_student(folder).training["note"])
-        import torch
-
-        from ..students.encoding import collate, encode
+        from ..students.encoding import encode
 
         model, tokenizer, mean = self._open(state, len(labels))
         model.config.id2label = dict(enumerate(labels))
         model.config.label2id = {label: index for index, label in enumerate(labels)}
         most = min(self.max_length, tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", 512))
-        right = [labels.index(row.outputs[label_field]) for row in apart]
         coded, watched = (
             [encode(tokenizer, dict(row.inputs), inputs, most) for row in some] for some in (learn, apart)
         )
@@ -144,22 +163,17 @@ class TrainEncoder:
         if self.training.recompute:
             getattr(model, "encoder", model).gradient_checkpointing_enable()
         model.to(home(self.training.devices))
-        loss = EncoderLoss(
-            self, model, lambda batch: collate([coded[row] for row in batch], tokenizer),
-            targets_of(self, learn, label_field, labels), torch.tensor([row.weight for row in learn]),
-            transition_of(self, learn, label_field, labels),
-            **aids(self, state, learn, model, tokenizer, [[row.inputs[n] for n in inputs] for row in learn]),
-        )  # fmt: skip
-
+        loss, watch = self._loss(state, name, labels, model, tokenizer, (learn, coded), (apart, watched))
         fresh = [n for n, _ in model.named_parameters() if not n.startswith(f"{model.base_model_prefix}.")]
         with quiet(), progress(f"train {name}") as bar:
             log = train(
                 model, [len(row["input_ids"]) for row in coded], loss, self.training,
                 state.checkpoint_folder(folder, key), seed=state.seed, bar=bar,
                 fresh=[*fresh, *(f"beside.{n}" for n, _ in loss.beside.named_parameters())] if loss.beside else fresh,
-                watch=partial(_loss_apart, model, tokenizer, watched, right) if watched else None,
-                share=loss.share, beside=loss.beside,
+                watch=watch if watched else None, share=loss.share, beside=loss.beside,
             )  # fmt: skip
+            if isinstance(loss, PairLoss):
+                loss.fit_head()
         make_way(folder)
         folder.mkdir(parents=True, exist_ok=True)
         with quiet():
@@ -170,12 +184,12 @@ class TrainEncoder:
             "inputs": list(inputs), "field": label_field, "labels": labels, "max_length": most,
             "pooling": "mean" if mean else "first", "order": list(signature.output_fields),
         }  # fmt: skip
-        course = losses(log)
         told = {
             **origin(state, name, self.teacher),
-            "recipe": "classifier, soft labels" if self.soft else "classifier, labels", "rows": len(learn),
-            "data": digest([row.dump() for row in learn]), "seed": state.seed, "losses": course,
-            "dev": log[best(log)].get("dev"), "steps": best(log) + 1,
+            "recipe": f"classifier, {'soft labels' if self.soft else 'labels'}"
+            + (", by pairs" if self.objective == "pairs" else ""),
+            "rows": len(learn), "data": digest([row.dump() for row in learn]), "seed": state.seed,
+            "losses": (course := losses(log)), "dev": log[best(log)].get("dev"), "steps": best(log) + 1,
             "settings": _flat(asdict(self)),
         }  # fmt: skip
         note = f"{name}: {len(learn)} rows, {len(labels)} labels, loss {course[0]:.3f} to {course[-1]:.3f}"
@@ -183,6 +197,34 @@ class TrainEncoder:
         note = ", ".join([note, *([f"{cut} inputs cut at {most} tokens"] if cut else []), *remarks])
         write_student(folder, Student("encoder", key, facts, {**told, "note": note}))
         return note
+
+    def _loss(
+        self, state: DistillState, name: str, labels: Sequence[str], model: Any, tokenizer: Any,
+        learn: tuple[Sequence[Pair], Coded], apart: tuple[Sequence[Pair], Coded],
+    ) -> tuple[EncoderLoss | PairLoss, Callable[[], float]]:  # fmt: skip
+        """The loss of rows, and that of those kept apart."""
+        import torch
+
+        from ..students.encoding import collate
+
+        signature = state.signature(name)
+        field = label_field_of(signature, name)
+
+        def of(rows: Sequence[Pair], ids: Coded) -> tuple[Any, torch.Tensor, torch.Tensor]:
+            batch = lambda places: collate([ids[place] for place in places], tokenizer)  # noqa: E731
+            return batch, targets_of(self, rows, field, labels), torch.tensor([row.weight for row in rows])
+
+        if self.objective == "pairs":
+            model.head.requires_grad_(False)
+            return PairLoss(model, *of(*learn)), PairLoss(model, *of(*apart)).mean
+        rows = learn[0]
+        texts = [[row.inputs[one] for one in signature.input_fields] for row in rows]
+        loss = EncoderLoss(
+            self, model, *of(*learn), transition_of(self, rows, field, labels),
+            **aids(self, state, rows, model, tokenizer, texts),
+        )  # fmt: skip
+        right = [labels.index(row.outputs[field]) for row in apart[0]]
+        return loss, partial(_loss_apart, model, tokenizer, apart[1], right)
 
     def _open(self, state: DistillState, labels: int) -> tuple[Any, Any, bool]:
         """A classifier on the base, its tokenizer, and whether it reads the mean of the tokens."""
@@ -211,53 +253,3 @@ def _loss_apart(model: Any, tokenizer: Any, rows: Sequence[dict[str, list[int]]]
 
 def _flat(settings: dict[str, Any]) -> dict[str, Any]:
     return {**settings.pop("training"), **settings}
-
-
-def label_field_of(signature: Any, name: str) -> str:
-    """The one output field that a classifier answers.
-
-    Raises:
-        BadInput: for a predictor with others.
-    """
-    fields: list[str] = [field for field in signature.output_fields if field != "reasoning"]
-    if len(fields) != 1:
-        raise BadInput(
-            f"predictor {name} has the output fields {', '.join(fields)}: a classifier answers one field besides "
-            "reasoning; use a generative student (recipe 'sft' or 'step-by-step')"
-        )
-    return fields[0]
-
-
-def declared_labels(signature: Any, label_field: str) -> list[str]:
-    """The labels of a field's ``Literal`` type; none for another type."""
-    annotation = signature.output_fields[label_field].annotation
-    return [str(value) for value in get_args(annotation)] if get_origin(annotation) is Literal else []
-
-
-def labels_of(signature: Any, label_field: str, rows: Sequence[Pair]) -> tuple[list[str], list[str]]:
-    """The labels, and remarks on those that the rows hardly teach."""
-    met = Counter(row.outputs[label_field] for row in rows)
-    labels = declared_labels(signature, label_field)
-    if declared := bool(labels):
-        strange = sorted(set(met) - set(labels))
-        if strange:
-            raise BadInput(f"labels that {label_field} does not allow: {', '.join(strange[:5])}")
-    else:
-        labels = sorted(met)
-    if len(set(met)) < 2:
-        raise BadInput(
-            f"all {len(rows)} rows have one label ({next(iter(met), 'none')}): a classifier needs two or more"
-        )
-    if not declared and len(labels) > len(rows) / 2:
-        raise BadInput(
-            f"{label_field} has {len(labels)} different values in {len(rows)} rows: that is no set of labels, or too "
-            "few rows to tell; declare the labels as a Literal, keep more rows, or use a generative student (recipe "
-            "'sft' or 'step-by-step')"
-        )
-    unseen, lone = [label for label in labels if not met[label]], [label for label in labels if met[label] == 1]
-    remarks = [f"labels that no row has, and that it will hardly give: {_few(unseen)}"] if unseen else []
-    return labels, remarks + ([f"labels with one row: {_few(lone)}"] if lone else [])
-
-
-def _few(names: Sequence[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -18,7 +18,7 @@ from ..students import Student, finished, make_way, read_student, training_key, 
 from ..training import Training, best, train
 from ..training.devices import device_of, home, moved
 from .common import base_digest, check_opens, keep_course, kept_apart, losses, open_base, origin, train_each
-from .train_encoder import label_field_of, labels_of
+from .labels import label_field_of, labels_of
 
 if TYPE_CHECKING:
     import torch

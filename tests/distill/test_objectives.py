@@ -49,6 +49,21 @@ def word(p: Any) -> Any:
     return np.array([-math.log(row[t]) for row, t in zip(p, TARGETS, strict=True)])
 
 
+def by_pairs(vectors: Any, targets: Any) -> list[float]:
+    """Each row against every other, the likely and the unlikely ones weighed alike."""
+    found = []
+    for i, one in enumerate(vectors):
+        far: dict[str, list[tuple[float, float]]] = {"alike": [], "unlike": []}
+        for j, other in enumerate(vectors):
+            if i != j:
+                cosine = one @ other / np.linalg.norm(one) / np.linalg.norm(other)
+                same = sum(targets[i, k] * targets[j, k] for k in range(targets.shape[1]))
+                far["alike"].append((same, (cosine - same) ** 2))
+                far["unlike"].append((1 - same, (cosine - same) ** 2))
+        found.append(sum(sum(w * d for w, d in part) / sum(w for w, _ in part) for part in far.values()) / 2)
+    return found
+
+
 CASES: dict[str, tuple[Callable[[torch.Tensor], torch.Tensor], Any]] = {
     "hard": (lambda x: of.hard_loss(x, TARGETS), word(Q)),
     "soft": (lambda x: of.soft_loss(x, SHARES), soft_at(1)),
@@ -74,6 +89,7 @@ CASES: dict[str, tuple[Callable[[torch.Tensor], torch.Tensor], Any]] = {
         (ONE_HOT.numpy() @ np.linalg.inv(TRANSITION.numpy()) * -np.log(Q)).sum(-1),
     ),
     "words": (lambda x: of.word_loss(x, SHARES), soft_at(1)),
+    "pairs": (lambda x: of.pair_loss(x, SHARES), by_pairs(LOGITS.numpy(), SHARES.numpy())),
 }
 
 
