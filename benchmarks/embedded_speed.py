@@ -104,7 +104,9 @@ def main() -> None:
         lines.append(f"{rows['prompt_tokens']} tokens: {spread(rows['ratio'])} times, {equal} answers the same")
         print(lines[-1], flush=True)
     what = f"calls a second at {a.concurrency} in flight beside a pipeline"
-    record("embedded_speed", figures, f"{what}; prompts of " + "; ".join(lines))
+    record(
+        "embedded_speed" + (f"-{weights.name}" if a.weights else ""), figures, f"{what}; prompts of " + "; ".join(lines)
+    )
 
 
 def beside(ours: Ours, theirs: Pipeline, chats: list[list[dict[str, str]]], a: argparse.Namespace) -> dict[str, Any]:
