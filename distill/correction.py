@@ -98,7 +98,7 @@ def _fitted(kind: str, beliefs: torch.Tensor, labels: torch.Tensor, known: Known
     given = torch.bincount(labels, minlength=classes).double() / rows
     logs = beliefs.clamp(min=LEAST).log()
     groups = _first(known.groups, classes)
-    grouped = {place for group in groups for place in group}
+    grouped, parts = {place for group in groups for place in group}, list(_ways(groups, classes))
     alone = torch.tensor([place for place in range(rows) if place not in grouped], dtype=torch.int64)
     heat = torch.zeros(1, dtype=torch.float64, requires_grad=True)
     shift = torch.zeros(classes, dtype=torch.float64, requires_grad=True)
@@ -113,7 +113,7 @@ def _fitted(kind: str, beliefs: torch.Tensor, labels: torch.Tensor, known: Known
         fitted, transition = account()
         weights = (fitted * _said(labels, transition, known.sure)).log()
         chance = weights[alone].logsumexp(-1).sum()
-        for places, ways in _ways(groups, classes):
+        for places, ways in parts:
             within, before = (_each(each, places, ways).logsumexp(-1).sum() for each in (weights, fitted.log()))
             chance = chance + within - before
         if known.prior is not None:

@@ -49,7 +49,7 @@ def distill(
         task: its task; the test split is never looked at, but for hashes by which rows that stand there are known.
         student: the base model to fine-tune: ``embedded:small``, a folder, or a hub name.
         recipe: ``sft``, ``label-only``, ``step-by-step`` (generative students), ``labels``, ``soft-labels``,
-            ``corrected``, ``gold`` (classifiers), or a list of stages.
+            ``pairs``, ``corrected``, ``gold`` (classifiers), or a list of stages.
         margin: what the program may lose on dev with a student, in score; the default is one point. It is held at a
             one-sided 95 % level, so few dev rows let few students pass.
         budget: caps on what the teacher is asked for; students cost nothing.

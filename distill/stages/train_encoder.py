@@ -17,7 +17,7 @@ from ...runtime.progress import progress
 from ..settings import check_settings
 from ..state import DistillState, Pair
 from ..students import Student, finished, make_way, read_student, training_key, write_student
-from ..training import Training, best, train
+from ..training import Log, Training, best, train
 from ..training.devices import device_of, home, moved, tensor_on
 from .common import (
     base_digest,
@@ -174,29 +174,33 @@ class TrainEncoder:
             )  # fmt: skip
             if isinstance(loss, PairLoss):
                 loss.fit_head()
+        facts = {
+            "inputs": list(inputs), "field": label_field, "labels": labels, "max_length": most,
+            "pooling": "mean" if mean else "first", "order": list(signature.output_fields),
+        }  # fmt: skip
+        course = losses(log)
+        note = f"{name}: {len(learn)} rows, {len(labels)} labels, loss {course[0]:.3f} to {course[-1]:.3f}"
+        note += f", best of {len(log)} steps at {best(log) + 1}" if watched else ""
+        note = ", ".join([note, *([f"{cut} inputs cut at {most} tokens"] if cut else []), *remarks])
         make_way(folder)
         folder.mkdir(parents=True, exist_ok=True)
         with quiet():
             model.save_pretrained(folder)
             tokenizer.save_pretrained(folder)
         keep_course(folder, log, name)
-        facts = {
-            "inputs": list(inputs), "field": label_field, "labels": labels, "max_length": most,
-            "pooling": "mean" if mean else "first", "order": list(signature.output_fields),
-        }  # fmt: skip
-        told = {
+        write_student(folder, Student("encoder", key, facts, {**self._told(state, name, learn, log), "note": note}))
+        return note
+
+    def _told(self, state: DistillState, name: str, learn: Sequence[Pair], log: Log) -> dict[str, Any]:
+        """How a student came to be, for its card."""
+        kind = "soft labels" if self.soft else "labels"
+        return {
             **origin(state, name, self.teacher),
-            "recipe": f"classifier, {'soft labels' if self.soft else 'labels'}"
-            + (", by pairs" if self.objective == "pairs" else ""),
+            "recipe": f"classifier, {kind}" + (", by pairs" if self.objective == "pairs" else ""),
             "rows": len(learn), "data": digest([row.dump() for row in learn]), "seed": state.seed,
-            "losses": (course := losses(log)), "dev": log[best(log)].get("dev"), "steps": best(log) + 1,
+            "losses": losses(log), "dev": log[best(log)].get("dev"), "steps": best(log) + 1,
             "settings": _flat(asdict(self)),
         }  # fmt: skip
-        note = f"{name}: {len(learn)} rows, {len(labels)} labels, loss {course[0]:.3f} to {course[-1]:.3f}"
-        note += f", best of {len(log)} steps at {best(log) + 1}" if watched else ""
-        note = ", ".join([note, *([f"{cut} inputs cut at {most} tokens"] if cut else []), *remarks])
-        write_student(folder, Student("encoder", key, facts, {**told, "note": note}))
-        return note
 
     def _loss(
         self, state: DistillState, name: str, labels: Sequence[str], model: Any, tokenizer: Any,
@@ -237,7 +241,7 @@ class TrainEncoder:
         return MeanClassifier.new(encoder, labels, derive_int(state.seed, "head", bits=63)), tokenizer, True
 
 
-def _loss_apart(model: Any, tokenizer: Any, rows: Sequence[dict[str, list[int]]], labels: Sequence[int]) -> float:
+def _loss_apart(model: Any, tokenizer: Any, rows: Coded, labels: Sequence[int]) -> float:
     """The mean cross-entropy of rows that are not learned."""
     from torch.nn.functional import cross_entropy
 
