@@ -46,17 +46,16 @@ def prompts(n: int, demos: int, seed: int) -> list[list[dict[str, str]]]:
 class Pipeline:
     """``transformers.pipeline`` as a user would make it."""
 
-    def __init__(self, weights: Path) -> None:
+    def __init__(self, weights: Path, new_tokens: int = NEW_TOKENS) -> None:
         import torch
         from transformers import pipeline
 
+        self.new_tokens = new_tokens
         self.pipe = pipeline("text-generation", model=str(weights), dtype=torch.float32, device="cpu")
 
     def __call__(self, chats: Sequence[list[dict[str, str]]]) -> list[str]:
-        return [
-            self.pipe(chat, max_new_tokens=NEW_TOKENS, do_sample=False, return_full_text=False)[0]["generated_text"]
-            for chat in chats
-        ]
+        how: dict[str, Any] = {"max_new_tokens": self.new_tokens, "do_sample": False, "return_full_text": False}
+        return [self.pipe(chat, **how)[0]["generated_text"] for chat in chats]
 
 
 class Ours:

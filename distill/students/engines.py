@@ -118,28 +118,31 @@ class WritingStudent(Free):
 
     def complete(self, request: Request) -> Response:
         """The student's answer, in the words of the program's adapter."""
-        return self.answer(request)[0]
+        response = self._ask(self._asked(request), request.config.logprobs)
+        message = lm15.Message("assistant", (lm15.TextPart(self._form.translate(response.text or "")),))
+        return replace(response, model=request.model, message=message)
 
     def answer(self, request: Request) -> tuple[Response, float]:
         """The answer, and the probability of its least sure token."""
-        asked = request
-        if self._form.style != "program":
-            inputs = inputs_of(request, self._form.inputs, self.name)
-            asked = request_of_chat(self.name, self._form.prompt(inputs), request.config)
-        response, sure = self._ask(asked)
-        message = lm15.Message("assistant", (lm15.TextPart(self._form.translate(response.text or "")),))
-        scores = response.logprobs if request.config.logprobs is not None else None
-        return replace(response, model=request.model, message=message, logprobs=scores), sure
+        most = request.config.logprobs
+        scored = self.complete(replace(request, config=replace(request.config, logprobs=most or 0)))
+        return replace(scored, logprobs=None if most is None else scored.logprobs), _sure(scored)
 
     def confidence(self, inputs: Mapping[str, str]) -> float:
         """The probability of the least sure token of its greedy answer."""
         prompt, config = self._form.prompt(inputs), lm15.Config(max_tokens=self.max_tokens)
-        return self._ask(request_of_chat(self.name, prompt, config))[1]
+        return _sure(self._ask(request_of_chat(self.name, prompt, config), 0))
 
-    def _ask(self, request: Request) -> tuple[Response, float]:
-        config: Any = request.config
-        most = 0 if config.logprobs is None else config.logprobs
-        plain = replace(config, stop=(), response_format=None, logprobs=most)
+    def _asked(self, request: Request) -> Request:
+        """What the student is asked where the program asks this."""
+        if self._form.style == "program":
+            return request
+        inputs = inputs_of(request, self._form.inputs, self.name)
+        return request_of_chat(self.name, self._form.prompt(inputs), request.config)
+
+    def _ask(self, request: Request, scores: int | None) -> Response:
+        """The model's own answer. Scores cost a good part of its time, and are had only where they are wanted."""
+        plain = replace(request.config, stop=(), response_format=None, logprobs=scores)
         with self._lock:
             if not self._held:  # the weights are loaded with the first call, and the form needs their tokens
                 part = self._form.grammar()
@@ -147,13 +150,17 @@ class WritingStudent(Free):
                     self._engine.answers_in(part)
                 self._held = True
         with own_failure(self.name):
-            response = self._engine.complete(replace(request, config=plain))
-        worst = min((token.logprob for token in response.logprobs or ()), default=0.0)
-        return response, math.exp(min(0.0, worst))
+            return self._engine.complete(replace(request, config=plain))
 
     def close(self) -> None:
         """End the worker."""
         self._engine.close()
+
+
+def _sure(response: Response) -> float:
+    """The probability of the least sure token of an answer with scores."""
+    worst = min((token.logprob for token in response.logprobs or ()), default=0.0)
+    return math.exp(min(0.0, worst))
 
 
 class EncoderStudent(Free):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from datetime import date, datetime
 from enum import Enum
@@ -14,6 +15,7 @@ import fakes
 import pydantic
 import pytest
 from contracts import EngineContract
+from dspy.lm15 import Config
 from dstill.distill import (
     DistillState,
     Gold,
@@ -202,6 +204,20 @@ def test_a_classifiers_answer_does_not_depend_on_its_batch(tmp_path: Path, bases
     for index in (0, 13, 40, 69):
         assert engine._classify([rows[index]])[0][2] == together[index]
     assert engine.probabilities(rows[:3]).sum(dim=1).tolist() == pytest.approx([1, 1, 1])
+
+
+def test_a_generative_student_says_the_same_with_scores_and_without(tmp_path: Path, bases: dict[str, str]) -> None:
+    after = TrainCausal(training=FAST).run(Gold().run(state(tmp_path, bases["causal"])))
+    engine: Any = student_engine(after.students["self"])
+    chat = dspy.ChatAdapter().format(fakes.Paint, [], {"text": "thing number 3"})
+    plain, scored = (request_of_chat("m", chat, Config(max_tokens=24, logprobs=most)) for most in (None, 1))
+    said, (rated, sure), (told, also) = engine.complete(plain), engine.answer(plain), engine.answer(scored)
+    assert said.text == rated.text == told.text
+    assert said.logprobs is None
+    assert rated.logprobs is None
+    assert sure == also == pytest.approx(min(math.exp(one.logprob) for one in told.logprobs))
+    assert 0 < sure < 1
+    assert all(len(one.top) == 1 for one in told.logprobs)
 
 
 @pytest.mark.parametrize(

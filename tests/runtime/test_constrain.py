@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 import re
 from pathlib import Path
@@ -97,7 +98,12 @@ def walk(form: Form, words: list[bytes | None], chance: random.Random, room: int
     guide, said = Guide(form, frozenset({0})), b""
     for step in range(room):
         scores = torch.tensor([chance.gauss(0, 3) for _ in words])
-        token = int(guide.masked(scores, room - step).argmax())
+        left = guide.masked(scores, room - step)
+        anyhow = guide.masked(scores, None)
+        token = int(left.argmax())
+        for other in {0, token, int(anyhow.argmax()), step % len(words)}:
+            assert guide.fits(other, None) == (anyhow[other] > -math.inf)
+            assert guide.fits(other, room - step) <= (left[other] > -math.inf)
         if token == 0:
             break
         said += words[token] or b""

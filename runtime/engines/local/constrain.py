@@ -175,6 +175,16 @@ class Guide:
             found[ends] = logits[ends]
         return found
 
+    def fits(self, token: int, room: int | None) -> bool:
+        """Whether a token may come next, for certain: where the room is short, only ``masked`` tells."""
+        tokens, _, most = self._form.fitting(self._state)
+        if room is not None and most > room - 1:
+            return False
+        if token in self._ends:
+            return self._form.automaton.ends(self._state)
+        place = int(torch.searchsorted(tokens, token))
+        return place < len(tokens) and int(tokens[place]) == token
+
     def take(self, token: int) -> None:
         """Go on with a token that fits."""
         tokens, states, _ = self._form.fitting(self._state)

@@ -59,11 +59,12 @@ class Prompter:
 
     def encode(self, messages: tuple[tuple[str, str], ...]) -> tuple[int, ...]:
         """(role, text) messages as tokens, up to where the answer begins; of any length."""
+        # verbose=False: a prompt that is too long is refused by its caller, in our words.
         if self._tokenizer.chat_template is not None:
             chat = [{"role": role, "content": text} for role, text in messages]
             text = self._tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
-            ids = self._tokenizer(text, add_special_tokens=False)["input_ids"]
+            ids = self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
         else:
             parts = [f"{role.capitalize()}:\n{text}\n\n" for role, text in messages]
-            ids = self._tokenizer("".join([*parts, "Assistant:\n"]))["input_ids"]
+            ids = self._tokenizer("".join([*parts, "Assistant:\n"]), verbose=False)["input_ids"]
         return tuple(ids)

@@ -90,11 +90,12 @@ class Chooser:
 
     def _chosen(self, logits: torch.Tensor, likeliest: int) -> int | None:
         """The token of the model's choice, or ``None`` where it ends the answer."""
-        scores = logits
-        if self._guide is not None:
+        scores, greedy = logits, self._temperature == 0.0
+        # A likeliest token that fits stays the likeliest when others are ruled out, which takes longer.
+        if self._guide is not None and not (greedy and self._guide.fits(likeliest, self._room)):
             scores = self._guide.masked(logits, self._room)
             likeliest = int(scores.argmax())
-        token = likeliest if self._temperature == 0.0 else self._sample(scores)
+        token = likeliest if greedy else self._sample(scores)
         return None if token in self._ends else token
 
     def text(self) -> str:
