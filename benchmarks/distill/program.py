@@ -10,7 +10,9 @@ Beside it, the same without spoiling: all three should ship.
 
 The setting was made easier on seed 0, which is therefore left out, because good students were not shown to be
 non-inferior there: three classes for four, a simpler rule for ``act``, 1,500 and 800 examples of train and dev for 300
-each, a higher learning rate, and at last a margin of five points for three.
+each, a higher learning rate, a margin of five points for three. So the others' students shipped 21 times of 30 (seeds 1
+to 6): learning the teacher's mistakes by cross-entropy cost them 3 to 8 points. The robust loss and 3,000 examples were
+then chosen on seed 0, too.
 """
 
 from __future__ import annotations
@@ -125,7 +127,7 @@ def once(given: argparse.Namespace, seed: int, spoiled: str, work: Path) -> dict
     teacher = dstill.compile(task, engine, "zero-shot", seed=seed, run=work / f"teacher-{seed}")
     stages = [
         Collect(keep="all"), Filter(), *([Spoil(spoiled)] if spoiled else []),
-        TrainEncoder(Training(epochs=given.epochs, batch=16, lr=given.lr, new=3.0)), Gate(),
+        TrainEncoder(Training(epochs=given.epochs, batch=16, lr=given.lr, new=3.0), robust=given.robust), Gate(),
     ]  # fmt: skip
     small = dstill.distill(
         teacher, task, given.student, stages, margin=given.margin, seed=seed, run=work / f"small-{seed}-{spoiled}"
@@ -142,17 +144,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--student", default="embedded:encoder")
     parser.add_argument("--seeds", type=int, default=6)
-    parser.add_argument("--train", type=int, default=1500)
+    parser.add_argument("--train", type=int, default=3000)
     parser.add_argument("--dev", type=int, default=800)
     parser.add_argument("--test", type=int, default=400)
     parser.add_argument("--errors", type=float, default=0.1)
     parser.add_argument("--epochs", type=float, default=8)
     parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--robust", default="generalised", help="the loss, for labels some of which are wrong")
+    parser.add_argument("--first", type=int, default=1, help="the first seed")
     parser.add_argument("--margin", type=float, default=0.05)
     given = parser.parse_args()
     runs = []
     with tempfile.TemporaryDirectory() as place:
-        for seed in range(1, given.seeds + 1):
+        for seed in range(given.first, given.first + given.seeds):
             for spoiled in (NAMES[seed % 3], ""):
                 runs.append(once(given, seed, spoiled, Path(place)))
                 print(seed, spoiled or "none", "shipped", *runs[-1]["shipped"], flush=True)
