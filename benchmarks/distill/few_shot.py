@@ -82,7 +82,7 @@ def stage_of(rows: int) -> Any:
     if rows < FEW:
         epochs = max(3.0, min(STEPS / math.ceil(rows / 32), rows / 3))
         return TrainEncoder(Training(epochs=epochs, batch=32, lr=1e-4), objective="pairs", pooling="mean")
-    how = Training(epochs=max(3.0, 6000 / rows), batch=16, lr=1e-4, new=10.0)
+    how = Training(epochs=max(3.0, 6000 / rows), batch=16, lr=1e-4, new=10.0, precision="bf16")
     return TrainEncoder(how, smoothing=0.1, pooling="mean")
 
 
