@@ -1,9 +1,9 @@
 """A trained generative student beside a transformers pipeline on its weights: calls a second, 64 of them in flight.
 
-    python benchmarks/distill/causal.py --kinds topics sums
+    python benchmarks/distill/causal.py --students topics:chat lists:bare
 
-The student learns a lab task's labelled rows, and is asked as students are by default (``chat``: instructions, fields
-and inputs) or with its inputs alone (``bare``). Ours is the student as it stands in a distilled program: asked in the
+A student learns a lab task's labelled rows. It is asked as students are by default (``chat``: instructions, fields and
+inputs) or with its inputs alone (``bare``). Ours is the student as it stands in a distilled program: asked in the
 program's prompt, it makes its own of it, holds the answer to the types of its fields, and answers for DSPy's adapter.
 The pipeline gets the student's own prompts, one call at a time, with the same weights and threads; both decode
 greedily, in turn. Answers are compared on the pipeline's calls.
@@ -17,7 +17,6 @@ import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +62,7 @@ def trained(kind: str, style: Any, given: argparse.Namespace, work: Path) -> tup
     nobody = ScriptedEngine(lambda request: "", name="nobody")
     declared = dstill.compile(task, nobody, "zero-shot", run=work / "declared")
     stages = [Gold(), TrainCausal("label", training=Training(epochs=given.epochs, batch=16, lr=1e-3), style=style)]
-    made = dstill.distill(declared, task, given.student, stages, run=work / "run")
+    made = dstill.distill(declared, task, given.base, stages, run=work / "run")
     assert made.folder is not None
     (predictor,) = task.program.predictors()
     return (
@@ -72,9 +71,9 @@ def trained(kind: str, style: Any, given: argparse.Namespace, work: Path) -> tup
     )  # fmt: skip
 
 
-def measured(kind: str, style: str, given: argparse.Namespace, work: Path) -> dict[str, Any]:
+def measured(what: Sequence[str], given: argparse.Namespace, work: Path) -> dict[str, Any]:
     """Calls a second of both in turn, ours on other inputs each time, and how many answers are the same."""
-    folder, signature, rows = trained(kind, style, given, work)
+    folder, signature, rows = trained(*what, given, work)
     ours, pipe = Student(folder, signature, given.concurrency), Pipeline(folder, given.new_tokens)
     alone, asked = [ours.form.prompt(row) for row in rows[: given.alone]], ours.asked(rows)
     firsts = iter(range(given.alone, len(rows), given.calls))
@@ -91,20 +90,24 @@ def measured(kind: str, style: str, given: argparse.Namespace, work: Path) -> di
     pairs = list(zip(ours(asked[: given.alone]), map(ours.form.translate, pipe(alone)), strict=True))
     fast, slow = alternate(lambda: rate(ours, fresh()), lambda: rate(pipe, alone), given.repeats)
     prompt = pipe.pipe.tokenizer.apply_chat_template(alone[0], add_generation_prompt=True)
+    answers = [pipe.pipe.tokenizer(ours.form.answer(ours.form.read(text)))["input_ids"] for text in pipe(alone)]
     ours.engine.close()
     return {
         "ours_per_s": fast, "pipeline_per_s": slow, "ratio": [a / b for a, b in zip(fast, slow, strict=True)],
         "same_answers": [sum(a.strip() == b.strip() for a, b in pairs), len(pairs)],
-        "prompt_tokens": len(prompt["input_ids"]),
+        "prompt_tokens": len(prompt["input_ids"]), "answer_tokens": sum(map(len, answers)) / len(answers),
     }  # fmt: skip
 
 
 def main() -> None:
     """Every kind of task."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--student", default="embedded:small", help="a folder or name of a causal model")
-    parser.add_argument("--kinds", nargs="+", default=["topics", "sums"])
-    parser.add_argument("--styles", nargs="+", choices=["chat", "inputs", "bare"], default=["chat", "bare"])
+    parser.add_argument("--base", default="embedded:small", help="a folder or name of a causal model")
+    parser.add_argument(
+        "--students", nargs="+", metavar="KIND:STYLE",
+        default=[f"{kind}:{style}" for kind in ("topics", "sums", "lists") for style in ("chat", "bare")],
+        help="a lab task, and how its student is asked",
+    )  # fmt: skip
     parser.add_argument("--train", type=int, default=600)
     parser.add_argument("--epochs", type=float, default=5.0)
     parser.add_argument("--concurrency", type=int, default=64)
@@ -116,12 +119,12 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     found = []
-    for kind, style in product(given.kinds, given.styles):
+    for student in given.students:
         with tempfile.TemporaryDirectory() as place:
-            found.append({"kind": kind, "style": style, **measured(kind, style, given, Path(place))})
+            found.append({"student": student, **measured(student.split(":"), given, Path(place))})
     words = "; ".join(
-        f"{one['kind']}, {one['style']} prompts of {one['prompt_tokens']} tokens: {spread(one['ours_per_s'])} calls a "
-        f"second, {spread(one['ratio'])} times a pipeline, "
+        f"{one['student']}, {one['prompt_tokens']} tokens read and {one['answer_tokens']:.0f} written: "
+        f"{spread(one['ours_per_s'])} calls a second, {spread(one['ratio'])} times a pipeline, "
         f"{' of '.join(map(str, one['same_answers']))} answers the same"
         for one in found
     )

@@ -48,9 +48,10 @@ def code(
         asked: for each row, the messages that stand for the formats' own prompts.
 
     Raises:
-        BadInput: if no row fits the context, or the tokenizer can write none of the answers.
+        BadInput: if no row fits the context, the tokenizer can write none of the answers, or none has the reasoning
+            that is to be written.
     """
-    found, sizes, signs = [], [], []
+    found, sizes, signs, bare = [], [], [], 0
     for place, row in enumerate(rows):
         tasks: list[Coded | None] = []
         strange = None
@@ -70,14 +71,23 @@ def code(
             sizes.append(max(task.size for task in coded))
         elif coded:
             found.append(CodedRow(place, row.weight, tuple(tasks)))
+        else:
+            bare += 1
     if not found and sizes:
         raise BadInput(
             f"all {len(rows)} rows are longer than the {context} tokens that {student} reads (the longest has "
             f"{max(sizes):,}): take a student with a longer context, or style = 'inputs' or 'bare'"
         )
-    if not found:
+    if not found and signs:
         raise BadInput(f"the tokenizer of {student} can write none of the answers: it has no token for {signs[0]!r}")
+    if not found:
+        raise BadInput(
+            "the student is to write its reasoning, and no row has any: collect a teacher's answers, or take "
+            "objective = 'label'"
+        )
     notes = []
+    if bare:
+        notes.append(f"{bare} rows left out that have no reasoning to learn")
     if sizes:
         notes.append(f"{len(sizes)} rows left out as longer than {context} tokens (the longest has {max(sizes):,})")
     if signs:

@@ -213,6 +213,16 @@ def test_answers_that_the_tokenizer_cannot_write(tmp_path: Path, bases: dict[str
         TrainCausal(style="bare").run(replace(given, pairs={"self": rows[:2]}, folder=tmp_path / "x"))
 
 
+def test_rows_without_the_reasoning_that_is_to_be_written(tmp_path: Path, bases: dict[str, str]) -> None:
+    given = state(tmp_path, bases["causal"], reasoning_task(), reasoner())
+    rows = tuple(Pair(str(n), {"text": "x"}, {"reasoning": "so" * (n > 1), "colour": "red"}) for n in range(6))
+    after = TrainCausal(training=FAST).run(replace(given, pairs={"predict": rows}))
+    assert "predict: 4 rows" in after.effects[-1].notes[0]
+    assert "2 rows left out that have no reasoning to learn" in after.effects[-1].notes[0]
+    with pytest.raises(BadInput, match=r"to write its reasoning, and no row has any.*objective = 'label'"):
+        TrainCausal().run(replace(given, pairs={"predict": rows[:2]}, folder=tmp_path / "x"))
+
+
 def test_several_settings_at_once_from_a_table() -> None:
     from dstill.distill import recipe_from_tables
 
