@@ -24,7 +24,7 @@ from dstill.runtime.engines.local.decoder import Decoder, Row
 from dstill.runtime.engines.local.prefix import PrefixStore, names
 from dstill.runtime.engines.local.seq2seq import Seq2SeqEngine
 from dstill.runtime.engines.local.shape import Shape, shared_pages
-from dstill.runtime.engines.local.threads import share_cores
+from dstill.runtime.engines.local.threads import use_cores
 from dstill.runtime.wire import request_of_chat
 
 
@@ -144,34 +144,37 @@ def test_several_threads_give_the_answers_of_one(
     requests = [request(text, max_tokens=20, temperature=n % 2, seed=n) for n, text in enumerate(texts(28))]
     alone = CausalEngine(folders[kind])
     expected = [alone.complete(each).text for each in requests]
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
+    assert alone.cores() == (1,)
+    monkeypatch.setattr("dstill.runtime.engines.local.causal.TINY", 10)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 9)
     together = CausalEngine(folders[kind], batch=16)
+    assert together.cores() == (2,) * WORKERS
     served, serve = set(), together._batcher._serve
     together._batcher._serve = lambda calls, lane: served.add(lane) or serve(calls, lane)  # type: ignore[func-returns-value]
     assert [each.text for each in ask_together(together, requests)] == expected
     assert len(served) == together._batcher.workers == WORKERS
     monkeypatch.setattr("dstill.runtime.engines.local.causal.SMALL", 10)
-    assert CausalEngine(folders[kind]).workers() == 1
+    assert CausalEngine(folders[kind]).cores() == (9,)
     for engine in (alone, together):
         engine.close()
 
 
-def test_threads_that_work_side_by_side_share_the_cores() -> None:
+def test_a_thread_uses_as_many_cores_as_it_is_told_and_no_other_one_does() -> None:
     whole = torch.get_num_threads()
     found: list[int] = []
 
-    def work(workers: int | None) -> None:
-        if workers:
-            share_cores(workers)
+    def work(cores: int | None) -> None:
+        if cores:
+            use_cores(cores)
         found.append(torch.get_num_threads())
 
     torch.set_num_threads(6)
     try:
-        for workers in (2, 4, 9, 1, None):
-            thread = threading.Thread(target=work, args=[workers])
+        for cores in (3, 1, 6, None):
+            thread = threading.Thread(target=work, args=[cores])
             thread.start()
             thread.join()
-        assert found == [3, 1, 1, 6, 6]
+        assert found == [3, 1, 6, 6]
         assert torch.get_num_threads() == 6
     finally:
         torch.set_num_threads(whole)
@@ -186,7 +189,7 @@ def test_calls_are_shared_out_evenly() -> None:
         for call in calls:
             call.finish(call.item)
 
-    batcher: Batcher[int, int] = Batcher(serve, most=8, workers=lambda: 2)
+    batcher: Batcher[int, int] = Batcher(serve, most=8, cores=lambda: (1, 1))
     threads = [threading.Thread(target=batcher, args=(n,)) for n in range(2)]
     [t.start() for t in threads]
     while len(seen) < 2:

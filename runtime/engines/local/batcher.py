@@ -6,7 +6,9 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeAlias, TypeVar
 
-from .threads import share_cores
+import torch
+
+from .threads import use_cores
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -78,13 +80,15 @@ class Batcher(Generic[Item, Result]):
         serve: answers calls. It must give an item the same result in any company. ``in_one_go`` makes one of a function
             of a batch.
         most: the most calls at a time, of all workers together.
-        workers: says how many threads ``serve``, when they start: with the first call. They end with ``close``, and
-            share the cores.
+        cores: says how many cores each of the threads has that ``serve``, when they start: with the first call. They
+            end with ``close``. One thread with all that torch may use, where it is left out.
     """
 
-    def __init__(self, serve: Serve[Item, Result], *, most: int, workers: Callable[[], int] = lambda: 1) -> None:
+    def __init__(
+        self, serve: Serve[Item, Result], *, most: int, cores: Callable[[], Sequence[int]] | None = None
+    ) -> None:
         self.most = most
-        self._serve, self._count = serve, workers
+        self._serve, self._cores = serve, cores or (lambda: (torch.get_num_threads(),))
         self._queue: list[Call[Item, Result]] = []
         self._lanes: list[Lane[Item, Result]] = []
         self._ready = threading.Condition()
@@ -98,10 +102,11 @@ class Batcher(Generic[Item, Result]):
             if self._closed:
                 raise RuntimeError("the engine is closed")
             if not self._threads:
-                self._lanes = [Lane(self) for _ in range(self._count())]
+                cores = self._cores()
+                self._lanes = [Lane(self) for _ in cores]
                 self._threads = [
-                    threading.Thread(target=self._run, args=[lane], name="dstill-batches", daemon=True)
-                    for lane in self._lanes
+                    threading.Thread(target=self._run, args=each, name="dstill-batches", daemon=True)
+                    for each in zip(self._lanes, cores, strict=True)
                 ]
                 for thread in self._threads:
                     thread.start()
@@ -138,8 +143,8 @@ class Batcher(Generic[Item, Result]):
         for thread in self._threads:
             thread.join()
 
-    def _run(self, lane: Lane[Item, Result]) -> None:
-        share_cores(self.workers)
+    def _run(self, lane: Lane[Item, Result], cores: int) -> None:
+        use_cores(cores)
         while True:
             with self._ready:
                 while not self._queue and not self._closed:

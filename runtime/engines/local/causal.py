@@ -23,6 +23,10 @@ from .shape import Shape
 PREFIX_BYTES = 512 * 2**20
 """Memory for the keys and values of shared prompt prefixes."""
 
+TINY = 1_000_000
+"""Weights up to which one thread on one core answers: it takes longer to ask for such products than to compute them,
+and threads that ask wait for one another."""
+
 SMALL = 50_000_000
 """Weights up to which several threads answer, each with products of its own."""
 
@@ -41,10 +45,15 @@ class CausalEngine(LocalEngine):
     loader = "CausalLM"
     max_tokens: int | None = 512
 
-    def workers(self) -> int:
-        """How many threads answer: products of a small model are too short to be shared by several."""
-        small = self.loaded[0].device.type == "cpu" and self.parameters <= SMALL
-        return min(torch.get_num_threads(), WORKERS) if small else 1
+    def cores(self) -> Sequence[int]:
+        """How many cores each of the threads has that answer: products of a small model are too short to be shared."""
+        whole = torch.get_num_threads()
+        if self.loaded[0].device.type != "cpu" or self.parameters > SMALL:
+            return (whole,)
+        if self.parameters <= TINY:
+            return (1,)
+        workers = min(whole, WORKERS)
+        return (whole // workers,) * workers
 
     def open(self) -> None:
         """Load the weights, and see whether answers depend on their batch."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import orjson
+import torch
 from dspy import lm15
 
 from ...budget import per_token
@@ -83,7 +84,7 @@ class LocalEngine(Priced):
         self.form: Form | None = None
         """The form that all answers are held to."""
         self._form = lru_cache(maxsize=FORMS)(self._new_form)
-        self._batcher: Batcher[Prompt, Response] = Batcher(self.serve, most=batch, workers=self.workers)
+        self._batcher: Batcher[Prompt, Response] = Batcher(self.serve, most=batch, cores=self.cores)
         self._opening = threading.RLock()
 
     @abstractmethod
@@ -97,9 +98,9 @@ class LocalEngine(Priced):
         held: Identity = {"constrained": True} if self.constrained else {}
         return {"kind": self.kind, "weights": weights_digest(self.folder), "dtype": self._dtype, **held}
 
-    def workers(self) -> int:
-        """How many threads answer."""
-        return 1
+    def cores(self) -> Sequence[int]:
+        """How many cores each of the threads has that answer."""
+        return (torch.get_num_threads(),)
 
     @property
     def loaded(self) -> tuple[Any, Any, Prompter]:

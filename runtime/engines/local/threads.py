@@ -9,16 +9,16 @@ import torch
 _setting = threading.Lock()
 
 
-def share_cores(workers: int) -> None:
-    """Give this thread, one of so many that work side by side, its share of the cores that torch may use.
+def use_cores(count: int) -> None:
+    """Let this thread's products be shared by so many cores.
 
-    It must be said even to a single one: in a thread that nobody told, MKL's products stay on one core. torch keeps the
-    number for each thread and another one, that of the last call, for threads to come; so that is set back in a thread
-    of its own.
+    It must be said even where that is all of them: in a thread that nobody told, MKL's products stay on one core. torch
+    keeps the number for each thread and another one, that of the last call, for threads to come; so that is set back in
+    a thread of its own.
     """
     with _setting:
         whole = torch.get_num_threads()
-        torch.set_num_threads(max(1, whole // workers))
+        torch.set_num_threads(count)
         back = threading.Thread(target=torch.set_num_threads, args=[whole])
         back.start()
         back.join()
