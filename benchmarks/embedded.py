@@ -164,7 +164,8 @@ def families(model: Model, n: int, seed: int) -> Iterable[Figure]:
     """Every family of the curriculum in its held-out wordings."""
     for name, (_, _, make) in FAMILIES.items():
         es = [make(derive(seed, "benchmark", "family", name, i), "held", 1.0) for i in range(n)]
-        es = [e for e in es if e.raw is None and "answer" in e.facts and not e.family.startswith("proposing")]
+        es = [e for e in es if e.raw is None and e.facts.get("answer") in [field.name for field in e.sig.outputs]]
+        es = [e for e in es if not e.family.startswith("proposing")]
         if es:
             yield model.score(f"family {name}", es)
 
