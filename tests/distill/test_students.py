@@ -213,6 +213,7 @@ def test_a_generative_student_says_the_same_with_scores_and_without(tmp_path: Pa
     plain, scored = (request_of_chat("m", chat, Config(max_tokens=24, logprobs=most)) for most in (None, 1))
     said, (rated, sure), (told, also) = engine.complete(plain), engine.answer(plain), engine.answer(scored)
     assert said.text == rated.text == told.text
+    assert said.usage == rated.usage == told.usage
     assert said.logprobs is None
     assert rated.logprobs is None
     assert sure == also == pytest.approx(min(math.exp(one.logprob) for one in told.logprobs))
