@@ -47,7 +47,7 @@ class CausalEngine(LocalEngine):
 
     def cores(self) -> Sequence[int]:
         """How many cores each of the threads has that answer: products of a small model are too short to be shared."""
-        whole = torch.get_num_threads()
+        whole: int = torch.get_num_threads()
         if self.loaded[0].device.type != "cpu" or self.parameters > SMALL:
             return (whole,)
         if self.parameters <= TINY:
