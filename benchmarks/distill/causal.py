@@ -6,7 +6,8 @@ A student learns a lab task's labelled rows. It is asked as students are by defa
 inputs) or with its inputs alone (``bare``). Ours is the student as it stands in a distilled program: asked in the
 program's prompt, it makes its own of it, holds the answer to the types of its fields, and answers for DSPy's adapter.
 The pipeline gets the student's own prompts, one call at a time, with the same weights and threads; both decode
-greedily, in turn. Answers are compared on the pipeline's calls.
+greedily, in turn. Answers are compared on the pipeline's calls; they differ where the pipeline's does not come to an
+end, which ours is held to.
 """
 
 from __future__ import annotations
