@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,10 @@ class Pipeline:
         how: dict[str, Any] = {"max_new_tokens": self.new_tokens, "do_sample": False, "return_full_text": False}
         return [self.pipe(chat, **how)[0]["generated_text"] for chat in chats]
 
+    def tokens(self, chat: list[dict[str, str]]) -> int:
+        """How many a prompt has."""
+        return len(self.pipe.tokenizer.apply_chat_template(chat, add_generation_prompt=True)["input_ids"])
+
 
 class Ours:
     """Our engine, asked by as many threads as there are calls in flight."""
@@ -97,9 +101,13 @@ def main() -> None:
     for demos in a.demos:
         chats = prompts(a.calls * (a.repeats + 2), demos, 0)
         pairs = zip(free(chats[: a.alone]), theirs(chats[: a.alone]), strict=True)
-        rows = {**beside(ours, theirs, chats, a), "same_answers": [sum(x == y for x, y in pairs), a.alone]}
+        same = [sum(x == y for x, y in pairs), a.alone]
+        rows = {
+            **beside(ours, theirs, chats, chats[: a.alone], a), "prompt_tokens": theirs.tokens(chats[0]),
+            "same_answers": same,
+        }  # fmt: skip
         figures[f"{demos} demonstrations"] = rows
-        equal = " of ".join(str(n) for n in rows["same_answers"])
+        equal = " of ".join(map(str, same))
         lines.append(f"{rows['prompt_tokens']} tokens: {spread(rows['ratio'])} times, {equal} answers the same")
         print(lines[-1], flush=True)
     what = f"calls a second at {a.concurrency} in flight beside a pipeline"
@@ -108,26 +116,27 @@ def main() -> None:
     )
 
 
-def beside(ours: Ours, theirs: Pipeline, chats: list[list[dict[str, str]]], a: argparse.Namespace) -> dict[str, Any]:
-    """Both in turn, ours on other texts each time."""
-    ours(chats[: a.alone])
-    at = iter(range(a.calls, len(chats), a.calls))
+def beside(
+    ours: Callable[[Sequence[Any]], Any], theirs: Callable[[Sequence[Any]], Any], asked: Sequence[Any],
+    alone: Sequence[Any], a: argparse.Namespace,
+) -> dict[str, list[float]]:  # fmt: skip
+    """Calls a second of both in turn: ours are others of ``asked`` each time, after as many that warm up; theirs are
+    always ``alone``."""
+    ours(asked[: a.alone])
+    at = iter(range(a.calls, len(asked), a.calls))
 
-    def rate(system: Any, some: Sequence[list[dict[str, str]]]) -> float:
+    def rate(system: Callable[[Sequence[Any]], Any], some: Sequence[Any]) -> float:
         began = time.perf_counter()
         system(some)
         return len(some) / (time.perf_counter() - began)
 
-    def fresh() -> list[list[dict[str, str]]]:
+    def fresh() -> Sequence[Any]:
         first = next(at)
-        return chats[first : first + a.calls]
+        return asked[first : first + a.calls]
 
-    fast, slow = alternate(lambda: rate(ours, fresh()), lambda: rate(theirs, chats[: a.alone]), a.repeats)
-    tokens = len(theirs.pipe.tokenizer.apply_chat_template(chats[0], add_generation_prompt=True)["input_ids"])
-    return {
-        "ours_per_s": fast, "pipeline_per_s": slow, "ratio": [x / y for x, y in zip(fast, slow, strict=True)],
-        "prompt_tokens": tokens,
-    }  # fmt: skip
+    fast, slow = alternate(lambda: rate(ours, fresh()), lambda: rate(theirs, alone), a.repeats)
+    ratio = [x / y for x, y in zip(fast, slow, strict=True)]
+    return {"ours_per_s": fast, "pipeline_per_s": slow, "ratio": ratio}
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -25,13 +24,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import dspy
 import torch
-from common import alternate, record, spread
+from common import record, spread
 from dspy import lm15
 from dstill.distill import Gold, TrainCausal, Training
 from dstill.distill.students import student_engine
 from dstill.runtime import ScriptedEngine
 from dstill.runtime.wire import Request, request_of_chat
-from embedded_speed import Pipeline
+from embedded_speed import Pipeline, beside
 
 import dstill
 
@@ -58,7 +57,7 @@ class Student:
 
 def trained(kind: str, style: Any, given: argparse.Namespace, work: Path) -> tuple[Path, Any, list[Inputs]]:
     """A student of a lab task, its predictor's signature, and inputs that it has not seen."""
-    calls = given.calls * (given.repeats + 1) + given.alone
+    calls = given.calls * (given.repeats + 2)
     task = dstill.task("lab", kind=kind, train=given.train, dev=8, test=calls, seed=0)
     nobody = ScriptedEngine(lambda request: "", name="nobody")
     declared = dstill.compile(task, nobody, "zero-shot", run=work / "declared")
@@ -77,26 +76,15 @@ def measured(what: Sequence[str], given: argparse.Namespace, work: Path) -> dict
     folder, signature, rows = trained(*what, given, work)
     ours, pipe = Student(folder, signature, given.concurrency), Pipeline(folder, given.new_tokens)
     alone, asked = [ours.form.prompt(row) for row in rows[: given.alone]], ours.asked(rows)
-    firsts = iter(range(given.alone, len(rows), given.calls))
-
-    def rate(system: Any, some: Sequence[Any]) -> float:
-        began = time.perf_counter()
-        system(some)
-        return len(some) / (time.perf_counter() - began)
-
-    def fresh() -> Sequence[Request]:
-        first = next(firsts)
-        return asked[first : first + given.calls]
-
-    pairs = list(zip(ours(asked[: given.alone]), map(ours.form.translate, pipe(alone)), strict=True))
-    fast, slow = alternate(lambda: rate(ours, fresh()), lambda: rate(pipe, alone), given.repeats)
-    prompt = pipe.pipe.tokenizer.apply_chat_template(alone[0], add_generation_prompt=True)
-    answers = [pipe.pipe.tokenizer(ours.form.answer(ours.form.read(text)))["input_ids"] for text in pipe(alone)]
+    said = pipe(alone)
+    pairs = zip(ours(asked[: given.alone]), map(ours.form.translate, said), strict=True)
+    same = sum(a.strip() == b.strip() for a, b in pairs)
+    answers = [pipe.pipe.tokenizer(ours.form.answer(ours.form.read(text)))["input_ids"] for text in said]
+    rates = beside(ours, pipe, asked, alone, given)
     ours.engine.close()
     return {
-        "ours_per_s": fast, "pipeline_per_s": slow, "ratio": [a / b for a, b in zip(fast, slow, strict=True)],
-        "same_answers": [sum(a.strip() == b.strip() for a, b in pairs), len(pairs)],
-        "prompt_tokens": len(prompt["input_ids"]), "answer_tokens": sum(map(len, answers)) / len(answers),
+        **rates, "prompt_tokens": pipe.tokens(alone[0]), "answer_tokens": sum(map(len, answers)) / len(answers),
+        "same_answers": [same, len(said)],
     }  # fmt: skip
 
 
@@ -112,7 +100,7 @@ def main() -> None:
     parser.add_argument("--train", type=int, default=600)
     parser.add_argument("--epochs", type=float, default=5.0)
     parser.add_argument("--concurrency", type=int, default=64)
-    parser.add_argument("--calls", type=int, default=1024, help="calls of ours in a measurement")
+    parser.add_argument("--calls", type=int, default=512, help="calls of ours in a measurement")
     parser.add_argument("--alone", type=int, default=48, help="calls of the pipeline in a measurement")
     parser.add_argument("--new-tokens", type=int, default=64, help="of an answer, at most")
     parser.add_argument("--repeats", type=int, default=5)
