@@ -1,15 +1,20 @@
-"""Lines and points on two axes, as an SVG file that anything can show."""
+"""Lines and points on two axes, and intervals beneath one another, as SVG files that anything can show."""
 
 from __future__ import annotations
 
 import html
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 COLOURS = ("#1b6ca8", "#c1440e", "#3a7d44", "#8e5ea2", "#b58900", "#555555", "#d33682")
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 560, 340, 60, 46, 34, 170
+NAMES, ROW, SHORT = 210, 22, 110
+"""Pixels of names and of a row in a picture of intervals, and of the numbers at its right."""
 Point = tuple[float, float]
+Range = tuple[float, float, float]
+"""A value, and the least and most that it may be."""
 
 
 def chart(
@@ -72,6 +77,58 @@ def chart(
         parts.append(f'<text x="{WIDTH - RIGHT + 24}" y="{y + 4}">{html.escape(name)}</text>')
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join([*parts, "</svg>\n"]))
+
+
+def ranges(path: Path, title: str, axis: str, rows: Mapping[str, Range], *, asked: Sequence[float] = (0.0,)) -> None:
+    """Write a picture of values with their intervals, one beneath the other.
+
+    Args:
+        rows: by name, from top to bottom.
+        asked: values to compare with, shown as dashed lines.
+    """
+    low = min(*asked, *(row[1] for row in rows.values()))
+    high = max(*asked, *(row[2] for row in rows.values()))
+    low, high = low - 0.04 * (high - low or 1), high + 0.04 * (high - low or 1)
+    foot, left, right = TOP + ROW * len(rows), NAMES, WIDTH - SHORT
+
+    def along(x: float) -> float:
+        return left + (x - low) / (high - low) * (right - left)
+
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {foot + BOTTOM}" font-family="sans-serif" '
+        f'font-size="11"><rect width="{WIDTH}" height="{foot + BOTTOM}" fill="white"/>',
+        f'<text x="8" y="18" font-size="13">{html.escape(title)}</text>',
+        f'<text x="{(left + right) / 2}" y="{foot + BOTTOM - 8}" text-anchor="middle">{html.escape(axis)}</text>',
+    ]
+    for x in ticks(low, high):
+        parts.append(f'<line x1="{along(x):.1f}" x2="{along(x):.1f}" y1="{TOP}" y2="{foot}" stroke="#ddd"/>')
+        parts.append(f'<text x="{along(x):.1f}" y="{foot + 16}" text-anchor="middle">{x:,g}</text>')
+    for x in asked:
+        parts.append(
+            f'<line x1="{along(x):.1f}" x2="{along(x):.1f}" y1="{TOP}" y2="{foot}" stroke="#555" '
+            'stroke-dasharray="4 3"/>'
+        )
+    for place, (name, (value, least, most)) in enumerate(rows.items()):
+        y, said = TOP + ROW * (place + 0.5), f" [{least:.3g}, {most:.3g}]" if least < most else ""
+        parts += [
+            f'<text x="8" y="{y + 4}">{html.escape(name)}</text>',
+            f'<line x1="{along(least):.1f}" x2="{along(most):.1f}" y1="{y}" y2="{y}" stroke="{COLOURS[0]}" '
+            'stroke-width="2"/>',
+            f'<circle cx="{along(value):.1f}" cy="{y}" r="4" fill="{COLOURS[0]}"/>',
+            f'<text x="{right + 8}" y="{y + 4}">{value:.3g}{said}</text>',
+        ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join([*parts, "</svg>\n"]))
+
+
+def in_points(interval: Mapping[str, float]) -> Range:
+    """A difference or share and its interval, of a hundred."""
+    return (100 * interval["value"], 100 * interval["low"], 100 * interval["high"])
+
+
+def median_of(values: Sequence[float]) -> Range:
+    """Median, least and most of repeated measurements."""
+    return (statistics.median(values), min(values), max(values))
 
 
 def ticks(low: float, high: float) -> list[float]:

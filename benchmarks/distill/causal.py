@@ -24,13 +24,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import dspy
 import torch
-from common import record, spread
+from common import RESULTS, record, spread
 from dspy import lm15
 from dstill.distill import Gold, TrainCausal, Training
 from dstill.distill.students import student_engine
 from dstill.runtime import ScriptedEngine
 from dstill.runtime.wire import Request, request_of_chat
 from embedded_speed import Pipeline, beside
+from plot import median_of, ranges
 
 import dstill
 
@@ -118,6 +119,16 @@ def main() -> None:
         for one in found
     )
     record("causal", {"concurrency": given.concurrency, "threads": given.threads, "results": found}, words)
+    picture(found)
+
+
+def picture(found: Sequence[dict[str, Any]]) -> None:
+    """Times a pipeline's rate, by student."""
+    rows = {
+        f"{one['student']}, {one['prompt_tokens']} to {one['answer_tokens']:.0f} tokens": median_of(one["ratio"])
+        for one in found
+    }
+    ranges(RESULTS / "causal.svg", "Generative students", "times a pipeline's calls", rows, asked=(1.0, 10.0))
 
 
 if __name__ == "__main__":

@@ -26,11 +26,12 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from common import data_folder, record
+from common import RESULTS, data_folder, record
 from dstill.distill.conformal import calibrate
 from dstill.distill.stages.gate import judged
 from dstill.eval.statistics import wilson
 from dstill.programs.folders import find_file
+from plot import in_points, ranges
 
 
 def scores(loss: float, n: int, chance: np.random.Generator, disagree: float) -> tuple[list[float], list[float]]:
@@ -145,6 +146,23 @@ def main() -> None:
         f"{100 * min(kept):.0f} to {100 * max(kept):.0f} % of {given.resplits} re-splits, and teacher calls saved "
         f"(median): {saved}",
     )  # fmt: skip
+    picture(gates, cascades)
+
+
+def picture(gates: list[dict[str, Any]], cascades: dict[str, list[dict[str, Any]]]) -> None:
+    """How often students ship and promises are met, beside what is asked."""
+    rows = {}
+    for what, told in (("worse_shipped", "worse by the margin of"), ("equal_shipped", "equal, margin of")):
+        for margin in dict.fromkeys(gate["margin"] for gate in gates):
+            own = [gate for gate in gates if gate["margin"] == margin]
+            count = sum(gate["students"] for gate in own)
+            whole = wilson(sum(gate[what]["value"] * gate["students"] for gate in own), count).dump()
+            rows[f"shipped: {told} {100 * margin:g}"] = in_points(whole)
+    for name, group in cascades.items():
+        for one in group:
+            met = wilson(one["likely"]["met"] * one["resplits"], one["resplits"]).dump()
+            rows[f"promise of {100 * one['harm']:g} met, {name}"] = in_points(met)
+    ranges(RESULTS / "decisions.svg", "Gates and cascades", "% of the cases", rows, asked=(5.0, 80.0, 95.0))
 
 
 def _shares(gates: list[dict[str, Any]], what: str) -> str:

@@ -227,6 +227,22 @@ def report(rows: list[dict[str, Any]]) -> None:
         results.append(result)
         words.append(said)
     record("few_shot", {"how": rows[0]["how"], "results": results}, "; ".join(words))
+    picture(results)
+
+
+def picture(results: list[dict[str, Any]]) -> None:
+    """Points over SetFit, by task, examples of a label, and how often they were drawn."""
+    from common import RESULTS
+    from plot import in_points, ranges
+
+    order = sorted(results, key=lambda one: (one["task"], one["shots"] or math.inf))
+    rows = {
+        f"{one['task']}, {one['shots'] or 'all'} (n={one['seeds']})": in_points(one["difference"])
+        for one in order
+        if "difference" in one
+    }
+    if rows:
+        ranges(RESULTS / "few_shot.svg", "Few examples of a label", "points over SetFit", rows)
 
 
 if __name__ == "__main__":

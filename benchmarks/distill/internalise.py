@@ -19,11 +19,12 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from common import record
+from common import RESULTS, record
 from dstill.distill import distill, recipe_of
 from dstill.eval import evaluate_on
 from dstill.eval.statistics import paired_interval
 from dstill.optimizers import FewShot
+from plot import in_points, ranges
 
 import dstill
 
@@ -82,6 +83,17 @@ def main() -> None:
         f"{100 * fewer:.1f} % fewer prompt tokens ({read[1]:.0f} instead of {read[0]:.0f}); the score differs from the "
         f"teacher's {100 * mean(theirs):.1f} by {lost} (n={len(ours)}, {len(runs)} tasks)",
     )  # fmt: skip
+    picture(lost.dump(), runs)
+
+
+def picture(lost: dict[str, float], runs: list[dict[str, Any]]) -> None:
+    """Students over their teachers: all together, and each."""
+    rows = {"all": in_points(lost)}
+    for run in runs:
+        one = 100 * (mean(run["student"]) - mean(run["teacher"]))
+        rows[f"{run['kind']}, seed {run['seed']}"] = (one, one, one)
+    title = "Bare inputs beside a prompt with demonstrations"
+    ranges(RESULTS / "internalise.svg", title, "points over the teacher", rows, asked=(0.0, -2.0))
 
 
 if __name__ == "__main__":

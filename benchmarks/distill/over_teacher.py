@@ -27,10 +27,11 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from common import data_folder, points, record
+from common import RESULTS, data_folder, points, record
 from dstill.distill import Collect, Correct, DistillState, Filter, Stage, TrainEncoder, Training
 from dstill.eval import evaluate_on
 from dstill.eval.statistics import cluster_difference, cluster_mean
+from plot import in_points, ranges
 from step_by_step import rows_of, scored, task_of
 
 import dstill
@@ -131,6 +132,13 @@ def report(rows: list[dict[str, Any]], taught: list[float], how: dict[str, Any])
         right = f", {100 * told['corrected_right']:.1f} % of its training labels right" if told else ""
         words.append(f"{way} {100 * scores.mean():.1f}, {points(over)} over the teacher (n={len(own)}){right}")
     record("over_teacher", found, "; ".join(words))
+    picture(found)
+
+
+def picture(found: dict[str, Any]) -> None:
+    """Each way over the teacher."""
+    rows = {way: in_points(found[way]["over_teacher"]) for way in WAYS if way in found}
+    ranges(RESULTS / "over_teacher.svg", "e-SNLI, no gold labels", "points over the teacher", rows)
 
 
 if __name__ == "__main__":

@@ -29,13 +29,14 @@ from typing import Any, Literal
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import dspy
-from common import record
+from common import RESULTS, record
 from dstill.distill import Collect, DistillState, Filter, Gate, TrainEncoder, Training
 from dstill.eval import evaluate_on
 from dstill.eval.statistics import clopper_pearson, paired_interval
 from dstill.programs import metrics
 from dstill.runtime import ScriptedEngine, derive
 from dstill.runtime.fields import input_fields, render_fields
+from plot import in_points, ranges
 
 import dstill
 
@@ -188,6 +189,14 @@ def main() -> None:
         f"{sum(kept['good'])}; the program's score on test differs from its teacher's by {lost['one spoiled']} with "
         f"one spoiled, by {lost['none spoiled']} with none",
     )
+    picture(figures)
+
+
+def picture(figures: dict[str, Any]) -> None:
+    """What the program gains or loses, beside the margin."""
+    rows = {kind: in_points(figures[kind]["difference"]) for kind in ("one spoiled", "none spoiled")}
+    asked = (0.0, -100 * figures["margin"])
+    ranges(RESULTS / "program.svg", "A program of three predictors", "points over its teacher", rows, asked=asked)
 
 
 if __name__ == "__main__":

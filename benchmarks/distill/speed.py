@@ -217,6 +217,17 @@ def main() -> None:
          "model": SIZES},
         f"tokens a second {spread(speed['ours'])}, {told['ours']}; beside TRL's SFTTrainer {'; '.join(beside)}",
     )  # fmt: skip
+    picture(ratios)
+
+
+def picture(ratios: dict[str, list[float]]) -> None:
+    """Times TRL's rate, by how its rows are put together."""
+    from common import RESULTS
+    from plot import median_of, ranges
+
+    rows = {f"TRL, {side}": median_of(found) for side, found in ratios.items()}
+    title, axis = "Training beside SFTTrainer", "times the tokens a second"
+    ranges(RESULTS / "training_speed.svg", title, axis, rows, asked=(1.0, 1.5))
 
 
 if __name__ == "__main__":

@@ -4,9 +4,8 @@
 
 The same student learns the same rows as ``label-only``, with the rationale in the answer (``sft``), and as two tasks
 (``step-by-step``), from 12.5, 25, 50 and 100 % of the rows; accuracy against gold on the test file, with paired
-differences between the ways. ``--encoder FOLDER`` adds classifiers: labels alone, with rationales as an auxiliary task,
-and that with a loss for wrong labels and early stopping on rows kept apart. Nothing gold is seen in training; every way
-is also compared with the teacher itself, row by row.
+differences between the ways. ``--encoder FOLDER`` adds classifiers: labels alone, and with rationales as an auxiliary
+task. Nothing gold is seen in training; every way is also compared with the teacher itself, row by row.
 
 Every seed answers the same test rows, so intervals are over rows with the answers of all seeds to a row as one cluster;
 the differences of each seed stand beside them. Results are kept one by one in ``--part``, and what is there is not run
@@ -21,7 +20,6 @@ import json
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from itertools import combinations, product
 from pathlib import Path
 from typing import Any
@@ -48,7 +46,7 @@ FIELDS = {
 }  # fmt: skip
 """Input fields of each task, as they are called in the data."""
 WRITING = ("label-only", "rationale-in-answer", "step-by-step")
-READING = ("encoder", "encoder-with-rationales", "encoder-robust")
+READING = ("encoder", "encoder-with-rationales")
 Row = dict[str, Any]
 """What one student scored: ``task``, ``way``, ``share``, ``seed``, how it was trained (``how``), ``scores`` on test in
 order; the teacher's have the way ``teacher``."""
@@ -105,11 +103,7 @@ def stages_of(way: str, kind: str, how: Training) -> list[Stage]:
     """How a student learns."""
     first: list[Stage] = [Collect(keep="all"), Filter()]
     if way.startswith("encoder"):
-        aux: Any = "align" if way != "encoder" else "none"
-        if way == "encoder-robust":
-            stopped = replace(how, heldout=0.1, patience=2)
-            return [*first, TrainEncoder(stopped, rationale=aux, robust="generalised", smoothing=0.1)]
-        return [*first, TrainEncoder(how, rationale=aux, smoothing=0.1)]
+        return [*first, TrainEncoder(how, rationale="align" if way == READING[1] else "none", smoothing=0.1)]
     objective: Any = {"label-only": "label", "rationale-in-answer": "answer"}.get(way, way)
     made = TrainSeq2Seq if kind == "seq2seq" else TrainCausal
     return [*first, made(objective=objective, training=how, style="bare")]
@@ -137,7 +131,8 @@ def run(given: argparse.Namespace, rows: list[Row]) -> None:
         kind = kind_of(base_folder(given.student))
         jobs.append((given.student, kind, WRITING, Training(epochs=given.epochs, batch=16, lr=given.lr)))
     if given.encoder:
-        jobs.append((given.encoder, "encoder", READING, Training(epochs=3, batch=32, lr=2e-4, new=10.0)))
+        how = Training(epochs=given.encoder_epochs, batch=32, lr=given.encoder_lr, new=10.0)
+        jobs.append((given.encoder, "encoder", READING, how))
     known = {_key(row) for row in rows}
 
     def keep(row: Row) -> None:
@@ -254,6 +249,8 @@ def main() -> None:
     parser.add_argument("--test", type=int, help="at most so many test rows")
     parser.add_argument("--epochs", type=float, default=5.0, help="of the generative student")
     parser.add_argument("--lr", type=float, default=1e-3, help="of the generative student")
+    parser.add_argument("--encoder-epochs", type=float, default=3.0)
+    parser.add_argument("--encoder-lr", type=float, default=2e-4)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--part", type=Path, default=Path("step_by_step.jsonl"), help="what was run, a line a student")
     given = parser.parse_args()
