@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import tiny_models
@@ -68,6 +69,10 @@ def test_a_benchmark_in_small(tmp_path: Path, script: str, words: str) -> None:
     body = json.loads((tmp_path / "results" / f"{script}.json").read_text())
     assert body["command"].startswith(f"python benchmarks/distill/{script}.py")
     assert str(tmp_path) not in body["command"]
+    pictures = list((tmp_path / "results").glob(f"{script}*.svg"))
+    assert bool(pictures) == (script in ("decisions", "program", "step_by_step", "over_teacher"))
+    for picture in pictures:
+        assert any(line.tag.endswith("circle") for line in ElementTree.parse(picture).iter())
 
 
 def test_a_training_as_fast_as_it_is(tmp_path: Path) -> None:
