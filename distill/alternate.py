@@ -84,7 +84,7 @@ def alternate(
         raise BadInput(f"recipe {recipe.name} has a cascade, whose teacher the next step would change: leave it out")
     where = alone(run)
     models = lm_for(lm), lm_for(prompt_lm if prompt_lm is not None else lm)
-    check_trainable(recipe, student, task.program, models[0])
+    check_trainable(recipe, student, task.program, models[0], task.adapter)
     config = {
         "task": task.name, "source": task.source and dict(task.source), "data": task.digests, "adapter": task.adapter,
         "lm": model_config(models[0]), "prompt_lm": model_config(models[1]),

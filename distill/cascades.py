@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
 import dspy
 from dspy import lm15
 
+from ..optimizers.nearest import demos_for, pool_of
 from ..runtime.adapters import adapter_named
-from ..runtime.canonical import digest
+from ..runtime.canonical import as_json, digest
+from ..runtime.errors import StudentFailed
 from ..runtime.fields import asks_for_json, input_fields
 from ..runtime.journal import Identity
 from ..runtime.lm import LM
@@ -22,22 +24,22 @@ class CascadeEngine(Free):
     """One predictor's student with its teacher behind it.
 
     The teacher is asked through its own door, in the prompt that it was compiled to, so that its calls are paid for,
-    kept and counted as always; the student's are free.
+    kept and counted as always; the student's are free. It is asked, too, where the student fails.
 
     Args:
         student: answers and says how sure it is.
         teacher: the model behind it, on behalf of the same session.
-        signature, demos: the predictor as compiled.
+        predictor: as compiled.
         adapter: the program's.
         threshold: from which confidence on the student's answer stands.
     """
 
     def __init__(
-        self, student: StudentEngine, teacher: LM, signature: Any, demos: Sequence[Any], adapter: str, threshold: float
+        self, student: StudentEngine, teacher: LM, predictor: dspy.Predict, adapter: str, threshold: float
     ) -> None:
         super().__init__()
         self.student, self.teacher, self.threshold = student, teacher, threshold
-        self._signature, self._demos, self._adapter = signature, list(demos), adapter
+        self._predictor, self._adapter = predictor, adapter
         self.name = f"{student.name} or {teacher.door.engine.name}"
         self.concurrency = max(student.concurrency, teacher.door.engine.concurrency)
         self.max_tokens = student.max_tokens
@@ -45,10 +47,14 @@ class CascadeEngine(Free):
     @cached_property
     def identity(self) -> Identity:
         """Student, teacher, the teacher's prompt and the threshold."""
-        prompt = self._messages(dict.fromkeys(self._signature.input_fields, ""), json=self._adapter == "json")
+        signature, pool = self._predictor.signature, pool_of(self._predictor)
+        prompt = adapter_named(self._adapter).format(
+            signature, self._predictor.demos, dict.fromkeys(signature.input_fields, "")
+        )
         return {
             "kind": "cascade", "student": dict(self.student.identity), "teacher": dict(self.teacher.door.identity),
             "prompt": digest(prompt), "threshold": self.threshold,
+            **({"pool": digest([as_json(demo) for demo in pool])} if pool else {}),
         }  # fmt: skip
 
     @property
@@ -58,15 +64,19 @@ class CascadeEngine(Free):
 
     def complete(self, request: Request) -> Response:
         """The student's answer, or the teacher's where the student is less sure than the threshold."""
-        response, confidence = self.student.answer(request)
-        if confidence >= self.threshold:
-            return response
-        inputs = input_fields(request)
+        try:
+            response, confidence = self.student.answer(request)
+            if confidence >= self.threshold:
+                return response
+            usage = response.usage
+        except (StudentFailed, lm15.ContextLengthError):
+            usage = lm15.Usage()
+        inputs = input_fields(request, self._predictor.signature.input_fields)
         with dspy.context(dstill_slots=None):  # the place in flight that this call holds is the teacher's now
             (said,) = self.teacher.short(self._messages(inputs, json=asks_for_json(request)), {})
         text = said if isinstance(said, str) else str(said.get("text") or "")
         message = lm15.Message("assistant", (lm15.TextPart(text),))
-        return Response(id=None, model=request.model, message=message, finish_reason="stop", usage=response.usage)
+        return Response(id=None, model=request.model, message=message, finish_reason="stop", usage=usage)
 
     def close(self) -> None:
         """End the student's worker; the teacher is somebody else's."""
@@ -74,4 +84,5 @@ class CascadeEngine(Free):
 
     def _messages(self, inputs: Mapping[str, str], *, json: bool) -> list[dict[str, Any]]:
         adapter = adapter_named("json" if json else self._adapter)
-        return list(adapter.format(self._signature, self._demos, dict(inputs)))
+        shown = demos_for(self._predictor, inputs)
+        return list(adapter.format(self._predictor.signature, shown, dict(inputs)))

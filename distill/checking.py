@@ -15,17 +15,19 @@ from .stages import Cascade, Collect, TrainCausal
 from .training.devices import check_devices, check_launcher
 
 
-def check_trainable(recipe: Recipe, base: str, program: Any, lm: LM) -> None:
+def check_trainable(recipe: Recipe, base: str, program: Any, lm: LM, adapter: str) -> None:
     """Refuse what could not be trained.
 
     Args:
         base: the student before training.
         program: the program as declared, whose predictors are to be learned.
         lm: the teacher's model.
+        adapter: the program's.
 
     Raises:
         BadInput: for more devices than there are, a process that was started by a launcher, stages that do not go
-            together, a program or a teacher that a stage cannot learn from.
+            together, an adapter that students do not answer under, a program or a teacher that a stage cannot learn
+            from.
         ModelUnavailable: for a model that cannot be had, or is broken or of another kind than its stage takes.
     """
     check_launcher()
@@ -33,6 +35,7 @@ def check_trainable(recipe: Recipe, base: str, program: Any, lm: LM) -> None:
         if (training := getattr(stage, "training", None)) is not None:
             check_devices(training.devices)
     _check_together(recipe)
+    _check_adapter(recipe, adapter)
     for stage in recipe.stages:
         if (check := getattr(stage, "check", None)) is not None:
             check(base, program, lm)
@@ -75,6 +78,18 @@ def check_teacher(teacher: CompiledProgram, program: dspy.Module) -> None:
 def _predictors(program: dspy.Module) -> list[str]:
     """Each with its fields, such as ``self(text -> label)``."""
     return [f"{name}({predictor.signature.signature})" for name, predictor in program.named_predictors()]
+
+
+def _check_adapter(recipe: Recipe, adapter: str) -> None:
+    if adapter not in ("chat", "json") and any(hasattr(stage, "check") for stage in recipe.stages):
+        raise BadInput(f"a student cannot answer under the {adapter!r} adapter; expected chat or json")
+    for stage in recipe.stages:
+        # A told probability is of a token of the teacher's own answer, so that the student must write just that.
+        if isinstance(stage, TrainCausal) and stage.kd == "stored" and stage.style != "program" and adapter == "json":
+            raise BadInput(
+                f"kd = 'stored' with style = {stage.style!r} under the json adapter: the teacher's tokens are those of "
+                "its JSON, which only style = 'program' writes, or take kd = 'none'"
+            )
 
 
 def _check_together(recipe: Recipe) -> None:

@@ -24,8 +24,8 @@ from .checking import check_apart, check_teacher, check_trainable
 from .distilled import DistilledProgram, dump_distilled
 from .recipes import Recipe, recipe_of
 from .stages import Stage
+from .stages.binding import bind, candidate_with, shipped_lms, student_lms
 from .stages.common import base_digest
-from .stages.gate import bind, candidate_with, shipped_lms, student_lms
 from .state import DistillState, Gated, check_margin
 from .students import read_student, write_card
 
@@ -79,7 +79,7 @@ def distill(
     view = task.compile_view if isinstance(task, Task) else task
     for one in teachers:
         check_teacher(one, view.program)
-    check_trainable(chosen, student, view.program, teacher.lm)
+    check_trainable(chosen, student, view.program, teacher.lm, teacher.adapter)
     where = alone(run)
     config = {
         "task": view.name, "source": view.source and dict(view.source), "data": view.digests, "adapter": view.adapter,

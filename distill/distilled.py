@@ -17,7 +17,7 @@ from ..runtime.errors import BadInput, Damaged
 from ..runtime.lm import LM
 from ..runtime.models import Model
 from ..runtime.session import Session
-from .stages.gate import with_teacher
+from .stages.binding import with_teacher
 from .state import Effect, Gated
 from .students import CURVE
 

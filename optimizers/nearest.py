@@ -93,6 +93,11 @@ def choosing(predictor: dspy.Predict, demos: Sequence[Demo]) -> None:
         del predictor.pool
 
 
+def demos_for(predictor: dspy.Predict, inputs: Mapping[str, Any]) -> list[Any]:
+    """The demonstrations that a predictor shows with these inputs."""
+    return predictor._chosen(inputs) if isinstance(predictor, NearestPredict) else list(predictor.demos)
+
+
 def pool_of(predictor: dspy.Predict) -> tuple[Demo, ...]:
     """The pool that a predictor chooses from; empty for one that does not."""
     return predictor.pool.demos if isinstance(predictor, NearestPredict) else ()

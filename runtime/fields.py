@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import orjson
@@ -21,16 +21,27 @@ JSON = "Respond with a JSON object in the following order of fields: "
 """The same of the JSON adapter."""
 
 
-def input_fields(request: Request) -> dict[str, str]:
-    """The input fields in the last message of such a prompt, as text; empty if it is none."""
+_DECLARED = re.compile(r"^Your input fields are:\n(.*?)^Your output fields are:", re.M | re.S)
+_NAMED = re.compile(r"^\d+\. `(\w+)`", re.M)
+
+
+def input_fields(request: Request, names: Collection[str] = ()) -> dict[str, str]:
+    """The input fields in the last message of such a prompt, as text; empty if it is none.
+
+    Args:
+        names: the fields; left out, those that the system text declares. A line of a text that looks like the head of
+            another field (in a trajectory of ReAct, for one) is part of the text.
+    """
     text = request.messages[-1].text or ""
+    declared = _DECLARED.search(str(request.system or ""))
+    known = set(names) or set(_NAMED.findall(declared.group(1)) if declared else ())
     end = max(text.rfind(CHAT), text.rfind(JSON))
     body = text if end < 0 else text[:end]
     fields: dict[str, list[str]] = {}
     name: str | None = None
     for line in body.split("\n"):
         match = field_header_pattern.fullmatch(line.strip())
-        if match is not None and match.group(1) not in fields:
+        if match is not None and match.group(1) not in fields and (not known or match.group(1) in known):
             name = match.group(1)
             fields[name] = []
         elif name is not None:

@@ -25,7 +25,7 @@ def symmetric(logits: torch.Tensor, shares: torch.Tensor, a: float = 0.1, b: flo
     return a * -(shares * logs).sum(-1) + b * reverse
 
 
-def bootstrapped(logits: torch.Tensor, shares: torch.Tensor, beta: float = 0.8) -> torch.Tensor:
+def bootstrapped(logits: torch.Tensor, shares: torch.Tensor, beta: float = 0.95) -> torch.Tensor:
     """Cross-entropy against ``beta`` parts of the label and the rest of the student's own belief, which gets no
     gradient (Reed et al., "Training Deep Neural Networks on Noisy Labels with Bootstrapping", 1412.6596, soft)."""
     logs = torch.log_softmax(logits, dim=-1)

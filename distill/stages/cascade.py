@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ...runtime.errors import BadInput, BudgetExhausted
+from dspy import lm15
+
+from ...runtime.errors import BadInput, BudgetExhausted, StudentFailed
 from ..conformal import NOBODY, Promise, Threshold, calibrate
 from ..settings import check_settings
 from ..state import DistillState, Gated
 from ..students import keeps_prompt, student_engine
-from .gate import LEAST, Trials, unreached
+from .gate import LEAST, unreached
+from .trials import Asked, Trials
 
 
 @dataclass(frozen=True)
@@ -20,10 +24,15 @@ class Cascade:
     Above it the student's answer stands, below it the teacher is asked. What counts as harm is what an example's score
     loses by the student's answer; where the student does better than its teacher nothing is made up. See ``conformal``
     for what is promised.
+
+    Where an example has several calls of students with thresholds, some answers may stand and others not, and what
+    comes of every mixture is not known. There an answer that differs from the one it takes the place of counts as the
+    loss of the whole example, which is never less than what is lost; so the promises of several students add up to the
+    program's.
     """
 
     harm: float = 0.01
-    """What the program may lose per example, in score; students of one program share it."""
+    """What the program may lose per example, in score; students of one program share it, and the level's doubt."""
     promise: Promise = "likely"
     """``likely``: kept over as many further examples as dev has, at ``level``; ``mean``: kept on average."""
     level: float = 0.975
@@ -43,18 +52,25 @@ class Cascade:
         """The state with a threshold for every such student whose surest answers keep the promise."""
         open_ones = [name for name in state.students if name not in state.gates or not state.gates[name].shipped]
         gates, notes, dev, stopped = dict(state.gates), [], {}, state.stopped
+        one = replace(
+            self, harm=self.harm / max(1, len(open_ones)), level=1 - (1 - self.level) / max(1, len(open_ones))
+        )
         try:
             for name in open_ones:
-                found, n, met = self._threshold(state, name, self.harm / len(open_ones))
-                gates[name] = self._verdict(found, n, met, self.harm / len(open_ones), state.gates.get(name))
+                found, n, met = one._threshold(state, name, open_ones)
+                gates[name] = one._verdict(found, n, met, state.gates.get(name))
                 notes.append(f"{name}: {gates[name].why}")
                 dev[f"share that {name} answers itself"] = found.kept
         except BudgetExhausted:
             stopped = f"the budget of {state.session.ledger.budget} ended it before a threshold was calibrated"
         return state.with_effect(self.name, state.rows, *notes, dev=dev, gates=gates, stopped=stopped)
 
-    def _threshold(self, state: DistillState, name: str, harm: float) -> tuple[Threshold, int, int]:
-        """The threshold, of how many examples, and how many of them called the predictor."""
+    def _threshold(self, state: DistillState, name: str, open_ones: Sequence[str]) -> tuple[Threshold, int, int]:
+        """The threshold, of how many examples, and how many of them called the predictor.
+
+        Args:
+            open_ones: all students that get a threshold.
+        """
         if keeps_prompt(state.students[name]):
             raise BadInput(
                 f"the student of {name} has no prompt of its own (style = 'program'), and a cascade needs one: "
@@ -64,27 +80,37 @@ class Cascade:
         shipped = tuple(other for other in state.students if other in state.gates and state.gates[other].shipped)
         theirs, ours = trials.outcomes(shipped), trials.outcomes((*shipped, name))
         engine: Any = student_engine(state.students[name])
-        sure, losses, asked_on = [], [], []
+        sure, losses, every, met = [], [], [], 0
         for teacher, student in zip(theirs, ours, strict=True):
             if teacher.row.score is None or student.row.score is None:
                 continue
-            asked = trials.inputs_of(student, name)
-            # An example that never called it loses nothing by it, whatever the threshold.
-            sure.append(min((engine.confidence(inputs) for inputs in asked), default=1.0))
-            asked_on.append(bool(asked) or trials.reached(name, (teacher, student)))
-            losses.append(max(0.0, teacher.row.score - student.row.score))
+            calls = trials.calls_of(teacher, name)
+            each = [_confidence(engine, call) for call in calls]
+            alone = max(sum(len(trials.calls_of(run, one)) for one in open_ones) for run in (teacher, student)) == 1
+            lost, surest = max(0.0, teacher.row.score - student.row.score), max(each, default=1.0)
+            if calls and not alone:
+                again = trials.again(name, calls)
+                other = [s for s, call, mine in zip(each, calls, again, strict=True) if mine != call.said]
+                lost, surest = (teacher.row.score, max(other)) if other else (lost, surest)
+            # An example that never called it loses nothing by it, and where it fails the teacher answers.
+            sure.append(surest)
+            losses.append(lost if calls and surest > 0 else 0.0)
+            every += each
+            met += bool(calls) or trials.reached(name, (teacher, student))
         engine.close()
         if not sure:
-            raise BadInput("no dev example was scored for both teacher and student: no threshold can be calibrated")
-        met = sum(asked_on)
+            raise BadInput(
+                "no dev example was scored for both teacher and student: no threshold can be calibrated; expected dev "
+                "examples with labels, that the metric scores"
+            )
         if met < LEAST:
             return Threshold(NOBODY, 0.0, 0.0, 0.0), len(sure), met
-        found = calibrate(sure, losses, harm, promise=self.promise, level=self.level)
-        own = sum(called and one >= found.value for called, one in zip(asked_on, sure, strict=True))
-        return replace(found, kept=own / met), len(sure), met
+        found = calibrate(sure, losses, self.harm, promise=self.promise, level=self.level)
+        own = sum(one >= found.value for one in every) / max(1, len(every))
+        return replace(found, kept=own), len(sure), met
 
-    def _verdict(self, found: Threshold, n: int, met: int, harm: float, before: Gated | None) -> Gated:
-        promised = f"{100 * harm:.1f} points" + (
+    def _verdict(self, found: Threshold, n: int, met: int, before: Gated | None) -> Gated:
+        promised = f"{100 * self.harm:.1f} points" + (
             f" at {100 * self.level:g} %" if self.promise == "likely" else " on average"
         )
         if found.kept == 0:
@@ -99,3 +125,11 @@ class Cascade:
             f"for the rest; loses at most {promised} (conformal, {n} examples)"
         )
         return replace(before or Gated(True, why), shipped=True, why=why, threshold=found.value, reached=met)
+
+
+def _confidence(engine: Any, call: Asked) -> float:
+    """How sure a student is of its answer to a call; 0 where it fails."""
+    try:
+        return float(engine.confidence(call.shown))
+    except (StudentFailed, lm15.ContextLengthError):
+        return 0.0

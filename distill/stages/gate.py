@@ -4,27 +4,18 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from statistics import NormalDist
-from typing import Any
 
-import dspy
 import numpy as np
 
 from ...eval.compare import NonInferiority, non_inferior
-from ...eval.runner import Outcome, Runner, jobs_for
+from ...eval.runner import Outcome
 from ...eval.statistics.power import examples_needed
-from ...optimizers.candidate import Candidate
-from ...optimizers.voting import predictor_names
-from ...runtime.engines.base import Engine
 from ...runtime.errors import BadInput, BudgetExhausted, StudentFailed
-from ...runtime.internals import format_field_value
-from ...runtime.lm import LM
-from ...runtime.progress import progress
 from ..state import DistillState, Gated
-from ..students import keeps_prompt, student_engine
+from .trials import Trials
 
 LEVEL, PLANNED = 0.95, 0.9
 """The one-sided level of the test, and the power that further examples are planned for."""
@@ -94,7 +85,10 @@ class Gate:
     ) -> NonInferiority:
         pairs = [(a, b) for a, b in zip(ours, theirs, strict=True) if a is not None and b is not None]
         if not pairs:
-            raise BadInput("no dev example was scored for both teacher and student: the margin cannot be checked")
+            raise BadInput(
+                "no dev example was scored for both teacher and student: the margin cannot be checked; expected dev "
+                "examples with labels, that the metric scores"
+            )
         return judged([a for a, _ in pairs], [b for _, b in pairs], margin=state.margin)
 
 
@@ -162,89 +156,3 @@ def _mean(scores: Sequence[float | None]) -> float:
 
 def _spread(ours: Sequence[float], theirs: Sequence[float]) -> float:
     return sum((a - b) ** 2 for a, b in zip(ours, theirs, strict=True)) / len(ours)
-
-
-class Trials:
-    """Dev scores of the program with some of its predictors on students."""
-
-    def __init__(self, state: DistillState) -> None:
-        self._state = state
-        self._lms = student_lms(state.students, state)
-        self._programs: dict[tuple[str, ...], dspy.Module] = {}
-        self._names: dict[int, str] = {}
-
-    def reached(self, name: str, runs: Collection[Outcome]) -> bool:
-        """Whether any of these runs called a predictor, on its student or on its teacher."""
-        return any(self._name_of(step[0]) == name for run in runs for step in run.trace)
-
-    def inputs_of(self, outcome: Outcome, name: str) -> list[dict[str, str]]:
-        """What a predictor was given in a run."""
-        found = []
-        for predictor, inputs, _ in outcome.trace:
-            if self._name_of(predictor) == name:
-                fields = predictor.signature.input_fields
-                found.append({n: str(format_field_value(f, inputs[n])) for n, f in fields.items() if n in inputs})
-        return found
-
-    def outcomes(self, names: tuple[str, ...]) -> list[Outcome]:
-        """What became of every dev example."""
-        state = self._state
-        program = self._programs[names] = bind(state, {name: self._lms[name] for name in names})
-        self._names |= predictor_names(program)
-        runner = Runner(state.teacher.lm.on(state.session), state.task.metric, adapter=state.teacher.adapter)
-        with progress(f"gate {', '.join(names) or 'teacher'}", len(state.task.dev)) as bar:
-            return runner.run(jobs_for(program, state.task.dev, "dev"), trace=True, on_row=lambda *_: bar.advance())
-
-    def _name_of(self, predictor: Any) -> str | None:
-        """Its name in the program; a copy that the program made of one is known by its student."""
-        own = self._names.get(id(predictor))
-        lm = getattr(predictor, "lm", None)
-        return own or next((name for name, student in self._lms.items() if student is lm), None)
-
-
-def student_lms(students: Mapping[str, Path], state: DistillState) -> dict[str, LM]:
-    """The students as models on behalf of the state's session."""
-    return {name: LM(student_engine(folder), state.session) for name, folder in students.items()}
-
-
-def shipped_lms(students: Mapping[str, Path], state: DistillState) -> dict[str, LM]:
-    """The same as they ship: those with a threshold have the teacher behind them."""
-    thresholds = {name: gate.threshold for name, gate in state.gates.items() if gate.threshold is not None}
-    teacher = state.teacher.lm.on(state.session)
-    asked = dict(state.teacher.candidate.apply(state.task.program).named_predictors())
-    return {
-        name: LM(with_teacher(folder, asked[name], teacher, state.teacher.adapter, thresholds.get(name)), state.session)
-        for name, folder in students.items()
-    }
-
-
-def with_teacher(folder: Path, predictor: Any, teacher: LM, adapter: str, threshold: float | None) -> Engine:
-    """A student's engine; with a threshold, a cascade to the teacher's predictor."""
-    engine: Any = student_engine(folder)
-    if threshold is None:
-        return engine  # type: ignore[no-any-return]
-    from ..cascades import CascadeEngine
-
-    return CascadeEngine(engine, teacher, predictor.signature, predictor.demos, adapter, threshold)
-
-
-def candidate_with(state: DistillState, names: Iterable[str]) -> Candidate:
-    """What the program is told when these predictors run on students: most have it in their weights, and are asked with
-    the declared instructions and no demonstrations."""
-    candidate = state.teacher.candidate
-    declared = dict(state.task.program.named_predictors())
-    for name in names:
-        if name in state.students and keeps_prompt(state.students[name]):
-            candidate = candidate.voices[0]
-        else:
-            candidate = candidate.with_state(name, instructions=declared[name].signature.instructions, demos=())
-    return candidate
-
-
-def bind(state: DistillState, lms: Mapping[str, LM]) -> dspy.Module:
-    """The teacher's program with some predictors on students."""
-    program = candidate_with(state, lms).apply(state.task.program)
-    for name, predictor in program.named_predictors():
-        if name in lms:
-            predictor.lm = lms[name]
-    return program

@@ -84,9 +84,10 @@ class TrainCausal:
 
     def __post_init__(self) -> None:
         check_settings(self)
-        for name in ("alpha", "kd_weight"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise BadInput(f"{name} = {getattr(self, name)}: expected a share from 0 to 1")
+        if not 0 < self.alpha <= 1:
+            raise BadInput(f"alpha = {self.alpha}: expected a share above 0, and at most 1")
+        if not 0 <= self.kd_weight <= 1:
+            raise BadInput(f"kd_weight = {self.kd_weight}: expected a share from 0 to 1")
         if not 0 < self.temperature < math.inf:
             raise BadInput(f"temperature = {self.temperature}: expected a number, more than 0")
         if self.training.devices > 1 and self.hidden != "none":  # transformers forgets to record them in a sent model
@@ -95,6 +96,11 @@ class TrainCausal:
             raise BadInput(
                 f"style = 'program' with objective = {self.objective!r}: what is asked in the program's prompt answers "
                 "as the program does; expected objective = 'answer'"
+            )
+        if self.kd == "stored" and self.style == "bare":
+            raise BadInput(
+                "kd = 'stored' with style = 'bare': the tokens that were told are those of the teacher's own form; "
+                "expected style = 'chat', 'inputs' or 'program'"
             )
         if (self.kd != "none" or self.hidden != "none") and self.objective != "answer":
             raise BadInput(
@@ -132,10 +138,10 @@ class TrainCausal:
         """The tasks and their weights; the first one is asked at inference."""
         signature, adapter = state.signature(name), state.teacher.adapter
         outputs = list(signature.output_fields)
-        plain = [field for field in outputs if field != "reasoning"]
+        plain = [field for field in outputs if field != "reasoning"] or outputs
         if self.objective == "answer":
             return [(Format.of(signature, outputs=outputs, style=self.style, adapter=adapter), 1.0)]
-        if self.objective == "label" or (self.objective == "step-by-step" and not reasons(signature)):
+        if self.objective == "label" or (self.objective == "step-by-step" and plain == outputs):
             return [(Format.of(signature, outputs=plain, style=self.style, adapter=adapter), 1.0)]
         if not any(row.outputs.get("reasoning") for row in rows):
             raise BadInput(

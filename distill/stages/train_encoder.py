@@ -90,10 +90,12 @@ class TrainEncoder:
             raise BadInput(f"devices = {self.training.devices} with rationale or hidden: expected devices = 1")
         if self.objective == "pairs" and (self.robust, self.rationale, self.hidden) != ("none", "none", "none"):
             raise BadInput("objective = 'pairs' has no robust loss and no auxiliary task: expected 'none' for each")
-        if self.objective == "pairs" and (self.training.batch < 4 or self.training.devices > 1):
+        how = self.training
+        if self.objective == "pairs" and (how.batch < 4 or how.devices > 1 or how.accumulate > 1):
             raise BadInput(
-                f"objective = 'pairs' with batch = {self.training.batch}, devices = {self.training.devices}: it learns "
-                "from the pairs of a batch; expected a batch of 4 or more (32, say) on one device"
+                f"objective = 'pairs' with batch = {how.batch}, devices = {how.devices}, accumulate = "
+                f"{how.accumulate}: it learns from the pairs of a batch; expected a batch of 4 or more (32, say), "
+                "whole, on one device"
             )
         if self.hidden != "none" and not self.teacher:
             raise BadInput(f"hidden = {self.hidden!r} needs an encoder to be led to: teacher = FOLDER or a hub name")
@@ -222,7 +224,7 @@ class TrainEncoder:
             model.head.requires_grad_(False)
             return PairLoss(model, *of(*learn)), PairLoss(model, *of(*apart)).mean
         rows = learn[0]
-        texts = [[row.inputs[one] for one in signature.input_fields] for row in rows]
+        texts = [[row.inputs.get(one, "") for one in signature.input_fields] for row in rows]
         loss = EncoderLoss(
             self, model, *of(*learn), transition_of(self, rows, field, labels),
             **aids(self, state, rows, model, tokenizer, texts),

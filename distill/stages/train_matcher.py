@@ -81,6 +81,10 @@ class TrainMatcher:
         inputs = tuple(signature.input_fields)
         most = min(self.max_length, tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", 512))
         names = {label: label_ids(tokenizer, label) for label in labels}
+        try:
+            read(tokenizer, [], list(names.values()), most)  # as it will be asked
+        except BadInput as error:
+            raise BadInput(f"{name}: {error}; take train-encoder, whose labels are not read, or fewer labels") from None
 
         def coded(some: Sequence[Pair], what: str) -> list[tuple[Read, int]]:
             found = []
@@ -90,7 +94,7 @@ class TrainMatcher:
                 chance.shuffle(others)
                 seen = [own, *others[: self.shown - 1]]
                 chance.shuffle(seen)
-                text = text_ids(tokenizer, [row.inputs[n] for n in inputs])
+                text = text_ids(tokenizer, [row.inputs.get(n, "") for n in inputs])
                 found.append((read(tokenizer, text, [names[label] for label in seen], most), seen.index(own)))
             return found
 

@@ -12,8 +12,8 @@ from ..state import Pair, TokenTop
 
 
 def label_of(row: Pair) -> str:
-    """A row's answer without its rationale."""
-    return "\n".join(value for name, value in row.outputs.items() if name != "reasoning")
+    """A row's answer without its rationale, where that is not all of it."""
+    return "\n".join(value for name, value in row.outputs.items() if name != "reasoning" or len(row.outputs) == 1)
 
 
 def agreed(rows: Sequence[tuple[Pair, bool]]) -> list[Pair]:
@@ -48,7 +48,8 @@ def shares_by_logprobs(row: Pair, labels: Sequence[str], field: str) -> dict[str
         return None
     text, wanted = "", row.outputs.get(field, "")
     whole = "".join(token for token, _ in row.tokens)
-    start = whole.rfind(wanted) if wanted else -1
+    head = max(whole.rfind(f"[[ ## {field} ## ]]"), whole.rfind(f'"{field}"'))  # as the chat or json adapter has it
+    start = whole.find(wanted, head + len(field)) if wanted and head >= 0 else whole.rfind(wanted) if wanted else -1
     for token, top in row.tokens:
         if start >= 0 and len(text) + len(token) > start:
             return _spread({**top}, labels)

@@ -51,8 +51,8 @@ class WritingLoss:
         rows, pairs = list(coded[0].rows), coded[1]
         if stage.kd == "stored":
             found = [stored_answer(tokenizer, pairs[row.place], state.base) for row in rows]
-            rows = [_with_answer(row, ids) for row, (ids, _) in zip(rows, found, strict=True)]
-            return cls(stage, writer, model, rows, tasks, stored=[tops for _, tops in found])
+            rows = [row if one is None else _with_answer(row, one[0]) for row, one in zip(rows, found, strict=True)]
+            return cls(stage, writer, model, rows, tasks, stored=[[] if one is None else one[1] for one in found])
         if stage.kd == "none" and stage.hidden == "none":
             return cls(stage, writer, model, rows, tasks)
         folder = teacher_folder(state.teacher.lm, stage.teacher)

@@ -30,10 +30,11 @@ def check_same_vocabulary(student: Any, teacher: Any, names: tuple[str, str]) ->
     )
 
 
-def stored_answer(tokenizer: Any, row: Pair, student: str) -> tuple[list[int], list[dict[int, float]]]:
+def stored_answer(tokenizer: Any, row: Pair, student: str) -> tuple[list[int], list[dict[int, float]]] | None:
     """A hosted teacher's answer as the student's tokens, with the log-probabilities it told of each.
 
-    Alternatives that are no single token of the student's are left out; they count as the rest.
+    Alternatives that are no single token of the student's are left out; they count as the rest. ``None`` where
+    a token is a part of a sign, whose text does not say which.
 
     Raises:
         BadInput: for a row without log-probabilities, or a token of the answer that is not one of the student's.
@@ -43,6 +44,8 @@ def stored_answer(tokenizer: Any, row: Pair, student: str) -> tuple[list[int], l
             f"row {row.example} has no log-probabilities: collect them (collect with logprobs = 5) from a teacher that "
             "tells them"
         )
+    if any("\ufffd" in token for token, _ in row.tokens):
+        return None
     ids: list[int] = []
     tops: list[dict[int, float]] = []
     for token, top in row.tokens:

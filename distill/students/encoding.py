@@ -11,9 +11,10 @@ import torch
 def encode(tokenizer: Any, inputs: dict[str, str], names: Sequence[str], length: int) -> dict[str, list[int]]:
     """A classifier's input: the text alone, two texts as a pair, more as ``name: text`` lines; cut at ``length``.
 
-    Texts are stripped, as they are in a prompt, and one without any token is a single token.
+    Texts are stripped, as they are in a prompt; one that is not given is empty, and one without any token is a single
+    token.
     """
-    texts = [inputs[name].strip() for name in names]
+    texts = [inputs.get(name, "").strip() for name in names]
     if len(texts) > 2:
         texts = ["\n".join(f"{name}: {text}" for name, text in zip(names, texts, strict=True))]
     made: dict[str, list[int]] = dict(tokenizer(*texts, truncation=True, max_length=length))

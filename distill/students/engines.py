@@ -56,10 +56,13 @@ class StudentEngine(Engine, Protocol):
 
 @contextmanager
 def own_failure(student: str) -> Iterator[None]:
-    """A student's own crash, by its name: unlike a hosted model's it is the program's, and counts against it."""
+    """What a student fails on, by its name: unlike a hosted model's failure it is the program's, and counts against it.
+
+    A prompt that is too long stays what it is, since programs act on it.
+    """
     try:
         yield
-    except (DstillError, lm15.LM15Error):
+    except (DstillError, lm15.ContextLengthError):
         raise
     except Exception as error:
         raise StudentFailed(f"{student} failed: {failure(error)}") from error
@@ -118,7 +121,9 @@ class WritingStudent(Free):
 
     def complete(self, request: Request) -> Response:
         """The student's answer, in the words of the program's adapter."""
-        response = self._ask(self._asked(request), request.config.logprobs)
+        with own_failure(self.name):
+            asked = self._asked(request)
+        response = self._ask(asked, request.config.logprobs)
         message = lm15.Message("assistant", (lm15.TextPart(self._form.translate(response.text or "")),))
         return replace(response, model=request.model, message=message)
 
@@ -207,7 +212,7 @@ class EncoderStudent(Free):
 
     def confidence(self, inputs: Mapping[str, str]) -> float:
         """The probability of the likeliest label."""
-        return math.exp(max(self._batcher({name: inputs[name] for name in self._inputs})[2]))
+        return math.exp(max(self._batcher({name: inputs.get(name, "") for name in self._inputs})[2]))
 
     def answer(self, request: Request) -> tuple[Response, float]:
         """The response, and the probability of its label."""
@@ -277,16 +282,15 @@ def identity_of(folder: Path) -> Identity:
 
 
 def inputs_of(request: Request, names: Sequence[str], student: str) -> dict[str, str]:
-    """The inputs of the predictor that a student answers, from its prompt.
+    """The inputs of the predictor that a student answers, from its prompt; empty texts for those that it was not given.
 
     Raises:
         lm15.InvalidRequestError: for another predictor's prompt.
     """
-    found = input_fields(request)
-    missing = [name for name in names if name not in found]
-    if missing:
+    found = input_fields(request, names)
+    if not found:
         raise lm15.InvalidRequestError(
-            f"{student} needs the fields {', '.join(names)}, and the prompt has {', '.join(found) or 'none'}: "
-            "it answers one predictor, under the chat or json adapter"
+            f"{student} needs the fields {', '.join(names)}, and the prompt has "
+            f"{', '.join(input_fields(request)) or 'none'}: it answers one predictor, under the chat or json adapter"
         )
-    return {name: found[name] for name in names}
+    return {name: found.get(name, "") for name in names}

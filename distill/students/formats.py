@@ -80,9 +80,9 @@ class Format:
 
     def prompt(self, inputs: Mapping[str, str]) -> list[dict[str, str]]:
         """The student's messages for some inputs, which are stripped as they are where they are read from a program's
-        prompt; with the ``program`` style it has none of its own."""
+        prompt; those that are not given are empty. With the ``program`` style it has none of its own."""
         assert self.style != "program"
-        inputs = {name: inputs[name].strip() for name in self.inputs}
+        inputs = {name: inputs.get(name, "").strip() for name in self.inputs}
         if self.style == "bare":
             lines = [f"{name}: {inputs[name]}" for name in self.inputs]
             return [{"role": "user", "content": "\n".join([*([self.task] if self.task else []), *lines])}]

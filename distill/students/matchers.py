@@ -54,9 +54,9 @@ class MatcherStudent(Free):
 
     def answer(self, request: Request) -> tuple[Response, float]:
         """The response, and the probability of its label among those that are allowed."""
-        inputs = inputs_of(request, self._inputs, self.name)
         labels = tuple(sorted(literals_of(request, self._field) or self._labels))
         with own_failure(self.name):
+            inputs = inputs_of(request, self._inputs, self.name)
             logs = self._batcher((tuple(inputs[name] for name in self._inputs), labels))
         best = max(range(len(labels)), key=lambda place: logs[place])
         text = answer_to(request, {name: labels[best] if name == self._field else "" for name in self._order})
@@ -66,7 +66,7 @@ class MatcherStudent(Free):
 
     def confidence(self, inputs: Mapping[str, str]) -> float:
         """The probability of the likeliest label of training."""
-        logs = self._batcher((tuple(inputs[name] for name in self._inputs), tuple(sorted(self._labels))))
+        logs = self._batcher((tuple(inputs.get(name, "") for name in self._inputs), tuple(sorted(self._labels))))
         return math.exp(max(logs))
 
     def close(self) -> None:

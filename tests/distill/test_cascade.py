@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import dspy
 import fakes
 import numpy as np
 import pytest
@@ -146,7 +147,7 @@ class TestCascadeEngine(EngineContract):
         if not made.exists():
             TrainEncoder(training=FAST).run(Gold().run(state(folder, self.bases["encoder"])))
         student: Any = student_engine(made)
-        return CascadeEngine(student, LM(fakes.painter()), fakes.Paint, (), "chat", 0.5)
+        return CascadeEngine(student, LM(fakes.painter()), dspy.Predict(fakes.Paint), "chat", 0.5)
 
     def asked(self, **config: Any) -> Any:
         import dspy

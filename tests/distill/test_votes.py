@@ -13,7 +13,9 @@ from dstill.distill import (
     Collect,
     DistillState,
 )
-from dstill.distill.stages.gate import Trials, bind, scores_of
+from dstill.distill.stages.binding import bind
+from dstill.distill.stages.gate import scores_of
+from dstill.distill.stages.trials import Trials
 from dstill.distill.stages.votes import shares_by_logprobs
 from dstill.optimizers import Candidate, compile
 from dstill.optimizers.voting import Vote
