@@ -106,7 +106,7 @@ class Cascade:
         if met < LEAST:
             return Threshold(NOBODY, 0.0, 0.0, 0.0), len(sure), met
         found = calibrate(sure, losses, self.harm, promise=self.promise, level=self.level)
-        own = sum(one >= found.value for one in every) / max(1, len(every))
+        own = sum(0 < one >= found.value for one in every) / max(1, len(every))
         return replace(found, kept=own), len(sure), met
 
     def _verdict(self, found: Threshold, n: int, met: int, before: Gated | None) -> Gated:
