@@ -143,7 +143,7 @@ def test_students_that_fail_together_do_not_ship_together(tmp_path: Path, monkey
     """One right opinion is enough, so that either student alone loses nothing by what it gets wrong."""
     sure = dict.fromkeys(KINDS, 0.99)
     texts = [f"{KINDS[n % 2] if n % 10 < 7 else 'green'} {n}" for n in range(200)]
-    after, score = calibrated(tmp_path, monkeypatch, Both(), texts, lambda want, said: want[0] in said, sure)
+    after, score = calibrated(tmp_path, monkeypatch, Both(), texts, lambda want, said: want[0] in said, sure, 0.08)
     assert not any(gate.shipped for gate in after.gates.values())
     assert score == 1.0
 
