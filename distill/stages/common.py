@@ -121,6 +121,14 @@ def open_base(kind: str, base: str, *, seed: int, **options: Any) -> tuple[Any, 
     return model, tokenizer
 
 
+def open_tokenizer(base: str) -> Any:
+    """A base model's tokenizer."""
+    import transformers
+
+    with quiet():
+        return transformers.AutoTokenizer.from_pretrained(base_folder(base), trust_remote_code=False)
+
+
 _OTHER_KIND = "it is of another kind"
 _HINTS = {
     "CausalLM": " (the recipes labels, soft-labels and gold train encoders)",

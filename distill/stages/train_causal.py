@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeAlias
 
@@ -16,6 +17,7 @@ from ...runtime.progress import progress
 from ..settings import check_settings
 from ..state import DistillState, Pair
 from ..students import Student, finished, make_way, read_student, training_key, write_student
+from ..students.alignment import leads, writes_breaks
 from ..students.coding import CodedRows, code
 from ..students.formats import Format, Style
 from ..training import Training, best, train
@@ -30,6 +32,7 @@ from .common import (
     kept_apart,
     losses,
     open_base,
+    open_tokenizer,
     origin,
     train_each,
 )  # fmt: skip
@@ -136,20 +139,24 @@ class TrainCausal:
 
     def _formats(self, state: DistillState, name: str, rows: Sequence[Pair]) -> list[tuple[Format, float]]:
         """The tasks and their weights; the first one is asked at inference."""
-        signature, adapter = state.signature(name), state.teacher.adapter
+        signature = state.signature(name)
+        tokenizer = open_tokenizer(state.base)
+        form = partial(
+            Format.of, signature, style=self.style, adapter=state.teacher.adapter,
+            breaks=writes_breaks(tokenizer), lead=leads(tokenizer),
+        )  # fmt: skip
         outputs = list(signature.output_fields)
         plain = [field for field in outputs if field != "reasoning"] or outputs
         if self.objective == "answer":
-            return [(Format.of(signature, outputs=outputs, style=self.style, adapter=adapter), 1.0)]
-        if self.objective == "label" or (self.objective == "step-by-step" and plain == outputs):
-            return [(Format.of(signature, outputs=plain, style=self.style, adapter=adapter), 1.0)]
+            return [(form(outputs=outputs), 1.0)]
+        if self.objective == "label" or plain == outputs:
+            return [(form(outputs=plain), 1.0)]
         if not any(row.outputs.get("reasoning") for row in rows):
             raise BadInput(
                 f"step-by-step needs rationales, and the rows of predictor {name} have none: collect a teacher's "
                 "answers, or use recipe 'sft'"
             )
-        label = Format.of(signature, outputs=plain, style=self.style, adapter=adapter, task=LABEL)
-        why = Format.of(signature, outputs=["reasoning"], style=self.style, adapter=adapter, task=RATIONALE)
+        label, why = form(outputs=plain, task=LABEL), form(outputs=["reasoning"], task=RATIONALE)
         return [(label, self.alpha), (why, 1 - self.alpha)]
 
     def _train(self, state: DistillState, name: str, rows: Sequence[Pair], folder: Path) -> str:

@@ -79,6 +79,18 @@ def unwritable(tokenizer: Any, text: str) -> str | None:
     return text[:20]
 
 
+def writes_breaks(tokenizer: Any) -> bool:
+    """Whether a tokenizer has a token for a line break, and does not read it as a space."""
+    ids = tokenizer("a\nb", add_special_tokens=False)["input_ids"]
+    return "\n" in tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+
+
+def leads(tokenizer: Any) -> bool:
+    """Whether a tokenizer begins a text with a space of its own."""
+    ids = tokenizer("a", add_special_tokens=False)["input_ids"]
+    return bool(ids) and str(tokenizer.convert_ids_to_tokens(ids[0])).startswith("\u2581")
+
+
 def check_writable(tokenizer: Any, texts: Sequence[str], what: str, student: str) -> None:
     """Refuse a student that cannot write what it must.
 

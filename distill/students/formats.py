@@ -8,6 +8,7 @@ Output fields that the student leaves out, such as a rationale that is not wante
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
@@ -50,9 +51,16 @@ class Format:
     """A prefix of the inputs that tells tasks apart, as in distilling step by step."""
     types: Mapping[str, Any] = field(default_factory=dict)
     """What values its fields have, as ``runtime.engines.local.answers.value`` takes it; answers are held to it."""
+    breaks: bool = True
+    """Whether its tokenizer writes line breaks; without any (T5's has none) an answer is one line."""
+    lead: bool = False
+    """Whether its tokenizer begins a text with a space, as SentencePiece's do."""
 
     @classmethod
-    def of(cls, signature: Any, *, outputs: Sequence[str], style: Style, adapter: str, task: str = "") -> Format:
+    def of(
+        cls, signature: Any, *, outputs: Sequence[str], style: Style, adapter: str, task: str = "",
+        breaks: bool = True, lead: bool = False,
+    ) -> Format:  # fmt: skip
         """The format of a student that writes some of a signature's output fields.
 
         Raises:
@@ -76,6 +84,8 @@ class Format:
             adapter=adapter,
             task=task,
             types={name: kind_of(signature.output_fields[name].annotation) for name in outputs},
+            breaks=breaks,
+            lead=lead,
         )
 
     def prompt(self, inputs: Mapping[str, str]) -> list[dict[str, str]]:
@@ -96,16 +106,18 @@ class Format:
 
     def answer(self, outputs: Mapping[str, str]) -> str:
         """What the student should write."""
-        if self.style == "bare":
-            return "\n".join(f"{name}: {outputs[name]}" for name in self.outputs)
         if self._as_json:
             return json.dumps({name: self._typed(name, outputs[name]) for name in self.outputs}, indent=2)
-        return render_fields({name: outputs[name] for name in self.outputs}) + "\n"
+        if self.style == "bare":
+            text = "\n".join(f"{name}: {outputs[name]}" for name in self.outputs)
+        else:
+            text = render_fields({name: outputs[name] for name in self.outputs}) + "\n"
+        return text if self.breaks else " ".join(text.split())
 
     def translate(self, text: str) -> str:
         """The student's answer as the program's adapter reads it."""
         if self.style == "program":
-            return text
+            return text if self._as_json else self._broken(text)
         found = self.read(text)
         if self.adapter == "json":
             return orjson.dumps({name: found.get(name, "") for name in self.order}).decode()
@@ -118,7 +130,7 @@ class Format:
         """The fields in the student's answer."""
         found: dict[str, list[str]] = {}
         name: str | None = None
-        for line in text.splitlines():
+        for line in self._broken(text).splitlines():
             head = self._head(line)
             if head is not None and head[0] not in found:
                 name = head[0]
@@ -126,6 +138,20 @@ class Format:
             elif name is not None:
                 found[name].append(line)
         return {n: "\n".join(lines).strip() for n, lines in found.items() if n in self.outputs}
+
+    def _broken(self, text: str) -> str:
+        """An answer with a line break where each field begins and, but in the bare style, after its head."""
+        if self.breaks:
+            return text
+        if self.style != "bare":
+            return re.sub(rf"\s*({field_header_pattern.pattern})\s*", r"\n\1\n", text).strip()
+        done = ""
+        for name in self.outputs:
+            before, head, text = text.partition(f"{name}: ")
+            if not head:
+                return done + before
+            done += f"{before.rstrip()}\n{head}" if done else f"{before}{head}"
+        return done + text
 
     def _head(self, line: str) -> tuple[str, str] | None:
         if self.style != "bare":
@@ -141,15 +167,17 @@ class Format:
         from ...runtime.engines.local.answers import FREE, LINE, value
         from ...runtime.engines.local.grammar import Many, Then, text
 
-        parts: list[Any] = []
+        line, gap = ("\n", "\n\n") if self.breaks else (" ", " ")
+        parts: list[Any] = [text(" ")] if self.lead else []
         for place, name in enumerate(self.outputs):
             if self.style == "bare":
                 alone = place + 1 == len(self.outputs)
                 parts += [text(f"{name}: "), value(self.types[name], free=FREE if alone else LINE)]
-                parts += [] if alone else [text("\n")]
+                parts += [] if alone else [text(line)]
             else:
-                parts += [text(f"[[ ## {name} ## ]]\n"), value(self.types[name]), text("\n\n")]
-        end: list[Any] = [] if self.style == "bare" else [text("[[ ## completed ## ]]"), Many(text("\n"), 0, 1)]
+                parts += [text(f"[[ ## {name} ## ]]{line}"), value(self.types[name]), text(gap)]
+        last = [Many(text("\n"), 0, 1)] if self.breaks else []
+        end: list[Any] = [] if self.style == "bare" else [text("[[ ## completed ## ]]"), *last]
         return Then((*parts, *end))
 
     @property
