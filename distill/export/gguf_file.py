@@ -1,6 +1,7 @@
 """Causal students as GGUF, the format of llama.cpp and Ollama, with a Modelfile; in float32 or eight bits.
 
-Architectures: those of Llama's kind (Llama, Mistral, Qwen2, Qwen3) and LFM2. Tokenizers: byte-level BPE.
+Architectures: those of Llama's kind (Llama, Mistral, Qwen2, Qwen3) and LFM2, with angles of positions as they are,
+scaled in proportion, or as Llama 3's. Tokenizers: byte-level BPE.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ...runtime.atomic import write_bytes
+from ...runtime.embedded.tokens import WORDS
 from ...runtime.engines.local.loading import load
 from ...runtime.errors import BadInput
 from ..students.formats import Format
@@ -25,15 +27,30 @@ ROPE_SPLIT = {"llama", "mistral"}
 """Kinds for which llama.cpp rotates neighbouring dimensions, where transformers rotates halves: queries and keys are
 reordered (as in llama.cpp's own converter)."""
 
+_CONTRACTED = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|"
+_OTHERS = r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+CUTS = {
+    "": "gpt-2", f"{_CONTRACTED}\\p{{N}}{{1,3}}{_OTHERS}": "llama-bpe", f"{_CONTRACTED}\\p{{N}}{_OTHERS}": "qwen2",
+    WORDS: "smollm", "Digits": "smollm",
+}  # fmt: skip
+"""Patterns by which texts are cut before byte pairs are put together, and llama.cpp's names for them; ours differs from
+its in contractions alone."""
+
 
 def write_gguf(model: Any, tokenizer: Any, path: Path, *, eight: bool = False, name: str = "student") -> None:
     """A causal model with its tokenizer as one GGUF file.
 
     Raises:
-        BadInput: for an architecture or a tokenizer that cannot be written.
+        BadInput: for an architecture, a scaling of angles or a tokenizer that cannot be written.
     """
     gguf = needed("gguf")
     config = model.config
+    scaling = config.rope_parameters.get("rope_type", "default")
+    if scaling not in ("default", "linear", "llama3"):
+        raise BadInput(
+            f"models whose angles of positions are scaled by {scaling!r} cannot be written as GGUF; expected "
+            "'default', 'linear' or 'llama3'"
+        )
     if config.model_type not in ARCHITECTURES:
         raise BadInput(
             f"models of type {config.model_type} cannot be written as GGUF; expected one of: {', '.join(ARCHITECTURES)}"
@@ -57,6 +74,8 @@ def write_gguf(model: Any, tokenizer: Any, path: Path, *, eight: bool = False, n
             writer.add_tensor(place, gguf.quants.quantize(data, form), raw_dtype=form)
         else:
             writer.add_tensor(place, data)
+    if scaling == "llama3":
+        writer.add_tensor("rope_freqs.weight", _slower(model).float().cpu().numpy())
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -173,7 +192,19 @@ def _hyper(writer: Any, config: Any) -> None:
         writer.add_key_length(dim)
         writer.add_value_length(dim)
     writer.add_rope_freq_base(float(config.rope_parameters["rope_theta"]))
+    if config.rope_parameters.get("rope_type") == "linear":
+        writer.add_rope_scaling_type(needed("gguf").RopeScalingType.LINEAR)
+        writer.add_rope_scaling_factor(float(config.rope_parameters["factor"]))
     writer.add_vocab_size(config.vocab_size)
+
+
+def _slower(model: Any) -> Any:
+    """By how much each pair of dimensions turns more slowly than it would without scaling, [dim / 2]."""
+    import torch
+
+    turns = model.model.rotary_emb.inv_freq.double()
+    places = torch.arange(len(turns), dtype=torch.float64) / len(turns)
+    return float(model.config.rope_parameters["rope_theta"]) ** -places / turns
 
 
 def _tokens(writer: Any, gguf: Any, tokenizer: Any, size: int) -> None:
@@ -182,10 +213,15 @@ def _tokens(writer: Any, gguf: Any, tokenizer: Any, size: int) -> None:
         raise BadInput(
             f"a tokenizer of type {body['model']['type']} cannot be written as GGUF; expected byte-level BPE"
         )
+    cut = _cut(body["pre_tokenizer"])
+    if cut not in CUTS:
+        raise BadInput(
+            f"a tokenizer that cuts texts by {cut} cannot be written as GGUF; expected GPT-2's way, Llama 3's or Qwen's"
+        )
     special = {int(token["id"]) for token in body["added_tokens"] if token["special"]}
     texts = {place: token for token, place in tokenizer.get_vocab().items()}
     writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre("gpt-2")
+    writer.add_tokenizer_pre(CUTS[cut])
     writer.add_token_list([texts.get(place, f"[PAD{place}]") for place in range(size)])
     kinds = gguf.TokenType
     writer.add_token_types([
@@ -202,6 +238,14 @@ def _tokens(writer: Any, gguf: Any, tokenizer: Any, size: int) -> None:
     writer.add_add_bos_token(False)
     if tokenizer.chat_template is not None:
         writer.add_chat_template(tokenizer.chat_template)
+
+
+def _cut(told: Any) -> str:
+    """The pattern by which a byte-level tokenizer cuts texts; empty for GPT-2's own."""
+    steps = told["pretokenizers"] if told["type"] == "Sequence" else [told]
+    patterns = [step["pattern"].get("Regex", step["pattern"]) for step in steps if step["type"] == "Split"]
+    strange = [step["type"] for step in steps if step["type"] not in ("Split", "ByteLevel")]
+    return "; ".join(map(str, [*patterns, *strange]))
 
 
 def _tensors(model: Any) -> list[tuple[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -189,3 +190,47 @@ def test_probes_that_are_no_inputs(tmp_path: Path, bases: dict[str, str], probes
     with pytest.raises(BadInput, match=r"probes.*: expected a list of mappings .*\{'text': '...'\}"):
         export_student(student, "hf", tmp_path / "out", probes=probes)
     assert not (tmp_path / "out").exists()
+
+
+def test_scaled_angles_and_cuts_of_texts_are_written(tmp_path: Path) -> None:
+    """Llama 3's scaling by the formula of its paper's code, and a scaling that GGUF would lose is refused."""
+    gguf = pytest.importorskip("gguf")
+    from dstill.distill.export.gguf_file import CUTS, write_gguf
+    from tokenizers import Regex, pre_tokenizers
+    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny_models.causal(tmp_path / "base", "llama"))
+    size = {"hidden_size": 64, "intermediate_size": 64, "num_attention_heads": 2, "num_hidden_layers": 1}
+
+    def written(**rope: Any) -> Any:
+        model = LlamaForCausalLM(LlamaConfig(vocab_size=400, rope_parameters={"rope_theta": 500000.0, **rope}, **size))
+        write_gguf(model, tokenizer, tmp_path / "model.gguf")
+        return gguf.GGUFReader(str(tmp_path / "model.gguf"))
+
+    def told(file: Any, key: str) -> Any:
+        return file.fields[key].contents()
+
+    scaled = written(rope_type="llama3", factor=32.0, low_freq_factor=1.0, high_freq_factor=4.0,
+                     original_max_position_embeddings=8192)  # fmt: skip
+    (factors,) = (tensor.data for tensor in scaled.tensors if tensor.name == "rope_freqs.weight")
+    expected = []
+    for pair in range(16):
+        wave = 2 * math.pi * 500000.0 ** (pair / 16)
+        part = (8192 / wave - 1.0) / (4.0 - 1.0)
+        expected.append(1.0 if wave < 8192 / 4 else 32.0 if wave > 8192 else 1 / ((1 - part) / 32.0 + part))
+    assert factors.tolist() == pytest.approx(expected, rel=1e-5)
+    assert told(scaled, "tokenizer.ggml.pre") == "gpt-2"
+    line = written(rope_type="linear", factor=4.0)
+    assert (told(line, "llama.rope.scaling.type"), told(line, "llama.rope.scaling.factor")) == ("linear", 4.0)
+    assert not any(tensor.name == "rope_freqs.weight" for tensor in written(rope_type="default").tensors)
+    with pytest.raises(BadInput, match="scaled by 'yarn' cannot be written as GGUF; expected 'default'"):
+        written(rope_type="yarn", factor=4.0, original_max_position_embeddings=64)
+    for pattern, name in ((next(cut for cut in CUTS if CUTS[cut] == "llama-bpe"), "llama-bpe"), ("x+", "")):
+        tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+            [pre_tokenizers.Split(Regex(pattern), "isolated"), pre_tokenizers.ByteLevel(use_regex=False)]
+        )
+        if name:
+            assert told(written(), "tokenizer.ggml.pre") == name
+        else:
+            with pytest.raises(BadInput, match=r"cuts texts by x\+ cannot be written as GGUF"):
+                written()
