@@ -202,8 +202,11 @@ def _set(recipe: Recipe, name: str, value: Any) -> list[Stage]:
 
 
 def _settings(stage: Any) -> list[str]:
-    own = [f.name for f in fields(stage) if f.name != "training"]
-    return own + ([f.name for f in fields(Training)] if getattr(stage, "training", None) is not None else [])
+    """What may be set of a stage: its fields and those of its training, or, where each kind of student has a training
+    of its own, ``training`` as a table for all of them."""
+    inside = getattr(stage, "training", None) is not None
+    own = [f.name for f in fields(stage) if f.name != "training" or not inside]
+    return own + ([f.name for f in fields(Training)] if inside else [])
 
 
 def _with(stage: Any, name: str, value: Any, place: str) -> Any:
@@ -211,16 +214,24 @@ def _with(stage: Any, name: str, value: Any, place: str) -> Any:
         raise BadInput(f"{place}: {stage.name} takes no setting {name!r}; it takes: {', '.join(_settings(stage))}")
     if getattr(stage, "training", None) is not None and name in {f.name for f in fields(Training)}:
         return replace(stage, training=_with_field(stage.training, name, value, place))
+    if name == "training" and isinstance(value, Mapping):
+        value = _of_table(Training(), value, f"{place}: training")
     if name == "lora" and isinstance(value, int) and not isinstance(value, bool):
         value = Lora(rank=value, alpha=2 * value)
     if name == "lora" and isinstance(value, Mapping):
-        made = Lora()
-        for key, one in value.items():
-            if key not in {f.name for f in fields(Lora)}:
-                raise BadInput(f"{place}: lora takes no {key!r}; it takes: rank, alpha, dropout, bits")
-            made = _with_field(made, key, one, f"{place}: lora")
-        value = made
+        made = _of_table(Lora(), value, f"{place}: lora")
+        value = made if "alpha" in value else replace(made, alpha=2 * made.rank)
     return _with_field(stage, name, value, place)
+
+
+def _of_table(made: Any, table: Mapping[str, Any], place: str) -> Any:
+    """A value with what a table says of it."""
+    names = [f.name for f in fields(made)]
+    for key, one in table.items():
+        if key not in names:
+            raise BadInput(f"{place} takes no {key!r}; it takes: {', '.join(names)}")
+        made = _with_field(made, key, one, place)
+    return made
 
 
 def _with_field(value: Any, name: str, new: Any, place: str) -> Any:
@@ -239,6 +250,8 @@ def _shown(wanted: Any) -> str:
         return "a table of numbers"
     if get_origin(wanted) is not None and type(None) not in get_args(wanted):
         return "one of: " + ", ".join(map(str, get_args(wanted)))
+    if Training in get_args(wanted):
+        return "a table of a training's settings, such as { epochs = 5, lr = 1e-4 }"
     if any(is_dataclass(kind) for kind in get_args(wanted)):
         return "a whole number (the rank), or a table { rank, alpha, dropout, bits }"
     return {int: "a whole number", float: "a number", bool: "true or false", str: "text"}.get(wanted, str(wanted))

@@ -129,6 +129,18 @@ def open_tokenizer(base: str) -> Any:
         return transformers.AutoTokenizer.from_pretrained(base_folder(base), trust_remote_code=False)
 
 
+AFTER_PADDING = {"camembert", "longformer", "mpnet", "roberta", "xlm-roberta", "xlm-roberta-xl"}
+"""Kinds of encoders whose first position is the one after that of padding, so that they read fewer tokens."""
+
+
+def longest(tokenizer: Any, config: Any) -> int:
+    """The most tokens that an encoder reads."""
+    positions = int(getattr(config, "max_position_embeddings", 512))
+    if config.model_type in AFTER_PADDING:
+        positions -= int(config.pad_token_id or 0) + 1
+    return min(int(tokenizer.model_max_length), positions)
+
+
 _OTHER_KIND = "it is of another kind"
 _HINTS = {
     "CausalLM": " (the recipes labels, soft-labels and gold train encoders)",

@@ -10,7 +10,7 @@ from ...runtime.derive import derive_int
 from ...runtime.errors import BadInput
 from ..state import DistillState, Pair
 from ..training.devices import device_of, moved
-from .common import base_folder
+from .common import base_folder, longest
 from .teaching import open_teacher
 from .votes import shares_by_logprobs
 
@@ -135,7 +135,7 @@ def represent(folder: str, texts: Sequence[Sequence[str]], *, at_once: int = 64)
     from ..students.pooling import mean_of
 
     model, tokenizer = open_teacher("", folder)
-    most = min(tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", 512), 256)
+    most = min(longest(tokenizer, model.config), 256)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     order = sorted(range(len(texts)), key=lambda place: sum(map(len, texts[place])))

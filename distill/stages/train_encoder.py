@@ -25,6 +25,7 @@ from .common import (
     check_opens,
     keep_course,
     kept_apart,
+    longest,
     losses,
     open_base,
     origin,
@@ -157,7 +158,7 @@ class TrainEncoder:
         model, tokenizer, mean = self._open(state, len(labels))
         model.config.id2label = dict(enumerate(labels))
         model.config.label2id = {label: index for index, label in enumerate(labels)}
-        most = min(self.max_length, tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", 512))
+        most = min(self.max_length, longest(tokenizer, model.config))
         coded, watched = (
             [encode(tokenizer, dict(row.inputs), inputs, most) for row in some] for some in (learn, apart)
         )

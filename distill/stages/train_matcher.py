@@ -17,7 +17,7 @@ from ..state import DistillState, Pair
 from ..students import Student, finished, make_way, read_student, training_key, write_student
 from ..training import Training, best, train
 from ..training.devices import device_of, home, moved
-from .common import base_digest, check_opens, keep_course, kept_apart, losses, open_base, origin, train_each
+from .common import base_digest, check_opens, keep_course, kept_apart, longest, losses, open_base, origin, train_each
 from .labels import label_field_of, labels_of
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class TrainMatcher:
         encoder, tokenizer = open_base("", state.base, seed=state.seed)
         model = Matcher(encoder).to(home(self.training.devices))
         inputs = tuple(signature.input_fields)
-        most = min(self.max_length, tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", 512))
+        most = min(self.max_length, longest(tokenizer, model.config))
         names = {label: label_ids(tokenizer, label) for label in labels}
         try:
             read(tokenizer, [], list(names.values()), most)  # as it will be asked

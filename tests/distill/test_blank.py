@@ -9,13 +9,14 @@ from typing import Any
 import dspy
 import fakes
 import pytest
-from dstill.distill import Gate, Gold, Pair, TrainEncoder, TrainMatcher, student_engine
+import tiny_models
+from dstill.distill import Collect, Filter, Gate, Gold, Pair, TrainCausal, TrainEncoder, TrainMatcher, student_engine
 from dstill.distill.stages.common import base_folder, open_base
 from dstill.distill.stages.encoder_loss import represent
-from dstill.distill.students import engines
+from dstill.distill.students import engines, read_student
 from dstill.distill.students.encoding import encode
 from dstill.distill.students.formats import Format
-from dstill.runtime import LM, Journal, Session
+from dstill.runtime import LM, Journal, ScriptedEngine, Session
 from students import FAST, state
 
 
@@ -34,6 +35,58 @@ def test_an_empty_text_is_learned_and_classified_as_any_other(tmp_path: Path, st
     for text in ("", "  "):
         with dspy.context(lm=LM(engine)):
             assert dspy.Predict(fakes.Paint)(text=text).colour in fakes.COLOURS
+    engine.close()
+
+
+class Hinted(dspy.Module):
+    """A predictor that is given a hint with every other text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.p = dspy.Predict("text, hint -> colour: Literal['red', 'green', 'blue', 'black']")
+
+    def forward(self, text: str) -> Any:
+        more = {"hint": "look"} if int(text.split()[-1]) % 2 else {}
+        return self.p(text=text, **more)
+
+
+@pytest.mark.filterwarnings("ignore:Not all input fields")
+@pytest.mark.parametrize("stage", [TrainEncoder(FAST), TrainMatcher(FAST), TrainCausal(training=FAST)])
+def test_an_input_that_is_not_always_given_is_an_empty_text(tmp_path: Path, bases: dict[str, str], stage: Any) -> None:
+    base = bases["causal" if isinstance(stage, TrainCausal) else "encoder"]
+    given = Collect(keep="all").run(state(tmp_path, base, fakes.task(program=Hinted())))
+    assert {"hint" in row.inputs for row in given.pairs["p"]} == {True, False}
+    after = Gate().run(stage.run(given))
+    assert "count as 0" not in after.gates["p"].why
+    assert after.gates["p"].power is not None and after.gates["p"].power["n"] == 60
+    engine: Any = student_engine(after.students["p"])
+    assert engine.confidence({"text": "thing 3"}) == engine.confidence({"text": "thing 3", "hint": " "})
+    engine.close()
+
+
+def test_a_predictor_that_writes_nothing_but_reasoning_has_a_student(tmp_path: Path, bases: dict[str, str]) -> None:
+    rows = tuple(Pair(str(n), {"text": f"thing {n}"}, {"reasoning": f"so it is {n}"}) for n in range(12))
+    task = fakes.task(program=dspy.Predict("text -> reasoning"))
+    for objective in ("label", "answer", "step-by-step"):
+        given = state(tmp_path / objective, bases["causal"], task, ScriptedEngine(lambda r: "", repeatable=True))
+        kept = Filter().run(replace(given, pairs={"self": rows}))
+        assert kept.rows == 12
+        after = TrainCausal(objective, training=FAST).run(kept)  # type: ignore[arg-type]
+        assert read_student(after.students["self"]).facts["format"]["outputs"] == ["reasoning"]
+
+
+def test_an_encoder_whose_positions_begin_after_padding_reads_so_many_tokens_less(tmp_path: Path) -> None:
+    import transformers as tf
+
+    size = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = tf.RobertaConfig(vocab_size=400, max_position_embeddings=42, pad_token_id=1, **size)
+    base = str(tiny_models.save(tf.RobertaModel(config), tmp_path / "roberta", template=None))
+    given = state(tmp_path, base)
+    long = replace(given, pairs={"self": rows([f"thing number {n} " * 30 for n in range(12)])})
+    after = TrainEncoder(FAST, pooling="mean").run(long)
+    assert read_student(after.students["self"]).facts["max_length"] == 42 - (0 + 1)  # its tokenizer's padding is 0
+    engine: Any = student_engine(after.students["self"])
+    assert 0 < engine.confidence({"text": "thing number 5 " * 50}) <= 1
     engine.close()
 
 

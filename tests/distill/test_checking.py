@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,8 @@ from dstill.runtime.fields import input_fields, render_fields
 from students import FAST, with_other_tokens
 
 
-def refused(tmp_path: Path, base: str, stages: list[Any], words: str, program: Any = None) -> None:
-    task, engine = fakes.task(program=program), fakes.painter()
+def refused(tmp_path: Path, base: str, stages: list[Any], words: str, adapter: str = "chat") -> None:
+    task, engine = replace(fakes.task(), adapter=adapter), fakes.painter()
     made = compile(task, engine, "zero-shot", run=tmp_path / "teacher")
     before = engine.calls
     with pytest.raises((BadInput, ModelUnavailable), match=words):
@@ -51,6 +52,21 @@ def refused(tmp_path: Path, base: str, stages: list[Any], words: str, program: A
 )
 def test_generative_recipes(tmp_path: Path, bases: dict[str, str], stages: Any, words: str) -> None:
     refused(tmp_path, bases["causal"], stages, words)
+
+
+@pytest.mark.parametrize(
+    ("stage", "adapter", "words"),
+    [
+        (TrainCausal(), "xml", "a student cannot answer under the 'xml' adapter; expected chat or json"),
+        (TrainEncoder(), "xml", "a student cannot answer under the 'xml' adapter"),
+        (TrainCausal(kd="stored"), "json", "kd = 'stored' with style = 'chat' under the json adapter"),
+    ],
+)
+def test_adapters_that_students_do_not_write(
+    tmp_path: Path, bases: dict[str, str], stage: Any, adapter: str, words: str
+) -> None:
+    base = bases["encoder" if isinstance(stage, TrainEncoder) else "causal"]
+    refused(tmp_path, base, [Collect(logprobs=3), stage, Gate()], words, adapter)
 
 
 def test_teachers_that_cannot_teach(tmp_path: Path, bases: dict[str, str]) -> None:

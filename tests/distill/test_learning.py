@@ -111,6 +111,9 @@ def test_told_probabilities_are_learned(tmp_path: Path, bases: dict[str, str]) -
     chances = said.logits[1].softmax(-1)
     assert float(chances[b]) == pytest.approx(0.4, abs=0.12)
     assert float(chances[a]) == pytest.approx(0.6, abs=0.12)
+    part = (replace(rows[0], tokens=(("[", {"[": 0.0}), ("\ufffd", {"\ufffd": 0.0}))), *rows[1:])
+    again = TrainCausal(kd="stored", training=FAST).run(replace(given, pairs={"self": part}, folder=tmp_path / "part"))
+    assert read_student(again.students["self"]).training["rows"] == 16  # of half a sign's token nothing was told
     broken = (replace(rows[0], tokens=(("no single token", {}),)),)
     with pytest.raises(BadInput, match=r"'no single token' \(row 0\) is not one token"):
         TrainCausal(kd="stored").run(replace(given, pairs={"self": broken}, folder=tmp_path / "x"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,7 +12,7 @@ import pytest
 import torch
 from contracts import EngineContract, StageContract
 from dspy import lm15
-from dstill.distill import DistillState, Gold, Stage, Training, TrainMatcher, student_engine
+from dstill.distill import DistillState, Gold, Pair, Stage, Training, TrainMatcher, student_engine
 from dstill.distill.students.matching import Matcher, read
 from dstill.runtime import LM, BadInput, Damaged
 from dstill.runtime.fields import literals_of
@@ -83,3 +84,16 @@ def test_a_text_is_cut_and_labels_are_not(bases: dict[str, str], tmp_path: Path)
     assert [len(s) for s in scores] == [2, 3]
     with pytest.raises(Damaged, match="are no maps"):
         Matcher.load(model.encoder, tmp_path)
+
+
+def test_labels_that_it_could_not_read_together_are_refused(tmp_path: Path, bases: dict[str, str]) -> None:
+    """Training shows some of them at a time, and would not notice."""
+    rows = tuple(
+        Pair(str(n), {"text": f"thing {n}"}, {"colour": f"a label that is rather long and has the number {n % 40}"})
+        for n in range(80)
+    )
+    task = fakes.task(program=dspy.Predict("text -> colour"))
+    given = replace(state(tmp_path, bases["encoder"], task), pairs={"self": rows})
+    with pytest.raises(BadInput, match="self: 40 labels take .* no room for a text; take train-encoder"):
+        TrainMatcher(FAST, shown=3).run(given)
+    assert not (tmp_path / "run" / "students").exists()

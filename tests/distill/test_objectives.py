@@ -158,6 +158,12 @@ def test_bootstrapping_by_hand_and_without_gradient_through_the_belief() -> None
     np.testing.assert_allclose(logits.grad.numpy(), Q - target, atol=1e-12)  # type: ignore[union-attr]
 
 
+def test_a_loss_by_its_name_has_its_papers_constant() -> None:
+    loss = of.robust_loss("bootstrap", LOGITS, ONE_HOT)
+    target = 0.95 * ONE_HOT.numpy() + 0.05 * Q
+    np.testing.assert_allclose(loss.numpy(), -(target * np.log(Q)).sum(-1))
+
+
 def test_corrections_recover_the_truth_from_labels_with_known_mistakes() -> None:
     """With labels drawn by T, the backward loss is the clean loss on average; the forward one is least at the truth."""
     truth = shares(9, 1, 3)[0]

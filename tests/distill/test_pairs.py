@@ -112,8 +112,12 @@ def test_rows_kept_apart_choose_the_weights(tmp_path: Path, bases: dict[str, str
         (lambda: TrainEncoder(objective="pair"), "objective='pair'.*: expected one of: labels, pairs"),
         (lambda: TrainEncoder(objective="pairs", robust="symmetric"), "no robust loss and no auxiliary task"),
         (lambda: TrainEncoder(objective="pairs", rationale="words"), "no robust loss and no auxiliary task"),
-        (lambda: TrainEncoder(Training(batch=2), objective="pairs"), "batch = 2, devices = 1: .* a batch of 4 or more"),
-        (lambda: TrainEncoder(Training(devices=2), objective="pairs"), "devices = 2: .* on one device"),
+        (
+            lambda: TrainEncoder(Training(batch=2), objective="pairs"),
+            "batch = 2, .* a batch of 4 or more",
+        ),
+        (lambda: TrainEncoder(Training(devices=2), objective="pairs"), "devices = 2, .* on one device"),
+        (lambda: TrainEncoder(Training(accumulate=8), objective="pairs"), "accumulate = 8: .* whole, on one device"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(made: Any, words: str) -> None:

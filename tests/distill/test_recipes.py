@@ -46,6 +46,15 @@ def test_a_recipe_from_tables() -> None:
     )
 
 
+def test_tables_within_a_stage() -> None:
+    ladder = {"stage": "ladder", "rungs": ["embedded:small"], "training": {"epochs": 5, "lr": 1e-4}}
+    made = recipe_from_tables("own", [{"stage": "collect"}, ladder])
+    assert made.stages[1] == Ladder(("embedded:small",), Training(epochs=5.0, lr=1e-4))
+    for told, expected in (({"rank": 64}, Lora(64, 128)), ({"rank": 4, "alpha": 4, "bits": 4}, Lora(4, 4, bits=4))):
+        made = recipe_from_tables("own", [{"stage": "collect"}, {"stage": "train-causal", "lora": told}])
+        assert made.stages[1] == TrainCausal(lora=expected)
+
+
 @pytest.mark.parametrize(
     ("tables", "words"),
     [
@@ -54,6 +63,8 @@ def test_a_recipe_from_tables() -> None:
         ([{"stage": "train-encoder", "epochs": "three"}], "epochs = 'three'; expected a number"),
         ([{"stage": "train-encoder", "soft": 1}], "soft = 1; expected true or false"),
         ([{"stage": "train-causal", "lora": "big"}], "lora = 'big'; expected a whole number"),
+        ([{"stage": "ladder", "training": {"epoch": 3}}], "training takes no 'epoch'; it takes: epochs, batch"),
+        ([{"stage": "ladder", "training": 3}], "training = 3; expected a table of a training's settings"),
         ([{"stage": "filter", "epochs": 3}], "filter takes no setting 'epochs'"),
         ([], "one or more"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from dstill.distill import (
     Collect,
     DistillState,
+    Pair,
 )
 from dstill.distill.stages.binding import bind
 from dstill.distill.stages.gate import scores_of
@@ -113,6 +115,20 @@ def test_a_local_teachers_log_probabilities_are_kept(tmp_path: Path, bases: dict
     shares = shares_by_logprobs(row, ["red", "rose", "blue"], "colour")
     assert shares == pytest.approx({"red": 0.9168, "rose": 0.0832, "blue": 0.0}, abs=1e-3)
     assert shares_by_logprobs(row, ["green"], "colour") is None
+
+
+@pytest.mark.parametrize("label", ["complete", "incomplete"])
+@pytest.mark.parametrize(
+    "form", ["[[ ## colour ## ]]\n{}\n\n[[ ## completed ## ]]", '{{"colour": "{}", "note": "complete"}}']
+)
+def test_a_label_is_looked_for_in_its_field(label: str, form: str) -> None:
+    """And not in the mark of the end, or in another field."""
+    before, after = form.format("|").split("|")
+    told = {"complete": math.log(0.55), "incomplete": math.log(0.45)}
+    tokens = ((before, {before: 0.0}), (label, told), *((sign, {sign: 0.0}) for sign in after))
+    row = Pair("r", {}, {"colour": label}, tokens=tokens)
+    shares = shares_by_logprobs(row, ["complete", "incomplete"], "colour")
+    assert shares == pytest.approx({"complete": 0.55, "incomplete": 0.45})
 
 
 def test_a_vote_teaches_the_answers_that_were_taken(tmp_path: Path) -> None:

@@ -97,6 +97,19 @@ def test_fields_come_back_from_a_rendered_prompt() -> None:
     assert parsed == {"label": "x", "n": 3, "flag": True}
 
 
+def test_a_heading_of_no_field_is_part_of_a_text() -> None:
+    """A trajectory of ReAct is written with headings of its own."""
+    signature = dspy.Signature("question, trajectory -> answer")
+    steps = "[[ ## thought_0 ## ]]\nI look\n\n[[ ## observation_0 ## ]]\nit is 42"
+    inputs = {"question": "what?", "trajectory": steps}
+    request = request_of_chat("m", dspy.ChatAdapter().format(signature, [], inputs), dspy.lm15.Config())
+    assert input_fields(request) == inputs
+    assert input_fields(request, ("question", "trajectory")) == inputs
+    assert input_fields(request, ("question",))["question"].startswith("what?\n\n[[ ## trajectory ## ]]")
+    bare = request_of_chat("m", [{"role": "user", "content": f"[[ ## a ## ]]\nb\n\n{steps}"}], dspy.lm15.Config())
+    assert input_fields(bare) == {"a": "b", "thought_0": "I look", "observation_0": "it is 42"}
+
+
 def test_streams_of_chance_are_named_and_independent() -> None:
     assert derive(0, "a").random() == derive(0, "a").random()
     assert len({derive_int(s, *p) for s in (0, 1) for p in [("a",), ("b",), ("a", 1), ("a", "1"), (1, "a")]}) == 10
