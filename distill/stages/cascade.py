@@ -78,36 +78,43 @@ class Cascade:
             )
         trials = Trials(state)
         shipped = tuple(other for other in state.students if other in state.gates and state.gates[other].shipped)
-        theirs, ours = trials.outcomes(shipped), trials.outcomes((*shipped, name))
-        engine: Any = student_engine(state.students[name])
-        sure, losses, every, met = [], [], [], 0
-        for teacher, student in zip(theirs, ours, strict=True):
-            if teacher.row.score is None or student.row.score is None:
-                continue
-            calls = trials.calls_of(teacher, name)
-            each = [_confidence(engine, call) for call in calls]
-            alone = max(sum(len(trials.calls_of(run, one)) for one in open_ones) for run in (teacher, student)) == 1
-            lost, surest = max(0.0, teacher.row.score - student.row.score), max(each, default=1.0)
-            if calls and not alone:
-                again = trials.again(name, calls)
-                other = [s for s, call, mine in zip(each, calls, again, strict=True) if mine != call.said]
-                lost, surest = (teacher.row.score, max(other)) if other else (lost, surest)
-            # An example that never called it loses nothing by it, and where it fails the teacher answers.
-            sure.append(surest)
-            losses.append(lost if calls and surest > 0 else 0.0)
-            every += each
-            met += bool(calls) or trials.reached(name, (teacher, student))
-        engine.close()
-        if not sure:
+        runs = [
+            pair
+            for pair in zip(trials.outcomes(shipped), trials.outcomes((*shipped, name)), strict=True)
+            if pair[0].row.score is not None and pair[1].row.score is not None
+        ]
+        if not runs:
             raise BadInput(
                 "no dev example was scored for both teacher and student: no threshold can be calibrated; expected dev "
                 "examples with labels, that the metric scores"
             )
+        met = sum(trials.reached(name, pair) for pair in runs)
         if met < LEAST:
-            return Threshold(NOBODY, 0.0, 0.0, 0.0), len(sure), met
+            return Threshold(NOBODY, 0.0, 0.0, 0.0), len(runs), met
+        engine: Any = student_engine(state.students[name])
+        calls = [[(call, _confidence(engine, call)) for call in trials.calls_of(base, name)] for base, _ in runs]
+        engine.close()
+        several = [
+            bool(asked) and max(sum(len(trials.calls_of(run, one)) for one in open_ones) for run in pair) > 1
+            for asked, pair in zip(calls, runs, strict=True)
+        ]
+        mixed = [call for asked, flag in zip(calls, several, strict=True) if flag for call, _ in asked]
+        again = iter(trials.again(name, mixed))
+        sure, losses = [], []
+        for asked, flag, (base, own) in zip(calls, several, runs, strict=True):
+            # An example that never called it loses nothing by it, and where it fails the teacher answers.
+            surest = max((confidence for _, confidence in asked), default=1.0)
+            lost = max(0.0, (base.row.score or 0.0) - (own.row.score or 0.0)) if asked and surest > 0 else 0.0
+            if flag:
+                other = [confidence for call, confidence in asked if next(again) != call.said and confidence > 0]
+                surest, lost = (max(other), base.row.score or 0.0) if other else (surest, lost)
+            sure.append(surest)
+            losses.append(lost)
         found = calibrate(sure, losses, self.harm, promise=self.promise, level=self.level)
-        own = sum(0 < one >= found.value for one in every) / max(1, len(every))
-        return replace(found, kept=own), len(sure), met
+        every = [confidence for asked in calls for _, confidence in asked]
+        return (
+            replace(found, kept=sum(0 < one >= found.value for one in every) / max(1, len(every))), len(runs), met
+        )  # fmt: skip
 
     def _verdict(self, found: Threshold, n: int, met: int, before: Gated | None) -> Gated:
         promised = f"{100 * self.harm:.1f} points" + (

@@ -212,7 +212,8 @@ class EncoderStudent(Free):
 
     def confidence(self, inputs: Mapping[str, str]) -> float:
         """The probability of the likeliest label."""
-        return math.exp(max(self._batcher({name: inputs.get(name, "") for name in self._inputs})[2]))
+        with own_failure(self.name):
+            return math.exp(max(self._batcher({name: inputs.get(name, "") for name in self._inputs})[2]))
 
     def answer(self, request: Request) -> tuple[Response, float]:
         """The response, and the probability of its label."""

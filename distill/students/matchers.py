@@ -66,8 +66,9 @@ class MatcherStudent(Free):
 
     def confidence(self, inputs: Mapping[str, str]) -> float:
         """The probability of the likeliest label of training."""
-        logs = self._batcher((tuple(inputs.get(name, "") for name in self._inputs), tuple(sorted(self._labels))))
-        return math.exp(max(logs))
+        with own_failure(self.name):
+            logs = self._batcher((tuple(inputs.get(name, "") for name in self._inputs), tuple(sorted(self._labels))))
+            return math.exp(max(logs))
 
     def close(self) -> None:
         """End the worker."""
