@@ -129,6 +129,17 @@ def test_a_sure_mistake_beside_an_unsure_answer_counts(tmp_path: Path, monkeypat
     assert score == 1.0
 
 
+def test_so_it_does_where_the_program_works_on_copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Copies(Twice):
+        def forward(self, text: str) -> Any:
+            return dspy.Prediction(kinds=[self.p.deepcopy()(text=one).kind for one in text.split(" + ")])
+
+    sure = {"red": 0.99, "blue": 0.99, "green": 0.99, "grey": 0.1}
+    after, score = calibrated(tmp_path, monkeypatch, Copies(), pairs(), lambda want, said: want == said, sure)
+    assert not after.gates["p"].shipped
+    assert score == 1.0
+
+
 def test_where_its_mistakes_are_unsure_the_threshold_lies_above_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
