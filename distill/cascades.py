@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
@@ -54,6 +53,7 @@ class CascadeEngine(Free):
         return {
             "kind": "cascade", "student": dict(self.student.identity), "teacher": dict(self.teacher.door.identity),
             "prompt": digest(prompt), "threshold": self.threshold,
+            **({"config": digest(as_json(self._predictor.config))} if self._predictor.config else {}),
             **({"pool": digest([as_json(demo) for demo in pool])} if pool else {}),
         }  # fmt: skip
 
@@ -71,9 +71,8 @@ class CascadeEngine(Free):
             usage = response.usage
         except (StudentFailed, lm15.ContextLengthError):
             usage = lm15.Usage()
-        inputs = input_fields(request, self._predictor.signature.input_fields)
         with dspy.context(dstill_slots=None):  # the place in flight that this call holds is the teacher's now
-            (said,) = self.teacher.short(self._messages(inputs, json=asks_for_json(request)), {})
+            (said, *_) = self.teacher.short(self._messages(request), dict(self._predictor.config))
         text = said if isinstance(said, str) else str(said.get("text") or "")
         message = lm15.Message("assistant", (lm15.TextPart(text),))
         return Response(id=None, model=request.model, message=message, finish_reason="stop", usage=usage)
@@ -82,7 +81,10 @@ class CascadeEngine(Free):
         """End the student's worker; the teacher is somebody else's."""
         self.student.close()
 
-    def _messages(self, inputs: Mapping[str, str], *, json: bool) -> list[dict[str, Any]]:
-        adapter = adapter_named("json" if json else self._adapter)
-        shown = demos_for(self._predictor, inputs)
-        return list(adapter.format(self._predictor.signature, shown, dict(inputs)))
+    def _messages(self, request: Request) -> list[dict[str, Any]]:
+        """The teacher's instructions and demonstrations, and the inputs as they stand in the request: turns of a
+        history, white space and all."""
+        adapter = adapter_named("json" if asks_for_json(request) else self._adapter)
+        inputs = input_fields(request, self._predictor.signature.input_fields)
+        told = list(adapter.format(self._predictor.signature, demos_for(self._predictor, inputs), inputs))[:-1]
+        return told + [{"role": one.role, "content": one.text or ""} for one in request.messages]

@@ -36,6 +36,7 @@ def check_trainable(recipe: Recipe, base: str, program: Any, lm: LM, adapter: st
             check_devices(training.devices)
     _check_together(recipe)
     _check_adapter(recipe, adapter)
+    _check_inputs(program)
     for stage in recipe.stages:
         if (check := getattr(stage, "check", None)) is not None:
             check(base, program, lm)
@@ -61,12 +62,17 @@ def check_apart(folder: Path, recipe: Recipe, *models: str | LM) -> None:
             )
 
 
-def check_teacher(teacher: CompiledProgram, program: dspy.Module) -> None:
-    """Refuse a teacher that has no predictor in common with the task's program.
+def check_teacher(teacher: CompiledProgram, program: dspy.Module, recipe: Recipe) -> None:
+    """Refuse a teacher that has no predictor in common with the task's program, or that a cascade cannot ask.
 
     Raises:
-        BadInput: naming the predictors of both.
+        BadInput: naming the predictors of both; for a vote behind a cascade.
     """
+    if teacher.candidate.others and any(isinstance(stage, Cascade) for stage in recipe.stages):
+        raise BadInput(
+            f"recipe {recipe.name} has a cascade, and {teacher.name} is a vote of {1 + len(teacher.candidate.others)} "
+            "programs: what one student is unsure of cannot be put to the vote; leave the cascade out"
+        )
     theirs, ours = (_predictors(each) for each in (teacher.program, program))
     if not set(theirs) & set(ours):
         raise BadInput(
@@ -90,6 +96,16 @@ def _check_adapter(recipe: Recipe, adapter: str) -> None:
                 f"kd = 'stored' with style = {stage.style!r} under the json adapter: the teacher's tokens are those of "
                 "its JSON, which only style = 'program' writes, or take kd = 'none'"
             )
+
+
+def _check_inputs(program: dspy.Module) -> None:
+    for name, predictor in program.named_predictors():
+        for field, told in predictor.signature.input_fields.items():
+            if told.annotation is dspy.History:
+                raise BadInput(
+                    f"the input {field} of {name} is a dspy.History, whose turns stand in messages of their own, and a "
+                    "student reads one: give it the turns as a text"
+                )
 
 
 def _check_together(recipe: Recipe) -> None:

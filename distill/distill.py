@@ -78,7 +78,7 @@ def distill(
     chosen = recipe_of(recipe)
     view = task.compile_view if isinstance(task, Task) else task
     for one in teachers:
-        check_teacher(one, view.program)
+        check_teacher(one, view.program, chosen)
     check_trainable(chosen, student, view.program, teacher.lm, teacher.adapter)
     where = alone(run)
     config = {

@@ -15,7 +15,7 @@ from ..optimizers.candidate import Candidate
 from ..optimizers.compiled import CompiledProgram, dump_program, load_program, setting
 from ..runtime.errors import BadInput, Damaged
 from ..runtime.lm import LM
-from ..runtime.models import Model
+from ..runtime.models import Model, adopt
 from ..runtime.session import Session
 from .stages.binding import with_teacher
 from .state import Effect, Gated
@@ -141,7 +141,8 @@ def load_distilled(
     students = {name: folder / place for name, place in body["students"].items()}
     predictors = dict(base.program.named_predictors())
     cascades = body.get("cascades", {"thresholds": {}})
-    asked = dict(Candidate.load(cascades["teacher"]).apply(program).named_predictors()) if "teacher" in cascades else {}
+    own = adopt(program, session)
+    asked = dict(Candidate.load(cascades["teacher"]).apply(own).named_predictors()) if "teacher" in cascades else {}
     for name, place in students.items():
         threshold = cascades["thresholds"].get(name)
         predictors[name].lm = LM(with_teacher(place, asked.get(name), base.lm, base.adapter, threshold), session)

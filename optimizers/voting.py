@@ -115,6 +115,14 @@ def voters(program: dspy.Module) -> list[dspy.Module]:
     return list(program.programs) if isinstance(program, Vote) else [program]
 
 
-def predictor_names(program: dspy.Module) -> dict[int, str]:
-    """By ``id`` of a predictor, its name in the declared program, for whichever voter it belongs to."""
-    return {id(own): name for voter in voters(program) for name, own in voter.named_predictors()}
+def mark_predictors(program: dspy.Module) -> None:
+    """Write on every predictor its name in the declared program, for whichever voter it belongs to. Copies that a
+    program makes of one (``dspy.BestOfN`` does) have it, too."""
+    for voter in voters(program):
+        for name, own in voter.named_predictors():
+            own.dstill_name = name
+
+
+def name_of(predictor: Any) -> str | None:
+    """The name that was written on a predictor."""
+    return getattr(predictor, "dstill_name", None)

@@ -32,13 +32,13 @@ def shipped_lms(students: Mapping[str, Path], state: DistillState) -> dict[str, 
 
 
 def with_teacher(folder: Path, predictor: Any, teacher: LM, adapter: str, threshold: float | None) -> Engine:
-    """A student's engine; with a threshold, a cascade to the teacher's predictor."""
+    """A student's engine; with a threshold, a cascade to the teacher's predictor, on its own model where it has one."""
     engine: Any = student_engine(folder)
     if threshold is None:
         return engine  # type: ignore[no-any-return]
     from ..cascades import CascadeEngine
 
-    return CascadeEngine(engine, teacher, predictor, adapter, threshold)
+    return CascadeEngine(engine, predictor.lm or teacher, predictor, adapter, threshold)
 
 
 def candidate_with(state: DistillState, names: Iterable[str]) -> Candidate:

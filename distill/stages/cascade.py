@@ -8,7 +8,6 @@ from typing import Any
 
 from dspy import lm15
 
-from ...eval.runner import Outcome
 from ...runtime.errors import BadInput, BudgetExhausted, StudentFailed
 from ..conformal import NOBODY, Promise, Threshold, calibrate
 from ..settings import check_settings
@@ -93,7 +92,7 @@ class Cascade:
         if met < LEAST:
             return Threshold(NOBODY, 0.0, 0.0, 0.0), len(runs), met
         engine: Any = student_engine(state.students[name])
-        calls = [[(call, _confidence(engine, call)) for call in _calls(trials, name, *pair)] for pair in runs]
+        calls = [[(call, _confidence(engine, call)) for call in trials.calls_of(base, name)] for base, _ in runs]
         engine.close()
         several = [
             bool(asked) and max(sum(len(trials.calls_of(run, one)) for one in open_ones) for run in pair) > 1
@@ -133,12 +132,6 @@ class Cascade:
             f"for the rest; loses at most {promised} (conformal, {n} examples)"
         )
         return replace(before or Gated(True, why), shipped=True, why=why, threshold=found.value, reached=met)
-
-
-def _calls(trials: Trials, name: str, base: Outcome, own: Outcome) -> list[Asked]:
-    """The calls in whose place a student may answer. Where the program makes copies of a predictor, those on the
-    teacher are not known by name: then what the student was asked, to which nobody knows the teacher's answers."""
-    return trials.calls_of(base, name) or [replace(call, said={}) for call in trials.calls_of(own, name)]
 
 
 def _confidence(engine: Any, call: Asked) -> float:

@@ -12,11 +12,12 @@ import dspy
 from ...eval.runner import Job, Outcome, Runner
 from ...optimizers.compiled import CompiledProgram
 from ...optimizers.proposers.base import without
-from ...optimizers.voting import predictor_names
+from ...optimizers.voting import mark_predictors, name_of
 from ...runtime.errors import BadInput, BudgetExhausted
 from ...runtime.internals import format_field_value
 from ..settings import check_settings
 from ..state import DistillState, Pair
+from ..students.formats import written
 from .votes import agreed, tops_of
 
 FIRST, MOST = 8, 64
@@ -131,6 +132,7 @@ class Collect:
             more: dict[str, Any] = {"temperature": self.temperature, "rollout_id": sample} if sample else {}
             if self.logprobs:
                 more |= {"logprobs": True, "top_logprobs": self.logprobs}  # as OpenAI spells it, and so DSPy
+            mark_predictors(program)
             for predictor in program.predictors() if more else ():
                 predictor.config = {**predictor.config, **more}
             jobs.append(Job(program, examples[place], place, split))
@@ -166,9 +168,8 @@ def _rounds(count: int) -> Iterator[range]:
 def _enter_rows(found: Rows, runs: Sequence[tuple[Job, Outcome, bool]], *, alone: bool) -> bool:
     votes: dict[str, list[tuple[Pair, bool]]] = {}
     for job, outcome, fit in runs:
-        names = predictor_names(job.program)
         for predictor, inputs, prediction in outcome.trace:
-            name = names.get(id(predictor))
+            name = name_of(predictor)
             if name is not None:
                 row = _pair(job.id, predictor, inputs, prediction, outcome.row.score)
                 votes.setdefault(name, []).append((row, fit))
@@ -186,7 +187,7 @@ def _pair(example: str, predictor: Any, inputs: Any, prediction: Any, score: flo
     return Pair(
         example,
         {n: str(format_field_value(f, inputs[n])) for n, f in signature.input_fields.items() if n in inputs},
-        {n: str(format_field_value(f, prediction[n])) for n, f in signature.output_fields.items() if n in prediction},
+        {n: written(f, prediction[n]) for n, f in signature.output_fields.items() if n in prediction},
         1.0 if score is None else score,
         score=score,
         tokens=tops_of(said) if said is not None else None,

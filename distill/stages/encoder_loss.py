@@ -85,12 +85,12 @@ class EncoderLoss:
 
 
 def aids(
-    stage: Any, state: DistillState, rows: Sequence[Pair], model: Any, tokenizer: Any, texts: Sequence[Sequence[str]]
+    stage: Any, state: DistillState, rows: Sequence[Pair], model: Any, tokenizer: Any, names: Sequence[str]
 ) -> dict[str, Any]:
     """What the loss needs for its auxiliary task, as fields of ``EncoderLoss``.
 
     Args:
-        texts: the rows' inputs.
+        names: the rows' inputs.
 
     Raises:
         BadInput: for rationales that are not there.
@@ -102,6 +102,7 @@ def aids(
 
     from ..objectives import Critic, WordTargets
 
+    texts = [[row.inputs.get(name, "") for name in names] for row in rows]
     seed = derive_int(state.seed, "aids", bits=63)
     width, device = model.config.hidden_size, device_of(model)
     if stage.rationale != "none":
@@ -122,13 +123,15 @@ def aids(
         guide = represent(str(base_folder(state.base)), [[text] for text in why])
         present = torch.tensor([bool(text) for text in why])
         return {"guide": guide, "present": present, "beside": Critic(width, guide.shape[1], seed=seed).to(device)}
-    guide = represent(str(base_folder(stage.teacher)), texts)
+    guide = represent(str(base_folder(stage.teacher)), texts, names)
     present = torch.ones(len(rows), dtype=torch.bool)
     return {"guide": guide, "present": present, "beside": Critic(width, guide.shape[1], seed=seed).to(device)}
 
 
-def represent(folder: str, texts: Sequence[Sequence[str]], *, at_once: int = 64) -> torch.Tensor:
-    """The mean of the tokens of each text (or pair of texts) under a frozen encoder, [texts, dim]."""
+def represent(
+    folder: str, texts: Sequence[Sequence[str]], names: Sequence[str] = ("text",), *, at_once: int = 64
+) -> torch.Tensor:
+    """The mean of the tokens of each row's texts, which have these names, under a frozen encoder, [texts, dim]."""
     import torch
 
     from ..students.encoding import collate, encode
@@ -143,8 +146,8 @@ def represent(folder: str, texts: Sequence[Sequence[str]], *, at_once: int = 64)
     with torch.inference_mode():
         for start in range(0, len(order), at_once):
             part = order[start : start + at_once]
-            pairs = [{str(n): text for n, text in enumerate(texts[place][:2])} for place in part]
-            feed = collate([encode(tokenizer, pair, list(pair), most) for pair in pairs], tokenizer)
+            given = [dict(zip(names, texts[place], strict=True)) for place in part]
+            feed = collate([encode(tokenizer, one, names, most) for one in given], tokenizer)
             feed = {name: moved(tensor, model.device) for name, tensor in feed.items()}
             means = mean_of(model(**feed).last_hidden_state, feed["attention_mask"])
             found |= dict(zip(part, means.cpu().clone(), strict=True))

@@ -11,6 +11,7 @@ from ...runtime.errors import BadInput
 from ...runtime.internals import format_field_value
 from ..settings import check_settings
 from ..state import DistillState, Pair
+from ..students.formats import written
 
 
 @dataclass(frozen=True)
@@ -56,5 +57,5 @@ def _gold(predictor: Any, example: dspy.Example, place: str) -> Pair | None:
     return Pair(
         place if mark is None else str(mark),
         {n: str(format_field_value(f, example[n])) for n, f in signature.input_fields.items()},
-        {n: str(format_field_value(f, example[n])) for n, f in present.items()},
+        {n: written(f, example[n]) for n, f in present.items()},
     )

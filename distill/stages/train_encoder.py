@@ -225,10 +225,9 @@ class TrainEncoder:
             model.head.requires_grad_(False)
             return PairLoss(model, *of(*learn)), PairLoss(model, *of(*apart)).mean
         rows = learn[0]
-        texts = [[row.inputs.get(one, "") for one in signature.input_fields] for row in rows]
         loss = EncoderLoss(
             self, model, *of(*learn), transition_of(self, rows, field, labels),
-            **aids(self, state, rows, model, tokenizer, texts),
+            **aids(self, state, rows, model, tokenizer, tuple(signature.input_fields)),
         )  # fmt: skip
         right = [labels.index(row.outputs[field]) for row in apart[0]]
         return loss, partial(_loss_apart, model, tokenizer, apart[1], right)

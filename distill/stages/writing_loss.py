@@ -74,24 +74,23 @@ class WritingLoss:
         return cls(stage, writer, model, rows, tasks, teacher, asked, critic=critic)
 
     def __call__(self, batch: Sequence[int]) -> torch.Tensor:
-        """The batch's mean loss."""
+        """The batch's mean loss of each task, times the task's weight."""
         import torch
 
-        total: Any = torch.zeros(())
+        found: list[Any] = []
         for task, weight in enumerate(self.tasks):
             places = [place for place in batch if self.rows[place].tasks[task] is not None]
-            if places and weight:
-                total = total + weight * self._task(places, task)
-        return total
+            found.append(weight * self._task(places, task) if places and weight else torch.zeros(()))
+        home = next((one.device for one in found if one.requires_grad), found[0].device)
+        return torch.stack([one.to(home) for one in found])
 
-    def share(self, batch: Sequence[int]) -> float:
-        """What rows count: their tokens of the first task they have, by weight."""
-        found = 0.0
-        for place in batch:
-            row = self.rows[place]
-            first = next(task for task in row.tasks if task is not None)
-            found += row.weight * len(first.answer)
-        return max(found, 1e-12)
+    def share(self, batch: Sequence[int]) -> list[float]:
+        """What rows count in each task: their tokens, by weight."""
+        found = [0.0] * len(self.tasks)
+        for row in (self.rows[place] for place in batch):
+            for task, coded in enumerate(row.tasks):
+                found[task] += 0.0 if coded is None else row.weight * len(coded.answer)
+        return [max(one, 1e-12) for one in found]
 
     def plain(self, rows: Sequence[CodedRow], *, at_once: int = 32) -> float:
         """Mean cross-entropy of the first task's tokens on other rows; for early stopping."""

@@ -250,7 +250,8 @@ class EncoderStudent(Free):
             except Exception as error:
                 found[index] = error
                 continue
-            groups.setdefault(-(-len(rows[index]["input_ids"]) // STRIDE) * STRIDE, []).append(index)
+            width = -(-len(rows[index]["input_ids"]) // STRIDE) * STRIDE
+            groups.setdefault(min(width, self._length), []).append(index)
         for width, members in groups.items():
             for start in range(0, len(members), ROWS):
                 found |= self._answers({index: rows[index] for index in members[start : start + ROWS]}, width)

@@ -21,7 +21,7 @@ import orjson
 
 from ...runtime.errors import BadInput
 from ...runtime.fields import render_fields
-from ...runtime.internals import field_header_pattern
+from ...runtime.internals import field_header_pattern, format_field_value
 
 Style = Literal["chat", "inputs", "bare", "program"]
 """``chat``: as ChatAdapter renders it without demonstrations. ``inputs``: its input fields alone, answered in its form;
@@ -208,6 +208,16 @@ class Format:
         return cls(**values)
 
 
+def written(field: Any, value: Any) -> str:
+    """A field's value as it stands in a prompt or an answer."""
+    return enum_text(value) if isinstance(value, Enum) else str(format_field_value(field, value))
+
+
+def enum_text(member: Enum) -> str:
+    """A member of an enumeration as DSPy reads it back: by its value where that is a text, else by its name."""
+    return member.value if isinstance(member.value, str) else member.name
+
+
 def kind_of(annotation: Any) -> dict[str, Any]:
     """A field's type as JSON; see ``runtime.engines.local.answers.value``. Values stand as DSPy writes and reads them:
     those of a text's kind (choices, dates) without quotes, and nothing as ``None``."""
@@ -215,7 +225,7 @@ def kind_of(annotation: Any) -> dict[str, Any]:
     if get_origin(annotation) is Literal:
         return {"literal": [str(one) for one in get_args(annotation)]}
     if isinstance(annotation, type) and issubclass(annotation, Enum):
-        return {"literal": [str(one.value) for one in annotation]}
+        return {"literal": [enum_text(one) for one in annotation]}
     if annotation in plain:
         return {"type": plain[annotation]}
     if annotation is type(None):

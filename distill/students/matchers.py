@@ -93,7 +93,7 @@ class MatcherStudent(Free):
             except Exception as error:
                 found[place] = error
                 continue
-            groups.setdefault(-(-len(one.ids) // STRIDE) * STRIDE, []).append((place, one))
+            groups.setdefault(min(-(-len(one.ids) // STRIDE) * STRIDE, self._length), []).append((place, one))
         for width, members in groups.items():
             for start in range(0, len(members), ROWS):
                 part = members[start : start + ROWS]

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     import torch
 
 Loss: TypeAlias = "Callable[[Sequence[int]], torch.Tensor]"
-"""The mean loss of a batch, given the places of its rows."""
+"""The mean loss of a batch, given the places of its rows; of several tasks one each, [tasks], which are added up."""
+
+Share: TypeAlias = "Callable[[Sequence[int]], float | Sequence[float]]"
+"""What rows count in these means, of each task."""
 
 Log: TypeAlias = "list[dict[str, float]]"
 
@@ -95,7 +98,7 @@ def train(
     bar: Bar | None = None,
     fresh: Collection[str] = (),
     watch: Callable[[], float] | None = None,
-    share: Callable[[Sequence[int]], float] = len,
+    share: Share = len,
     beside: Any = None,
     group: Group | None = None,
 ) -> Log:
@@ -107,7 +110,7 @@ def train(
     Args:
         model: a torch module; parameters that require gradients are trained.
         lengths: tokens of each row; rows of like length share a batch.
-        loss: takes the places of a batch's rows; their mean loss, a scalar.
+        loss: takes the places of a batch's rows; their mean loss, a scalar or [tasks].
         folder: where checkpoints are kept; one that is there already is gone on from.
         seed: order of rows, dropout.
         fresh: names of parameters that the base does not have.
@@ -155,12 +158,13 @@ def train(
         now = how.lr * rate(step, steps, how.warmup, how.course)
         for some in optimizer.param_groups:
             some["lr"] = now * some["times"]
-        whole, reached = share(rows), torch.zeros((), dtype=torch.float64, device=device)
+        whole = torch.tensor(share(rows), dtype=torch.float64)
+        reached = torch.zeros((), dtype=torch.float64, device=device)
         for number, part in list(enumerate(_parts(rows, how.accumulate * group.size)))[group.rank :: group.size]:
             with _seeded(_chance(seed, step, number), device):
                 with _precision(how, device):
                     value = loss(part)
-                value = value * (share(part) / whole)
+                value = (value * (torch.tensor(share(part), dtype=torch.float64) / whole).to(value)).sum()
                 value.backward()
             reached += value.detach()
         group.add_up([p for _, p in named], reached)

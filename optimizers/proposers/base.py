@@ -19,7 +19,7 @@ from ...runtime.internals import AdapterParseError, LMError
 from ...runtime.lm import LM
 from ..candidate import Candidate, Demo, PredictorState
 from ..history import History
-from ..voting import predictor_names
+from ..voting import mark_predictors, name_of
 
 
 def fresh(history: History, drawn: Iterable[Candidate], n: int) -> list[Candidate]:
@@ -123,17 +123,16 @@ class Ground:
         """
         jobs = []
         for place in places:
-            jobs.append(
-                Job(without(candidate, self.train[place]).apply(self.program), self.train[place], place, "train")
-            )
+            program = without(candidate, self.train[place]).apply(self.program)
+            mark_predictors(program)
+            jobs.append(Job(program, self.train[place], place, "train"))
         runner = self.runner if lm is None else self.runner.on(lm)
         found: list[Attempt] = []
-        for place, job, outcome in zip(places, jobs, runner.run(jobs, trace=True), strict=True):
-            names = predictor_names(job.program)
+        for place, outcome in zip(places, runner.run(jobs, trace=True), strict=True):
             steps = tuple(
-                Step(names[id(predictor)], {k: as_json(v) for k, v in {**inputs, **dict(prediction)}.items()})
+                Step(name, {k: as_json(v) for k, v in {**inputs, **dict(prediction)}.items()})
                 for predictor, inputs, prediction in outcome.trace
-                if id(predictor) in names
+                if (name := name_of(predictor)) is not None
             )
             found.append(Attempt(place, outcome.row, steps))
         return found

@@ -122,3 +122,24 @@ def test_a_row_that_a_student_crashes_on_counts_against_it_and_takes_no_other_al
     for gated in (whole, after):
         assert gated.gates["self"].power is not None and gated.gates["self"].power["n"] == 60
     assert after.effects[-1].dev["with self"] <= whole.effects[-1].dev["with self"]
+
+
+@pytest.mark.parametrize("stage", [TrainEncoder(FAST, pooling="mean"), TrainMatcher(FAST)])
+def test_a_long_input_is_padded_to_no_more_than_the_base_reads(tmp_path: Path, stage: Any) -> None:
+    """Widths are multiples of 16, and 100 is none."""
+    import transformers as tf
+
+    size = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    model = tf.BertModel(tf.BertConfig(vocab_size=400, max_position_embeddings=100, **size))
+    base = str(tiny_models.save(model, tmp_path / "bert", template=None))
+    after = stage.run(replace(state(tmp_path, base), pairs={"self": rows([f"thing {n} " * 60 for n in range(12)])}))
+    assert read_student(after.students["self"]).facts["max_length"] == 100
+    engine: Any = student_engine(after.students["self"])
+    assert 0 < engine.confidence({"text": "thing 5 " * 60}) <= 1
+    engine.close()
+
+
+def test_a_teachers_representation_is_of_all_inputs() -> None:
+    folder, names = str(base_folder("embedded:encoder")), ("a", "b", "c")
+    one, two = represent(folder, [["x", "y", "red"], ["x", "y", "blue"]], names)
+    assert float((one - two).abs().max()) > 1e-3

@@ -23,8 +23,10 @@ from dstill.distill import (
     alternate,
     distill,
 )
+from dstill.distill.checking import check_trainable
+from dstill.distill.recipes import recipe_of
 from dstill.optimizers import compile
-from dstill.runtime import BadInput, ModelUnavailable, ScriptedEngine
+from dstill.runtime import LM, BadInput, ModelUnavailable, ScriptedEngine
 from dstill.runtime.fields import input_fields, render_fields
 from students import FAST, with_other_tokens
 
@@ -67,6 +69,12 @@ def test_adapters_that_students_do_not_write(
 ) -> None:
     base = bases["encoder" if isinstance(stage, TrainEncoder) else "causal"]
     refused(tmp_path, base, [Collect(logprobs=3), stage, Gate()], words, adapter)
+
+
+def test_a_history_is_refused(tmp_path: Path, bases: dict[str, str]) -> None:
+    signature = dspy.Signature("text -> colour").insert(0, "before", dspy.InputField(), dspy.History)
+    with pytest.raises(BadInput, match=r"the input before of self is a dspy.History, .* give it the turns as a text"):
+        check_trainable(recipe_of("sft"), bases["causal"], dspy.Predict(signature), LM(fakes.painter()), "chat")
 
 
 def test_teachers_that_cannot_teach(tmp_path: Path, bases: dict[str, str]) -> None:

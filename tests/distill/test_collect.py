@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,16 @@ from dstill.distill import (
     Gold,
     Pair,
     Stage,
+    TrainEncoder,
     distill,
+    student_engine,
 )
 from dstill.distill.similar import first_of_kind, jaccard, shingles
+from dstill.distill.students.formats import kind_of
 from dstill.optimizers import compile
 from dstill.programs import Fence
 from dstill.runtime import (
+    LM,
     BadInput,
     Budget,
     ScriptedEngine,
@@ -30,7 +35,7 @@ from dstill.runtime import (
     derive,
 )
 from dstill.runtime.fields import input_fields, render_fields
-from students import state, teacher
+from students import FAST, state, teacher
 
 
 class TestCollect(StageContract):
@@ -91,6 +96,40 @@ class TestCollect(StageContract):
         assert len(after.pairs["a"]) == 60
         assert len(after.pairs["b"]) == 40
         assert all(set(row.outputs) == {"colour"} for row in after.pairs["b"])
+
+    def test_copies_of_a_predictor_are_known(self, tmp_path: Path) -> None:
+        class Copies(dspy.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.a = dspy.Predict(fakes.Paint)
+
+            def forward(self, text: str) -> Any:
+                return self.a.deepcopy()(text=text)
+
+        best = dspy.BestOfN(dspy.Predict(fakes.Paint), N=2, reward_fn=lambda args, pred: 1.0, threshold=1.0)
+        for place, program in enumerate((Copies(), best)):
+            given = state(tmp_path / str(place), task=fakes.task(program=program))
+            (rows,) = Collect(keep="all").run(given).pairs.values()
+            assert len(rows) == 40
+
+    def test_an_enumeration_is_learned_as_it_is_read(self, tmp_path: Path, bases: dict[str, str]) -> None:
+        """Of members whose values are no texts the names are, which DSPy takes; it does not take "1"."""
+
+        class Level(Enum):
+            LOW = 1
+            HIGH = 2
+
+        signature = dspy.Signature("text -> colour").with_updated_fields("colour", type_=Level)
+        task = fakes.task(program=dspy.Predict(signature), metric=lambda e, p: 1.0)
+        engine = ScriptedEngine(
+            lambda r: render_fields({"colour": ("LOW", "HIGH")[int(input_fields(r)["text"].split()[-1]) % 2]})
+        )
+        given = Collect().run(state(tmp_path, bases["encoder"], task, engine))
+        assert {row.outputs["colour"] for row in given.pairs["self"]} == {"LOW", "HIGH"}
+        assert kind_of(Level) == {"literal": ["LOW", "HIGH"]}
+        after = TrainEncoder(training=FAST).run(given)
+        with dspy.context(lm=LM(student_engine(after.students["self"]))):
+            assert dspy.Predict(signature)(text="thing number 3").colour in Level
 
     def test_a_teacher_that_passes_nothing_is_one_clear_message(self, tmp_path: Path) -> None:
         with pytest.raises(BadInput, match="the teacher passes nothing: of 40"):

@@ -231,7 +231,7 @@ def test_several_settings_at_once_from_a_table() -> None:
 
     train = {"stage": "train-causal", "lora": {"rank": 8, "bits": 4}, "kd": "reverse"}
     made: Any = recipe_from_tables("x", [{"stage": "collect"}, train])
-    assert made.stages[1].lora == Lora(rank=8, bits=4)
+    assert made.stages[1].lora == Lora(rank=8, alpha=16, bits=4)
     with pytest.raises(BadInput, match="lora takes no 'ranks'"):
         recipe_from_tables("x", [{"stage": "train-causal", "lora": {"ranks": 8}}])
     with pytest.raises(BadInput, match="bits = 3; expected one of: 32, 4"):
@@ -241,3 +241,21 @@ def test_several_settings_at_once_from_a_table() -> None:
 def test_a_program_is_compiled_for_a_local_model(tmp_path: Path, bases: dict[str, str]) -> None:
     made = compile(fakes.task(dev=4), f"local:{bases['causal']}", "zero-shot", run=tmp_path / "t")
     assert DistillState(fakes.task().compile_view, made, "", Session(), tmp_path).teacher.lm.door.engine.folder  # type: ignore[attr-defined]
+
+
+def test_parts_of_a_batch_add_up_to_it_where_there_are_two_tasks(tmp_path: Path, bases: dict[str, str]) -> None:
+    """Each task has a mean of its own; rationales are long and short."""
+    given = state(tmp_path, bases["causal"], reasoning_task(), reasoner())
+    rows = tuple(
+        Pair(str(n), {"text": f"t {n}"}, {"reasoning": "so it is " * (1 + 5 * (n % 3)), "colour": fakes.COLOURS[n % 4]})
+        for n in range(8)
+    )
+    told = []
+    for parts in (1, 2, 4):
+        stage = TrainCausal("step-by-step", training=Training(epochs=1, batch=8, accumulate=parts))
+        after = stage.run(replace(given, pairs={"predict": rows}, folder=tmp_path / str(parts)))
+        state_file = after.students["predict"] / "trainer_state.json"
+        told.append(json.loads(state_file.read_text())["log_history"][0])
+    for one in told[1:]:
+        assert one["loss"] == pytest.approx(told[0]["loss"], rel=1e-5)
+        assert one["grad_norm"] == pytest.approx(told[0]["grad_norm"], rel=1e-3)

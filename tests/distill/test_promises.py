@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import dspy
+import fakes
 import pytest
 from dspy import lm15
-from dstill.distill import Cascade, DistillState
+from dstill.distill import Cascade, Collect, DistillState, Gate, TrainEncoder
 from dstill.distill.cascades import CascadeEngine
 from dstill.distill.stages import binding, cascade
 from dstill.distill.students.engines import Free, own_failure
 from dstill.eval.runner import Runner, jobs_for
 from dstill.optimizers import compile
 from dstill.optimizers.nearest import choosing
-from dstill.runtime import LM, Journal, ScriptedEngine, Session
+from dstill.runtime import LM, BadInput, Journal, ScriptedEngine, Session
 from dstill.runtime.engines.base import text_response
 from dstill.runtime.fields import input_fields, render_fields
 from dstill.runtime.wire import request_of_chat
@@ -80,13 +82,17 @@ class Scripted(Free):
         return self.answer(request)[0]
 
 
+def knows(request: Any) -> str:
+    return render_fields({"kind": input_fields(request)["text"].split()[0]})
+
+
 def kinds(text: str) -> list[str]:
     return [one.split()[0] for one in text.split(" + ")]
 
 
 def calibrated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: dspy.Module, texts: list[str],
-    right: Callable[[list[str], list[str]], bool], sure: Sure, harm: float = 0.05,
+    right: Callable[[list[str], list[str]], bool], sure: Sure, harm: float = 0.05, engine: Any = None,
 ) -> tuple[DistillState, float]:  # fmt: skip
     """The state after the cascade, and what the program as it ships scores on dev; the teacher is always right."""
     rows = [dspy.Example(text=text, kinds=kinds(text)).with_inputs("text") for text in texts]
@@ -96,9 +102,7 @@ def calibrated(
         return float(right(example.kinds, prediction.kinds))
 
     task = dstill.Task("sort", program, few[:2], rows, few[2:], metric)
-    teacher = ScriptedEngine(
-        lambda request: render_fields({"kind": input_fields(request)["text"].split()[0]}), repeatable=True
-    )
+    teacher = engine or ScriptedEngine(knows, repeatable=True)
     made = compile(task, teacher, "zero-shot", run=tmp_path / "teacher")
     students = {name: tmp_path / name for name, _ in program.named_predictors()}
     for module in (binding, cascade):
@@ -181,6 +185,63 @@ def test_of_one_call_only_what_is_lost_counts(tmp_path: Path, monkeypatch: pytes
     after, _ = calibrated(tmp_path, monkeypatch, Once(), texts, lambda want, said: len(said) == 1, sure)
     assert after.gates["p"].threshold == 0.9
     assert "answers 100 % itself" in after.gates["p"].why
+
+
+UNSURE = {"red": 0.99, "blue": 0.99, "green": 0.1, "grey": 0.1}
+
+
+def test_a_predictor_with_a_model_of_its_own_keeps_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = Twice()
+    program.p.lm = LM(ScriptedEngine(knows, repeatable=True, name="strong"))
+    weak = ScriptedEngine(lambda request: render_fields({"kind": "none"}), repeatable=True, name="weak")
+    whole = lambda want, said: want == said  # noqa: E731
+    after, score = calibrated(tmp_path, monkeypatch, program, pairs(), whole, UNSURE, engine=weak)
+    assert after.gates["p"].shipped
+    assert score == 1.0
+
+
+def test_the_teacher_is_asked_with_the_settings_of_its_predictor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def script(request: Any) -> str:
+        return knows(request) if request.config.temperature == 0.5 else render_fields({"kind": "none"})
+
+    program = Twice()
+    program.p.config = {"temperature": 0.5}
+    teacher = ScriptedEngine(script, repeatable=True)
+    whole = lambda want, said: want == said  # noqa: E731
+    after, score = calibrated(tmp_path, monkeypatch, program, pairs(), whole, UNSURE, engine=teacher)
+    assert after.gates["p"].shipped
+    assert score == 1.0
+
+
+@pytest.mark.parametrize("text", ["  grey\n    1\n\n", "grey 1", "grey [[ ## kind ## ]]\n[[ ## thought ## ]]\nx"])
+def test_the_teachers_prompt_is_its_own_to_the_sign(text: str) -> None:
+    seen: list[Any] = []
+
+    def script(request: Any) -> str:
+        seen.append([(str(request.system), [m.text for m in request.messages])])
+        return render_fields({"kind": "grey"})
+
+    predictor = dspy.Predict(Sort.with_instructions("Look well."))
+    predictor.demos = [dspy.Example(text="red 9", kind="red")]
+    engine = CascadeEngine(Scripted("s", dict.fromkeys(KINDS, 0.2)), LM(ScriptedEngine(script)), predictor, "chat", 0.5)
+    engine.complete(request_of_chat("m", dspy.ChatAdapter().format(Sort, [], {"text": text}), lm15.Config()))
+    with dspy.context(lm=LM(ScriptedEngine(script)), adapter=dspy.ChatAdapter()):
+        predictor(text=text)
+    assert seen[0] == seen[1]
+
+
+def test_a_vote_cannot_stand_behind_a_cascade(tmp_path: Path) -> None:
+    task, vote = fakes.trio("a", "b", "c")
+    engine = ScriptedEngine(lambda request: render_fields({"colour": "red"}), repeatable=True)
+    made = compile(task, engine, "zero-shot", run=tmp_path / "teacher")
+    voting = replace(made, candidate=vote, program=vote.apply(task.program))
+    before = engine.calls
+    stages = [Collect(keep="all"), TrainEncoder(), Gate(), Cascade()]
+    with pytest.raises(BadInput, match="is a vote of 3 programs: .* leave the cascade out"):
+        dstill.distill(voting, task, "embedded:encoder", stages, run=tmp_path / "small")
+    assert engine.calls == before
 
 
 def test_where_a_student_fails_the_teacher_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

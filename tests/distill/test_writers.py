@@ -110,3 +110,20 @@ def test_a_model_in_four_bits_and_back(folders: dict[str, Path]) -> None:
     from_four_bits(model)
     assert type(model.model.layers[0].mlp.up_proj) is torch.nn.Linear
     torch.testing.assert_close(model(ids).logits, four)
+
+
+@pytest.mark.parametrize(("kind", "more"), [("Falcon", {"num_kv_heads": 2}), ("StableLm", {}), ("Nemotron", {})])
+def test_models_that_attend_in_a_way_of_their_own_are_padded(kind: str, more: dict[str, Any]) -> None:
+    """They have angles of positions as others do, and would see the rows beside them, or break."""
+    import transformers as tf
+
+    size = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = getattr(tf, f"{kind}Config")(vocab_size=400, num_key_value_heads=2, **size, **more)
+    torch.manual_seed(0)
+    model = getattr(tf, f"{kind}ForCausalLM")(config).eval()
+    writer = Causal(model)
+    assert not writer.packed
+    both, (one, two) = rows((9, 4), (3, 7)), rows((9, 4), (3, 7))
+    together = writer.say(model, both).logits
+    alone = torch.cat([writer.say(model, [one]).logits, writer.say(model, [two]).logits])
+    torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-4)
