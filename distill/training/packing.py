@@ -87,7 +87,7 @@ def pack(model: Any) -> bool:
         good = False
     model.train(training)
     model.set_attn_implementation(NAME if good else before)
-    return good
+    return bool(good)
 
 
 @torch.no_grad()
