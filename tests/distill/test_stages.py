@@ -85,7 +85,7 @@ def test_new_layers_can_learn_faster(tmp_path: Path) -> None:
 
 
 def test_step_by_step_weighs_its_two_tasks(tmp_path: Path, bases: dict[str, str]) -> None:
-    """alpha 1 learns labels only, alpha 0 rationales only: the rationale's loss falls only where it counts."""
+    """alpha 1 learns labels only, a small one hardly more than rationales: the rationale's loss falls only where it counts."""
     import torch
     from dstill.distill.stages.train_causal import RATIONALE
     from dstill.distill.students.coding import prompt_tokens
@@ -93,7 +93,7 @@ def test_step_by_step_weighs_its_two_tasks(tmp_path: Path, bases: dict[str, str]
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     losses = {}
-    for alpha in (0.0, 1.0):
+    for alpha in (0.05, 1.0):
         given = Collect().run(state(tmp_path / str(alpha), bases["causal"], reasoning_task(), reasoner()))
         given = replace(given, pairs={"predict": given.pairs["predict"][:8]})
         how = Training(epochs=8, batch=4, lr=3e-3)
@@ -108,7 +108,7 @@ def test_step_by_step_weighs_its_two_tasks(tmp_path: Path, bases: dict[str, str]
         with torch.no_grad():
             said = Causal(model).say(model, [coded])
             losses[alpha] = float(torch.nn.functional.cross_entropy(said.logits, said.targets))
-    assert losses[0.0] < 0.7 * losses[1.0]
+    assert losses[0.05] < 0.7 * losses[1.0]
 
 
 def test_bases_that_cannot_be_trained(tmp_path: Path, bases: dict[str, str]) -> None:
