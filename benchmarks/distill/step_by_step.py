@@ -191,7 +191,8 @@ def report(rows: Sequence[Row]) -> None:
                     continue
                 scores = {way: np.array([of[way][seed] for seed in seeds]) for way in ways}  # (seeds, test rows)
                 one = _compared(scores, np.array(taught))
-                found.append({"task": name, "share": share, "seeds": seeds, **one})
+                how = next(row["how"] for row in own if row["way"] == ways[0])
+                found.append({"task": name, "share": share, "seeds": seeds, "how": how, **one})
                 for way in ways:
                     lines.setdefault(way, []).append((100 * share, 100 * scores[way].mean()))
                 over, least = ("step-by-step", "label-only") if ways is WRITING else (ways[1], ways[0])
