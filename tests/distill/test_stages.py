@@ -85,7 +85,7 @@ def test_new_layers_can_learn_faster(tmp_path: Path) -> None:
 
 
 def test_step_by_step_weighs_its_two_tasks(tmp_path: Path, bases: dict[str, str]) -> None:
-    """alpha 1 learns labels only, a small one hardly more than rationales: the rationale's loss falls only where it counts."""
+    """alpha 1 learns labels alone, a small one hardly any: the rationale's loss falls only where it counts."""
     import torch
     from dstill.distill.stages.train_causal import RATIONALE
     from dstill.distill.students.coding import prompt_tokens
