@@ -82,8 +82,7 @@ class CascadeEngine(Free):
         self.student.close()
 
     def _messages(self, request: Request) -> list[dict[str, Any]]:
-        """The teacher's instructions and demonstrations, and the inputs as they stand in the request: turns of a
-        history, white space and all."""
+        """The teacher's instructions and demonstrations, and the inputs as they stand in the request, to the sign."""
         adapter = adapter_named("json" if asks_for_json(request) else self._adapter)
         inputs = input_fields(request, self._predictor.signature.input_fields)
         told = list(adapter.format(self._predictor.signature, demos_for(self._predictor, inputs), inputs))[:-1]

@@ -62,17 +62,25 @@ def check_apart(folder: Path, recipe: Recipe, *models: str | LM) -> None:
             )
 
 
-def check_teacher(teacher: CompiledProgram, program: dspy.Module, recipe: Recipe) -> None:
-    """Refuse a teacher that has no predictor in common with the task's program, or that a cascade cannot ask.
+def check_behind(teacher: CompiledProgram, recipe: Recipe) -> None:
+    """Refuse a teacher that a cascade cannot ask.
 
     Raises:
-        BadInput: naming the predictors of both; for a vote behind a cascade.
+        BadInput: for a vote.
     """
     if teacher.candidate.others and any(isinstance(stage, Cascade) for stage in recipe.stages):
         raise BadInput(
             f"recipe {recipe.name} has a cascade, and {teacher.name} is a vote of {1 + len(teacher.candidate.others)} "
             "programs: what one student is unsure of cannot be put to the vote; leave the cascade out"
         )
+
+
+def check_teacher(teacher: CompiledProgram, program: dspy.Module) -> None:
+    """Refuse a teacher that has no predictor in common with the task's program.
+
+    Raises:
+        BadInput: naming the predictors of both.
+    """
     theirs, ours = (_predictors(each) for each in (teacher.program, program))
     if not set(theirs) & set(ours):
         raise BadInput(

@@ -20,7 +20,7 @@ from ..runtime.models import adopt
 from ..runtime.rundir import RunDir
 from ..runtime.session import Session
 from ..runtime.written import CHECKPOINTS
-from .checking import check_apart, check_teacher, check_trainable
+from .checking import check_apart, check_behind, check_teacher, check_trainable
 from .distilled import DistilledProgram, dump_distilled
 from .recipes import Recipe, recipe_of
 from .stages import Stage
@@ -78,7 +78,8 @@ def distill(
     chosen = recipe_of(recipe)
     view = task.compile_view if isinstance(task, Task) else task
     for one in teachers:
-        check_teacher(one, view.program, chosen)
+        check_teacher(one, view.program)
+    check_behind(teacher, chosen)
     check_trainable(chosen, student, view.program, teacher.lm, teacher.adapter)
     where = alone(run)
     config = {

@@ -141,8 +141,9 @@ def load_distilled(
     students = {name: folder / place for name, place in body["students"].items()}
     predictors = dict(base.program.named_predictors())
     cascades = body.get("cascades", {"thresholds": {}})
-    own = adopt(program, session)
-    asked = dict(Candidate.load(cascades["teacher"]).apply(own).named_predictors()) if "teacher" in cascades else {}
+    asked: dict[str, Any] = {}
+    if "teacher" in cascades:
+        asked = dict(Candidate.load(cascades["teacher"]).apply(adopt(program, session)).named_predictors())
     for name, place in students.items():
         threshold = cascades["thresholds"].get(name)
         predictors[name].lm = LM(with_teacher(place, asked.get(name), base.lm, base.adapter, threshold), session)

@@ -33,8 +33,7 @@ def input_fields(request: Request, names: Collection[str] = ()) -> dict[str, str
             another field (in a trajectory of ReAct, for one) is part of the text.
     """
     text = request.messages[-1].text or ""
-    declared = _DECLARED.search(str(request.system or ""))
-    known = set(names) or set(_NAMED.findall(declared.group(1)) if declared else ())
+    known = names or _declared(str(request.system or ""))
     end = max(text.rfind(CHAT), text.rfind(JSON))
     body = text if end < 0 else text[:end]
     fields: dict[str, list[str]] = {}
@@ -47,6 +46,12 @@ def input_fields(request: Request, names: Collection[str] = ()) -> dict[str, str
         elif name is not None:
             fields[name].append(line)
     return {field: "\n".join(lines).strip() for field, lines in fields.items()}
+
+
+def _declared(system: str) -> list[str]:
+    """The input fields that a system text names; none where it is not an adapter's."""
+    found = _DECLARED.search(system)
+    return _NAMED.findall(found.group(1)) if found else []
 
 
 def asks_for_json(request: Request) -> bool:

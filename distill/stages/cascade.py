@@ -112,9 +112,8 @@ class Cascade:
             losses.append(lost)
         found = calibrate(sure, losses, self.harm, promise=self.promise, level=self.level)
         every = [confidence for asked in calls for _, confidence in asked]
-        return (
-            replace(found, kept=sum(0 < one >= found.value for one in every) / max(1, len(every))), len(runs), met
-        )  # fmt: skip
+        kept = sum(0 < one >= found.value for one in every) / max(1, len(every))
+        return replace(found, kept=kept), len(runs), met
 
     def _verdict(self, found: Threshold, n: int, met: int, before: Gated | None) -> Gated:
         promised = f"{100 * self.harm:.1f} points" + (

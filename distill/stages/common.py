@@ -129,15 +129,13 @@ def open_tokenizer(base: str) -> Any:
         return transformers.AutoTokenizer.from_pretrained(base_folder(base), trust_remote_code=False)
 
 
-AFTER_PADDING = {"camembert", "longformer", "mpnet", "roberta", "xlm-roberta", "xlm-roberta-xl"}
-"""Kinds of encoders whose first position is the one after that of padding, so that they read fewer tokens."""
-
-
-def longest(tokenizer: Any, config: Any) -> int:
-    """The most tokens that an encoder reads."""
-    positions = int(getattr(config, "max_position_embeddings", 512))
-    if config.model_type in AFTER_PADDING:
-        positions -= int(config.pad_token_id or 0) + 1
+def longest(tokenizer: Any, model: Any) -> int:
+    """The most tokens that an encoder reads. Where a position stands for padding (RoBERTa's kind), the first token's
+    comes after it."""
+    positions = int(getattr(model.config, "max_position_embeddings", 512))
+    for name, part in model.named_modules():
+        if name.endswith("position_embeddings") and (padding := getattr(part, "padding_idx", None)) is not None:
+            positions -= padding + 1
     return min(int(tokenizer.model_max_length), positions)
 
 

@@ -138,7 +138,7 @@ def represent(
     from ..students.pooling import mean_of
 
     model, tokenizer = open_teacher("", folder)
-    most = min(longest(tokenizer, model.config), 256)
+    most = min(longest(tokenizer, model), 256)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     order = sorted(range(len(texts)), key=lambda place: sum(map(len, texts[place])))

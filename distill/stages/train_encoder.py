@@ -158,7 +158,7 @@ class TrainEncoder:
         model, tokenizer, mean = self._open(state, len(labels))
         model.config.id2label = dict(enumerate(labels))
         model.config.label2id = {label: index for index, label in enumerate(labels)}
-        most = min(self.max_length, longest(tokenizer, model.config))
+        most = min(self.max_length, longest(tokenizer, model))
         coded, watched = (
             [encode(tokenizer, dict(row.inputs), inputs, most) for row in some] for some in (learn, apart)
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,13 +15,15 @@ from ...runtime.progress import progress
 from ..settings import check_settings
 from ..state import DistillState, Pair
 from ..students import Student, finished, make_way, read_student, training_key, write_student
-from ..training import Training, best, train
+from ..training import Log, Training, best, train
 from ..training.devices import device_of, home, moved
 from .common import base_digest, check_opens, keep_course, kept_apart, longest, losses, open_base, origin, train_each
 from .labels import label_field_of, labels_of
 
 if TYPE_CHECKING:
     import torch
+
+    from ..students.matching import Read
 
 
 @dataclass(frozen=True)
@@ -74,12 +76,12 @@ class TrainMatcher:
         import torch
 
         from ..students.matchers import label_ids, text_ids
-        from ..students.matching import Matcher, Read, read
+        from ..students.matching import Matcher, read
 
         encoder, tokenizer = open_base("", state.base, seed=state.seed)
         model = Matcher(encoder).to(home(self.training.devices))
         inputs = tuple(signature.input_fields)
-        most = min(self.max_length, longest(tokenizer, model.config))
+        most = min(self.max_length, longest(tokenizer, model))
         names = {label: label_ids(tokenizer, label) for label in labels}
         try:
             read(tokenizer, [], list(names.values()), most)  # as it will be asked
@@ -87,16 +89,10 @@ class TrainMatcher:
             raise BadInput(f"{name}: {error}; take train-encoder, whose labels are not read, or fewer labels") from None
 
         def coded(some: Sequence[Pair], what: str) -> list[tuple[Read, int]]:
-            found = []
-            for place, row in enumerate(some):
-                chance, own = derive(state.seed, "labels", what, place), row.outputs[label_field]
-                others = [label for label in labels if label != own]
-                chance.shuffle(others)
-                seen = [own, *others[: self.shown - 1]]
-                chance.shuffle(seen)
-                text = text_ids(tokenizer, [row.inputs.get(n, "") for n in inputs])
-                found.append((read(tokenizer, text, [names[label] for label in seen], most), seen.index(own)))
-            return found
+            rows = [
+                (row.outputs[label_field], text_ids(tokenizer, [row.inputs.get(n, "") for n in inputs])) for row in some
+            ]
+            return self._read(tokenizer, rows, names, most, (state.seed, "labels", what))
 
         mine, watched = coded(learn, "train"), coded(apart, "apart")
         weights = torch.tensor([row.weight for row in learn])
@@ -129,16 +125,36 @@ class TrainMatcher:
         facts = {"inputs": list(inputs), "field": label_field, "labels": labels, "max_length": most,
                  "order": list(signature.output_fields)}  # fmt: skip
         course = losses(log)
-        settings = asdict(self)
-        told = {
-            **origin(state, name),
-            "recipe": "classifier, labels given at inference", "rows": len(learn),
-            "data": digest([row.dump() for row in learn]), "seed": state.seed, "losses": course,
-            "dev": log[best(log)].get("dev"), "steps": best(log) + 1,
-            "settings": {**settings.pop("training"), **settings},
-        }  # fmt: skip
         note = f"{name}: {len(learn)} rows, {len(labels)} labels, loss {course[0]:.3f} to {course[-1]:.3f}"
         note += f", best of {len(log)} steps at {best(log) + 1}" if watched else ""
         note = ", ".join([note, *remarks])
-        write_student(folder, Student("matcher", key, facts, {**told, "note": note}))
+        write_student(folder, Student("matcher", key, facts, {**self._told(state, name, learn, log), "note": note}))
         return note
+
+    def _read(
+        self, tokenizer: Any, rows: Sequence[tuple[str, Sequence[int]]], names: Mapping[str, Sequence[int]], most: int,
+        path: tuple[Any, ...],
+    ) -> list[tuple[Read, int]]:  # fmt: skip
+        """Each row with its own label among some others, in an order of chance, and where that stands."""
+        from ..students.matching import read
+
+        found = []
+        for place, (own, text) in enumerate(rows):
+            chance = derive(*path, place)
+            others = [label for label in names if label != own]
+            chance.shuffle(others)
+            seen = [own, *others[: self.shown - 1]]
+            chance.shuffle(seen)
+            found.append((read(tokenizer, text, [names[label] for label in seen], most), seen.index(own)))
+        return found
+
+    def _told(self, state: DistillState, name: str, learn: Sequence[Pair], log: Log) -> dict[str, Any]:
+        """How a student came to be, for its card."""
+        settings = asdict(self)
+        return {
+            **origin(state, name),
+            "recipe": "classifier, labels given at inference", "rows": len(learn),
+            "data": digest([row.dump() for row in learn]), "seed": state.seed, "losses": losses(log),
+            "dev": log[best(log)].get("dev"), "steps": best(log) + 1,
+            "settings": {**settings.pop("training"), **settings},
+        }  # fmt: skip

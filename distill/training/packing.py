@@ -55,9 +55,7 @@ def attend(
 
 
 def look_back(model: Any) -> int | None:
-    """How many tokens the model's convolutions look back (0 without any), or ``None`` if it cannot be packed."""
-    if not getattr(model, "_supports_attention_backend", False):  # what it attends with is its own
-        return None
+    """How many tokens the model's convolutions look back (0 without any), ``None`` if its layers cannot be packed."""
     config = model.config.get_text_config(decoder=True)
     kinds = getattr(config, "layer_types", None)
     if kinds is None:

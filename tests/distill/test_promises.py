@@ -13,6 +13,8 @@ import pytest
 from dspy import lm15
 from dstill.distill import Cascade, Collect, DistillState, Gate, TrainEncoder
 from dstill.distill.cascades import CascadeEngine
+from dstill.distill.checking import check_behind
+from dstill.distill.recipes import recipe_of
 from dstill.distill.stages import binding, cascade
 from dstill.distill.students.engines import Free, own_failure
 from dstill.eval.runner import Runner, jobs_for
@@ -242,6 +244,7 @@ def test_a_vote_cannot_stand_behind_a_cascade(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="is a vote of 3 programs: .* leave the cascade out"):
         dstill.distill(voting, task, "embedded:encoder", stages, run=tmp_path / "small")
     assert engine.calls == before
+    check_behind(made, recipe_of(stages))  # of one program; votes may give rows beside it
 
 
 def test_where_a_student_fails_the_teacher_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

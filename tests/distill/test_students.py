@@ -26,6 +26,7 @@ from dstill.distill import (
 )
 from dstill.distill.students import read_student
 from dstill.distill.students.formats import Format
+from dstill.eval.rows import failure_of
 from dstill.runtime import (
     LM,
     BadInput,
@@ -246,8 +247,12 @@ def test_loading_is_no_part_of_a_calls_time(
 def test_a_student_asked_by_the_wrong_predictor_says_so(tmp_path: Path, bases: dict[str, str]) -> None:
     after = TrainEncoder(training=FAST).run(Gold().run(state(tmp_path, bases["encoder"])))
     lm = LM(student_engine(after.students["self"]))
-    with dspy.context(lm=lm), pytest.raises(Exception, match="needs the fields text, and the prompt has question"):
+    with (
+        dspy.context(lm=lm),
+        pytest.raises(Exception, match="needs the fields text, and the prompt has question") as found,
+    ):
         dspy.Predict("question -> colour")(question="?")
+    assert failure_of(found.value).kind == "program"  # so that the gate counts it as 0
 
 
 def test_folders_that_are_no_students(tmp_path: Path) -> None:
