@@ -45,6 +45,17 @@ def data_folder(given: Path | None) -> Path:
     return folder
 
 
+def scores_of(report: Any) -> list[float]:
+    """A score for every row of a report, or the end: what an engine failed at is no 0."""
+    lost = [row for row in report.rows if row.score is None]
+    if lost:
+        sys.exit(
+            f"{report.system} on {report.task}: {len(lost)} of {len(report.rows)} rows have no score; {lost[0].id}: "
+            f"{lost[0].failure}"
+        )
+    return [row.score for row in report.rows]
+
+
 def points(interval: Mapping[str, float]) -> str:
     """A difference of scores and its interval in points: ``+3.7 [+1.9, +5.5]``."""
     return "{:+.1f} [{:+.1f}, {:+.1f}]".format(*(100 * interval[key] for key in ("value", "low", "high")))

@@ -18,7 +18,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from common import record
+from common import record, scores_of
 from dstill.distill import Alternation, alternate, recipe_of
 from dstill.eval import evaluate_on
 from dstill.eval.statistics import paired_interval
@@ -39,14 +39,17 @@ def once(given: argparse.Namespace, seed: int, work: Path) -> dict[str, Any]:
         return alternate(task, given.lm, given.student, how, seed=seed, run=work / f"{seed}-{strategy[0]}")
 
     both, weights = made("p -> w -> p"), made("w")
-    scores = {"declared": evaluate_on(task, task.program, lm=given.lm).scores, "w": evaluate_on(task, weights).scores}
+    scores = {
+        "declared": scores_of(evaluate_on(task, task.program, lm=given.lm)),
+        "w": scores_of(evaluate_on(task, weights)),
+    }
     last = scores["declared"]
     done = {step.folder for step in both.steps}
     for name, folder in STEPS.items():
         if name == "p -> w -> p" and folder in done:
-            last = evaluate_on(task, both).scores  # what the last search made of the students of the second step
+            last = scores_of(evaluate_on(task, both))  # what the last search made of the students of the second step
         elif folder in done:
-            last = evaluate_on(task, dstill.load(both.folder / folder, task.program)).scores
+            last = scores_of(evaluate_on(task, dstill.load(both.folder / folder, task.program)))
         scores[name] = last
     said = {
         f"{strategy[0]}: {step.folder}": step.verdict

@@ -19,7 +19,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from common import RESULTS, record
+from common import RESULTS, record, scores_of
 from dstill.distill import distill, recipe_of
 from dstill.eval import evaluate_on
 from dstill.eval.statistics import paired_interval
@@ -45,7 +45,7 @@ def once(given: argparse.Namespace, kind: str, seed: int, work: Path) -> dict[st
     ]
     return {
         "kind": kind, "seed": seed, "verdict": made.verdict,
-        **{side: report.scores for side, report in zip(("teacher", "student"), reports, strict=True)},
+        **{side: scores_of(report) for side, report in zip(("teacher", "student"), reports, strict=True)},
         "tokens": [report.prompt_tokens for report in reports],
     }  # fmt: skip
 
@@ -71,7 +71,7 @@ def main() -> None:
                 runs.append(once(given, kind, seed, Path(place)))
                 print(kind, seed, *(round(mean(runs[-1][side]), 3) for side in ("teacher", "student")),
                       *runs[-1]["tokens"], flush=True)  # fmt: skip
-    ours, theirs = ([score or 0.0 for run in runs for score in run[side]] for side in ("student", "teacher"))
+    ours, theirs = ([score for run in runs for score in run[side]] for side in ("student", "teacher"))
     lost = paired_interval(ours, theirs)
     read = [mean(run["tokens"][n] for run in runs) for n in range(2)]
     fewer = 1 - read[1] / read[0]

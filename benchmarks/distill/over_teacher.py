@@ -27,7 +27,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from common import RESULTS, data_folder, points, record
+from common import RESULTS, data_folder, points, record, scores_of
 from dstill.distill import Collect, Correct, DistillState, Filter, Stage, TrainEncoder, Training
 from dstill.eval import evaluate_on
 from dstill.eval.statistics import cluster_difference, cluster_mean
@@ -98,7 +98,7 @@ def main() -> None:
     work.mkdir(exist_ok=True)
     task, engine = task_of("esnli", data, given.train, None, work)
     teacher = dstill.compile(task, engine, "zero-shot", run=work / "teacher")
-    taught = [row.score or 0.0 for row in evaluate_on(task, teacher, "test").rows]
+    taught = scores_of(evaluate_on(task, teacher, "test"))
     for seed, way in product(given.only or range(given.seeds), given.ways):
         if any((row["way"], row["seed"]) == (way, seed) for row in rows):
             continue

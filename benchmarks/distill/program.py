@@ -29,7 +29,7 @@ from typing import Any, Literal
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import dspy
-from common import RESULTS, record
+from common import RESULTS, record, scores_of
 from dstill.distill import Collect, DistillState, Filter, Gate, TrainEncoder, Training
 from dstill.eval import evaluate_on
 from dstill.eval.statistics import clopper_pearson, paired_interval
@@ -133,7 +133,7 @@ def once(given: argparse.Namespace, seed: int, spoiled: str, work: Path) -> dict
     small = dstill.distill(
         teacher, task, given.student, stages, margin=given.margin, seed=seed, run=work / f"small-{seed}-{spoiled}"
     )
-    theirs, ours = (evaluate_on(task, one).scores for one in (teacher, small))
+    theirs, ours = (scores_of(evaluate_on(task, one)) for one in (teacher, small))
     return {
         "seed": seed, "spoiled": spoiled, "shipped": sorted(small.students), "verdict": small.verdict,
         "teacher": theirs, "student": ours,

@@ -29,7 +29,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import dspy
-from common import RESULTS, data_folder, points, record
+from common import RESULTS, data_folder, points, record, scores_of
 from dstill.distill import Collect, Filter, Stage, TrainCausal, TrainEncoder, Training, TrainSeq2Seq
 from dstill.distill.stages.common import base_folder, kind_of
 from dstill.eval import System, evaluate_on
@@ -119,8 +119,7 @@ def scored(
     part = dstill.Task(task.name, task.program, some, task.dev, task.test, task.metric)
     made = dstill.distill(teacher, part, student, list(stages), seed=seed, run=run)
     assert made.trained is not None
-    report = evaluate_on(part, System("student", made.trained, made.lm, made.adapter), "test")
-    return [row.score or 0.0 for row in report.rows]
+    return scores_of(evaluate_on(part, System("student", made.trained, made.lm, made.adapter), "test"))
 
 
 def run(given: argparse.Namespace, rows: list[Row]) -> None:
@@ -147,7 +146,7 @@ def run(given: argparse.Namespace, rows: list[Row]) -> None:
             teacher = dstill.compile(task, engine, "zero-shot", run=work / f"{name}-teacher")
             taught: Row = {"task": name, "way": "teacher", "share": 1.0, "seed": 0, "how": caps}
             if _key(taught) not in known:
-                keep(taught | {"scores": [r.score or 0.0 for r in evaluate_on(task, teacher, "test").rows]})
+                keep(taught | {"scores": scores_of(evaluate_on(task, teacher, "test"))})
             for student, kind, ways, how in jobs:
                 for seed, share, way in product(given.only or range(given.seeds), given.shares, ways):
                     settings = {**caps, "epochs": how.epochs, "lr": how.lr, "base": Path(student).name}
