@@ -46,6 +46,13 @@ def test_a_classifier_as_onnx_and_in_eight_bits(
     assert small.agree is not None and small.agree >= 0.8 and 0 < small.difference < 1.0
     assert not (tmp_path / "int8" / "model.onnx").exists()
     assert list(here.iterdir()) == []
+    import onnx
+
+    graph = onnx.load(str(small.path)).graph
+    exact = {name for node in graph.node if node.op_type == "DequantizeLinear" for name in node.output}
+    plain = [node for node in graph.node if node.op_type == "MatMul" and exact.isdisjoint(node.input)]
+    layers = json.loads((student / "config.json").read_text())["num_hidden_layers"]
+    assert len(plain) == 2 * layers  # of the attention: no weights are in them
     from dstill.distill.export.onnx_file import OnnxEncoder
 
     runs = OnnxEncoder(small.path)
