@@ -9,7 +9,7 @@ from typing import Any, Literal
 import dspy
 
 from ..runtime.canonical import as_json
-from ..runtime.errors import StudentFailed
+from ..runtime.errors import StudentFailed, causes
 from ..runtime.internals import AdapterParseError, ContextWindowExceededError, LMError
 from ..runtime.secrets import redact
 
@@ -107,11 +107,8 @@ def failure_of(error: Exception) -> Failure:
         kind = "context"
     elif isinstance(error, LMError):
         kind = "lm"
-        cause: BaseException | None = error
-        while cause is not None and not isinstance(cause, StudentFailed):
-            cause = cause.__cause__
-        if isinstance(cause, StudentFailed):
-            kind, error = "program", cause
+        if failed := next((one for one in causes(error) if isinstance(one, StudentFailed)), None):
+            kind, error = "program", failed
     lines = redact(str(error)).strip().splitlines()
     return Failure(kind, type(error).__name__, lines[0][:300] if lines else "")
 

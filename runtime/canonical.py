@@ -30,6 +30,15 @@ def encodable(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
+def is_json(value: Any) -> bool:
+    """Whether a value is JSON as it stands."""
+    try:
+        canonical(value)
+    except TypeError:
+        return False
+    return True
+
+
 def as_json(value: Any) -> JSON:
     """A field's value as JSON: models, examples and arrays become objects and lists, anything else that is not JSON
     its text; sets and whole numbers beyond 64 bits too."""

@@ -24,13 +24,14 @@ _MOST = 512
 class _Ticket:
     """A writer that waits for its rows to be on disk, or to be made leader of the next commit."""
 
-    __slots__ = ("before", "error", "lead", "row", "woken")
+    __slots__ = ("before", "error", "first", "lead", "row", "woken")
 
     def __init__(self, before: Sequence[Statement], row: tuple[Any, ...] | None) -> None:
         self.before, self.row = before, row
         self.woken = threading.Lock()
         self.woken.acquire()
         self.lead = False
+        self.first = True
         self.error: BaseException | None = None
 
 
@@ -53,8 +54,12 @@ class Commits:
         self._queue_lock = threading.Lock()
         self._under_way = False
 
-    def commit(self, *before: Statement, row: tuple[Any, ...] | None = None) -> None:
+    def commit(self, *before: Statement, row: tuple[Any, ...] | None = None) -> bool:
         """Write statements, then a row; returns when they are on disk.
+
+        Returns:
+            Whether the row is surely there as given; ``False`` if it, or one that was written with it, gave way to a
+            row that was there before, such as another process's.
 
         Raises:
             JournalFailed: where they cannot be written.
@@ -71,22 +76,24 @@ class Commits:
             self._lead()
         if ticket.error is not None:
             raise JournalFailed(f"cannot write the journal {self._name}: {ticket.error}") from ticket.error
+        return ticket.first
 
     def _lead(self) -> None:
         """Commit everything that waits (this thread's rows are among it), then hand the lead on."""
         with self._queue_lock:
             batch, self._queue = self._queue, []
         error: BaseException | None = None
+        first = False
         try:
             with self._lock:
-                self._write(batch)
+                first = self._write(batch)
         except BaseException as failure:
             error = failure
         with self._queue_lock:
             heir = self._queue[0] if self._queue else None
             self._under_way = heir is not None
         for ticket in batch:
-            ticket.error = error
+            ticket.error, ticket.first = error, first
             ticket.woken.release()
         if heir is not None:
             heir.lead = True
@@ -94,23 +101,26 @@ class Commits:
         if error is not None and not isinstance(error, sqlite3.Error):
             raise error
 
-    def _write(self, batch: list[_Ticket]) -> None:
-        """One transaction. All rows go in as few statements as possible: each lets other threads in the way."""
+    def _write(self, batch: list[_Ticket]) -> bool:
+        """One transaction; whether all of its rows were new.
+
+        All rows go in as few statements as possible: each lets other threads in the way.
+        """
         statements = [statement for ticket in batch for statement in ticket.before]
         rows = [ticket.row for ticket in batch if ticket.row is not None]
+        asked, others = len(rows), len(statements)
         while rows:
             size = min(_MOST, 1 << (len(rows).bit_length() - 1))  # powers of two, so that statements are reused
             statements.append((self._insert(size), tuple(value for row in rows[:size] for value in row)))
             rows = rows[size:]
         if len(statements) == 1:
-            self._connection.execute(*statements[0])
-            return
+            return self._connection.execute(*statements[0]).rowcount == asked or not asked
         self._connection.execute("BEGIN IMMEDIATE")
         try:
-            for sql, values in statements:
-                self._connection.execute(sql, values)
+            written = [self._connection.execute(sql, values).rowcount for sql, values in statements]
             self._connection.execute("COMMIT")
         except BaseException:
             with contextlib.suppress(sqlite3.Error):
                 self._connection.execute("ROLLBACK")
             raise
+        return sum(written[others:]) == asked

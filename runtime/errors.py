@@ -11,6 +11,7 @@ Two families, kept apart on purpose:
 from __future__ import annotations
 
 import traceback
+from collections.abc import Iterator
 from typing import ClassVar
 
 
@@ -76,6 +77,16 @@ class BadMetric(Stop):
     """A metric that raises, or returns something that is no score."""
 
     exit_code = 2
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """An error, what it was raised from, and so on; each once, even where one is its own cause."""
+    seen: set[int] = set()
+    found: BaseException | None = error
+    while found is not None and id(found) not in seen:
+        seen.add(id(found))
+        yield found
+        found = found.__cause__
 
 
 def failure(error: BaseException) -> str:

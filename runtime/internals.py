@@ -1,6 +1,6 @@
 """Everything of DSPy that is not its public face: when DSPy moves, this is the file that moves with it.
 
-Checked against dspy 3.4.1. Nothing here knows of the rest of dstill.
+Checked against dspy 3.4.1. Nothing here knows of the rest of dstill, but for how a chain of errors is walked.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ from dspy.utils import exceptions
 from dspy.utils.exceptions import AdapterParseError as AdapterParseError
 from dspy.utils.exceptions import ContextWindowExceededError as ContextWindowExceededError
 from dspy.utils.exceptions import LMError as LMError
+
+from .errors import causes
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +133,7 @@ def fatal_errors() -> tuple[type[Exception], ...]:
 
 def never_connected(error: BaseException) -> bool:
     """Whether a failure happened before anything was sent (nobody listens, no such host)."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ConnectError | ConnectionRefusedError | socket.gaierror):
-            return True
-        cause = cause.__cause__
-    return False
+    return any(isinstance(one, ConnectError | ConnectionRefusedError | socket.gaierror) for one in causes(error))
 
 
 def outputs_of(response: lm15.Response) -> list[Any]:

@@ -101,14 +101,13 @@ class Journal:
             entry.cost.tokens, entry.cost.pico, entry.seconds, entry.run, entry.bound.tokens, entry.bound.pico,
             entry.number or None,
         )  # fmt: skip
-        self._commits.commit(*before, row=values)
+        first = self._commits.commit(*before, row=values)
         self._models.add(entry.model)
         if len(self._prefixes) > 100_000:
             self._prefixes.clear()
         self._prefixes.add(prefix)
-        if self._index.add(entry.key):
-            return entry
-        return self.get(entry.key) or entry
+        self._index.add(entry.key)
+        return entry if first else self.get(entry.key) or entry
 
     def lose(self, key: bytes, run: str, error: str, cost: Cost) -> None:
         """Note an attempt that brought no answer but may have been billed."""

@@ -41,14 +41,10 @@ class KeyIndex:
             self._refresh()
         return self._known is None or key[:8] in self._known
 
-    def add(self, key: bytes) -> bool:
-        """Note a key that this process has stored; whether it was new to the index."""
-        known = self._known
-        if known is None:
-            return False
-        new = key[:8] not in known
-        known.add(key[:8])
-        return new
+    def add(self, key: bytes) -> None:
+        """Note a key that the journal holds."""
+        if self._known is not None:
+            self._known.add(key[:8])
 
     def _refresh(self) -> None:
         with self._lock:

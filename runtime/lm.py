@@ -14,7 +14,7 @@ from typing import Any
 import dspy
 from dspy import lm15
 
-from .canonical import JSON
+from .canonical import JSON, is_json
 from .door import Door
 from .engines.base import Engine
 from .internals import outputs_of, public_error
@@ -74,7 +74,7 @@ class LM(dspy.LM):
     @property
     def spec(self) -> dict[str, Any]:
         """The model as an artifact keeps it: ``lm_for(spec["model"], **spec["settings"])`` opens it again."""
-        plain = {name: value for name, value in self.kwargs.items() if isinstance(value, str | int | float | list)}
+        plain = {name: value for name, value in self.kwargs.items() if value is not None and is_json(value)}
         options = {name: value for name, value in self.source.items() if name != "model"}
         return {"model": self.source["model"], "settings": {**options, **plain}}
 
@@ -145,7 +145,10 @@ class LM(dspy.LM):
                 self._rollout(kwargs),
             )
         except Exception as error:
-            raise public_error(error, self.model) from error
+            found = public_error(error, self.model)
+            if found is error:  # DSPy's own already, which must not become its own cause
+                raise
+            raise found from error
         if entry.answer.full is None:
             return [entry.answer.text]
         outputs: list[Any] = outputs_of(entry.answer.response(self.model))

@@ -18,7 +18,7 @@ from dspy.lm15 import Config, Message, TextPart, Usage
 from dspy.lm15 import Request as Request
 from dspy.lm15 import Response as Response
 
-from .canonical import canonical
+from .canonical import as_json, canonical, encodable
 from .internals import serde
 
 Chat = Sequence[dict[str, str]]
@@ -117,8 +117,8 @@ class Answer:
         parts = response.message.parts
         plain = all(type(part) is TextPart for part in parts) and response.logprobs is None
         text = "".join(part.text for part in parts if type(part) is TextPart)
-        full = None if plain else serde.response_to_dict(response)
-        return cls(text, response.finish_reason, usage.input_tokens, usage.output_tokens, full)
+        full = None if plain else as_json(serde.response_to_dict(response))  # as_json: no halves of characters
+        return cls(encodable(text), response.finish_reason, usage.input_tokens, usage.output_tokens, full)
 
     def response(self, model: str) -> Response:
         """The lm15 response that a caller of the engine sees."""

@@ -10,9 +10,12 @@ from pathlib import Path
 
 import dspy
 import pytest
+from dstill.eval import evaluate
+from dstill.programs.metrics import exact
 from dstill.runtime import LM, BadInput, Budget, BudgetExhausted, Journal, ModelUnavailable, Retry, Session, lm_for
 from dstill.runtime.door import Door
 from dstill.runtime.engines.hosted import HostedEngine
+from dstill.runtime.errors import causes
 from dstill.runtime.internals import LMError
 from dstill.runtime.secrets import redact
 from tests_support import Behaviour, OpenAIServer, answer, cut, error, garbage, hang, html
@@ -63,6 +66,39 @@ def test_a_failing_server_is_tried_again_and_costs_nothing(server: OpenAIServer)
     lm = connect(server)
     assert lm("x") == ["ok"]
     assert lm.door.session.ledger.spent.calls == 1
+
+
+@pytest.mark.parametrize("status", [400, 404, 500])
+def test_a_call_that_is_refused_leaves_its_example_unscored_and_the_others_go_on(
+    server: OpenAIServer, status: int
+) -> None:
+    refused, fine = error(status, message="filtered"), answer("[[ ## team ## ]]\na\n\n[[ ## completed ## ]]")
+    server.script = [lambda handler, body: (refused if "number 3" in str(body["messages"]) else fine)(handler, body)]
+    examples = [dspy.Example(text=f"number {n}", team="a").with_inputs("text") for n in range(6)]
+    lm = connect(server, attempts=1)
+    report = evaluate(dspy.Predict("text -> team"), examples, exact("team"), lm)
+    assert [row.status for row in report.rows] == ["scored"] * 3 + ["unscored"] + ["scored"] * 2
+    assert report.failures == {"lm": 1}
+    with pytest.raises(LMError) as caught:
+        lm("number 3", rollout_id=7)
+    assert caught.value not in list(causes(caught.value))[1:] and caught.value.__cause__ is not caught.value
+
+
+def test_an_error_that_is_its_own_cause_is_walked_once() -> None:
+    one, two = ValueError("one"), ValueError("two")
+    one.__cause__, two.__cause__ = two, one
+    assert list(causes(one)) == [one, two]
+
+
+def test_half_a_character_in_an_answer_is_stored_once_and_read_as_a_question_mark(
+    server: OpenAIServer, tmp_path: Path
+) -> None:
+    server.script = [answer("good \ud83d")]
+    for _ in range(2):
+        lm = connect(server, Session(Journal(tmp_path / "j"), run="r"))
+        assert lm("x") == ["good ?"]
+        lm.door.session.journal.close()
+    assert len(server.requests) == 1
 
 
 def test_a_server_that_keeps_failing_is_given_up_after_the_last_attempt(server: OpenAIServer) -> None:

@@ -39,6 +39,24 @@ def test_the_first_answer_to_a_key_stands(tmp_path: Path) -> None:
     assert two.put(entry(1, text="second"), {}).answer.text == "first"
 
 
+@pytest.mark.parametrize("known", [False, True], ids=["new", "whose-index-was-read"])
+def test_of_two_processes_that_pay_at_once_both_have_the_first_answer(tmp_path: Path, known: bool) -> None:
+    one, two = Journal(tmp_path / "j"), Journal(tmp_path / "j")
+    if known:
+        two.put(entry(9), {})
+        assert two.get(entry(1).key) is None  # and now the other one pays
+    one.put(entry(1, text="first"), {})
+    threads, found = [], {}
+    for n in range(1, 40):  # together with rows that are new
+        work = threading.Thread(target=lambda n=n: found.update({n: two.put(entry(n, text=f"second {n}"), {})}))
+        threads.append(work)
+        work.start()
+    [thread.join() for thread in threads]
+    assert found[1].answer.text == "first"
+    assert all(found[n].answer.text == f"second {n}" for n in range(2, 40) if n != 9)
+    assert found[9].answer.text == ("answer 9" if known else "second 9")
+
+
 def test_hundreds_of_writers_share_commits(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "j")
     commits = []
