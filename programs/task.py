@@ -19,7 +19,7 @@ from .fence import Fence
 from .knobs import Space, checked, read
 from .knobs import dump as dump_knobs
 from .metrics import Metric, check, metric_digest, name_of
-from .source import source_of
+from .source import source_of_program
 from .splits import label, overlaps
 
 SPLITS = ("train", "dev", "test")
@@ -91,9 +91,12 @@ class Task:
         """Hashes of the test inputs, by which training rows that stand in test are known."""
         return Fence.of(self.test)
 
-    @property
+    @cached_property
     def compile_view(self) -> CompileView:
-        """The task without its test split, for code that compiles or distils."""
+        """The task without its test split, for code that compiles or distils.
+
+        It is one for good, so that a program or a metric that counts its calls is the same one after them.
+        """
         train, dev = tuple(self.train), tuple(self.dev)
         return CompileView(self.name, self.program, train, dev, self.metric, self.adapter, self.source, self.knobs)
 
@@ -148,9 +151,10 @@ class CompileView:
 
 
 def program_digest(program: dspy.Module) -> str:
-    """Digest of what a program is: its class's source, the state of its predictors, and models of their own."""
+    """Digest of what a program is: the sources of its classes, their attributes, the state and the types of its
+    predictors, and models of their own."""
     own = {name: lm_for(p.lm).door.identity for name, p in program.named_predictors() if p.lm is not None}
-    return digest([source_of(type(program)), program.dump_state(), *([own] if own else [])])
+    return digest([source_of_program(program), *([own] if own else [])])
 
 
 def _declared_inputs(program: dspy.Module) -> tuple[str, ...]:

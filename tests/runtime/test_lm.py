@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import dspy
+import orjson
 import pytest
 from dspy.lm15 import Message, RateLimitError, Request, Response, TextPart, Usage
 from dstill.runtime import LM, Budget, BudgetExhausted, Journal, Meter, Retry, ScriptedEngine, Session
@@ -265,6 +266,13 @@ def test_a_whole_programs_run_has_samples_of_its_own_by_every_path() -> None:
             dspy.Parallel(num_threads=2, disable_progress_bar=True)(asked)  # a thread of DSPy's
         samples.append(len(lm.door.session.journal))
     assert samples == [5, 10, 15]
+
+
+def test_a_model_is_opened_again_with_all_its_settings() -> None:
+    settings = {"temperature": 0.5, "logit_bias": {"5": 1}, "stop": ["x"], "response_format": dict}
+    spec = LM(ScriptedEngine(["a"]), **settings).spec
+    assert {name: spec["settings"].get(name) for name in settings} == {**settings, "response_format": None}
+    assert orjson.loads(orjson.dumps(spec)) == spec
 
 
 def test_retries_wait_with_jitter_honour_the_provider_and_end(monkeypatch: pytest.MonkeyPatch) -> None:
