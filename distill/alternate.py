@@ -33,7 +33,7 @@ from ..runtime.models import Model, adopt, lm_for
 from ..runtime.rundir import RunDir
 from ..runtime.session import Session
 from .alternated import AlternatedProgram, Alternation, Step
-from .checking import check_apart, check_trainable
+from .checking import check_apart, check_trainable, weights_of
 from .distill import alone, distill
 from .distilled import DistilledProgram, dump_distilled
 from .recipes import recipe_of
@@ -89,8 +89,8 @@ def alternate(
         "task": task.name, "source": task.source and dict(task.source), "data": task.digests, "adapter": task.adapter,
         "lm": model_config(models[0]), "prompt_lm": model_config(models[1]),
         "student": {"base": student, "weights": base_digest(student)}, "strategy": chosen.strategy,
-        "optimizer": dump_optimizer(optimizer), "recipe": recipe.dump(), "margin": chosen.margin,
-        "budget": budget_of(budget).caps(), "seed": seed_of(seed),
+        "optimizer": dump_optimizer(optimizer), "recipe": recipe.dump(), "models": weights_of(recipe),
+        "margin": chosen.margin, "budget": budget_of(budget).caps(), "seed": seed_of(seed),
     }  # fmt: skip
     label = where.name or f"{task.name} {student.rstrip('/').rpartition('/')[2]} ({chosen.strategy})"
     folder = run_folder(where.folder, f"{task.name}-alternate", config)

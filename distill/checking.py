@@ -12,6 +12,7 @@ from ..runtime.errors import BadInput
 from ..runtime.lm import LM
 from .recipes import Recipe
 from .stages import Cascade, Collect, TrainCausal
+from .stages.common import base_digest
 from .training.devices import check_devices, check_launcher
 
 
@@ -48,10 +49,8 @@ def check_apart(folder: Path, recipe: Recipe, *models: str | LM) -> None:
     Raises:
         BadInput: naming the model.
     """
-    named = [*(one for one in models if isinstance(one, str))]
-    for stage in recipe.stages:
-        named += [*getattr(stage, "rungs", ()), getattr(stage, "teacher", "")]
-    places = {name: Path(name.removeprefix("local:")).expanduser() for name in named if name}
+    named = [*(one for one in models if isinstance(one, str) and one), *_models(recipe)]
+    places = {name: Path(name.removeprefix("local:")).expanduser() for name in named}
     engines: list[Any] = [one.door.engine for one in models if isinstance(one, LM)]
     places |= {one.name: Path(one.folder) for one in engines if getattr(one, "folder", None) is not None}
     for name, place in places.items():
@@ -60,6 +59,16 @@ def check_apart(folder: Path, recipe: Recipe, *models: str | LM) -> None:
                 f"the model {name} lies in the run directory {folder}, which this run writes over: choose another run "
                 "directory, or copy the model out of it first"
             )
+
+
+def weights_of(recipe: Recipe) -> dict[str, str]:
+    """The models that a recipe names besides the student, each with the digest of what it is."""
+    return {name: base_digest(name) for name in _models(recipe)}
+
+
+def _models(recipe: Recipe) -> list[str]:
+    named = [name for stage in recipe.stages for name in (*getattr(stage, "rungs", ()), getattr(stage, "teacher", ""))]
+    return sorted({name for name in named if name})
 
 
 def check_behind(teacher: CompiledProgram, recipe: Recipe) -> None:

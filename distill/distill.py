@@ -20,7 +20,7 @@ from ..runtime.models import adopt
 from ..runtime.rundir import RunDir
 from ..runtime.session import Session
 from ..runtime.written import CHECKPOINTS
-from .checking import check_apart, check_behind, check_teacher, check_trainable
+from .checking import check_apart, check_behind, check_teacher, check_trainable, weights_of
 from .distilled import DistilledProgram, dump_distilled
 from .recipes import Recipe, recipe_of
 from .stages import Stage
@@ -87,7 +87,8 @@ def distill(
         "teacher": _teacher(teacher),
         **({"others": [_teacher(one) for one in others]} if others else {}),
         "student": {"base": student, "weights": base_digest(student)},
-        "recipe": chosen.dump(), "margin": margin, "budget": budget_of(budget).caps(), "seed": seed_of(seed),
+        "recipe": chosen.dump(), "models": weights_of(chosen), "margin": margin,
+        "budget": budget_of(budget).caps(), "seed": seed_of(seed),
     }  # fmt: skip
     label = where.name or f"{view.name} {student.rstrip('/').rpartition('/')[2]} ({chosen.name})"
     folder = run_folder(where.folder, f"{view.name}-{chosen.name}", config)

@@ -96,12 +96,13 @@ def recipe_of(spec: str | Recipe | Sequence[Stage], **options: Any) -> Recipe:
     if classes:
         one = classes[0].__name__
         raise BadInput(f"a recipe is a list of stages: got the class {one}, expected a stage made of it: {one}()")
-    wrong = [stage for stage in made.stages if not isinstance(stage, Stage)]
+    wrong = [stage for stage in made.stages if not isinstance(stage, Stage) or not is_dataclass(stage)]
+    if wrong and isinstance(wrong[0], Stage):
+        raise BadInput(f"the stage {type(wrong[0]).__name__} is no dataclass, whose fields a run directory keeps")
     if wrong or not made.stages:
         raise BadInput(f"a recipe is a list of stages, one or more: got {wrong[0] if wrong else 'none'!r}")
+    made = _set(made, options)
     _check_order(made)
-    for name, value in options.items():
-        made = Recipe(made.name, tuple(_set(made, name, value)))
     return made
 
 
@@ -131,6 +132,9 @@ def _check_order(recipe: Recipe) -> None:
         if kind in places:
             if later := [one for one in met if places.get(one, 0) > places[kind]]:
                 raise BadInput(f"{place}: {names[later[-1]]} stands before {names[kind]}; {order}")
+            kinds = [one for one in met if places.get(one) == places[kind]]
+            if kinds and places[kind] in (ROWS, STUDENTS):
+                raise BadInput(f"{place}: {names[kind]} throws away what {names[kinds[-1]]} before it brought; {order}")
             needed = ROWS if places[kind] <= STUDENTS else STUDENTS
             if places[kind] != ROWS and not any(places.get(one, needed) == needed for one in met):
                 raise BadInput(f"{place}: {names[kind]} needs {' or '.join(ORDER[needed])} before it; {order}")
@@ -180,25 +184,20 @@ def recipe_from_tables(name: str, tables: Sequence[Mapping[str, Any]]) -> Recipe
         kind = table.get("stage")
         if not isinstance(kind, str) or kind not in STAGES:
             raise BadInput(f"{place}: stage = {kind!r}; expected one of: {', '.join(STAGES)}")
-        made = STAGES[kind]()
-        for key, value in table.items():
-            if key != "stage":
-                made = _with(made, key, value, place)
-        stages.append(made)
+        stages.append(_with(STAGES[kind](), {key: value for key, value in table.items() if key != "stage"}, place))
     return recipe_of(Recipe(name, tuple(stages)))
 
 
-def _set(recipe: Recipe, name: str, value: Any) -> list[Stage]:
-    """The stages with a setting changed in every stage that has it."""
-    found, stages = False, []
+def _set(recipe: Recipe, options: Mapping[str, Any]) -> Recipe:
+    """The recipe with settings changed, each in every stage that has it."""
+    takes = sorted({name for stage in recipe.stages for name in _settings(stage)})
+    if unknown := [name for name in options if name not in takes]:
+        raise BadInput(f"recipe {recipe.name} takes no setting {unknown[0]!r}; it takes: {', '.join(takes)}")
+    stages = []
     for stage in recipe.stages:
-        if name in _settings(stage):
-            stage, found = _with(stage, name, value, f"recipe {recipe.name}"), True
-        stages.append(stage)
-    if not found:
-        takes = sorted({key for stage in recipe.stages for key in _settings(stage)})
-        raise BadInput(f"recipe {recipe.name} takes no setting {name!r}; it takes: {', '.join(takes)}")
-    return stages
+        own = {name: value for name, value in options.items() if name in _settings(stage)}
+        stages.append(_with(stage, own, f"recipe {recipe.name}") if own else stage)
+    return Recipe(recipe.name, tuple(stages))
 
 
 def _settings(stage: Any) -> list[str]:
@@ -209,45 +208,59 @@ def _settings(stage: Any) -> list[str]:
     return own + ([f.name for f in fields(Training)] if inside else [])
 
 
-def _with(stage: Any, name: str, value: Any, place: str) -> Any:
-    if name not in _settings(stage):
-        raise BadInput(f"{place}: {stage.name} takes no setting {name!r}; it takes: {', '.join(_settings(stage))}")
-    if getattr(stage, "training", None) is not None and name in {f.name for f in fields(Training)}:
-        return replace(stage, training=_with_field(stage.training, name, value, place))
+def _with(stage: Any, settings: Mapping[str, Any], place: str) -> Any:
+    """A stage with settings changed, all at once: one may make sense only with another."""
+    inside = getattr(stage, "training", None) is not None
+    own, trained = dict[str, Any](), dict[str, Any]()
+    for name, value in settings.items():
+        if name not in _settings(stage):
+            raise BadInput(f"{place}: {stage.name} takes no setting {name!r}; it takes: {', '.join(_settings(stage))}")
+        if inside and name in {f.name for f in fields(Training)}:
+            trained[name] = _field(Training, name, value, place)
+        else:
+            own[name] = _field(type(stage), name, _told(name, value, place), place)
+    if trained:
+        own["training"] = replace(stage.training, **trained)
+    return replace(stage, **own)
+
+
+def _told(name: str, value: Any, place: str) -> Any:
+    """A training or adapters from a table; of adapters a rank alone will do."""
     if name == "training" and isinstance(value, Mapping):
-        value = _of_table(Training(), value, f"{place}: training")
+        return _of_table(Training(), value, f"{place}: training")
     if name == "lora" and isinstance(value, int) and not isinstance(value, bool):
-        value = Lora(rank=value, alpha=2 * value)
+        return Lora(rank=value, alpha=2 * value)
     if name == "lora" and isinstance(value, Mapping):
         made = _of_table(Lora(), value, f"{place}: lora")
-        value = made if "alpha" in value else replace(made, alpha=2 * made.rank)
-    return _with_field(stage, name, value, place)
+        return made if "alpha" in value else replace(made, alpha=2 * made.rank)
+    return value
 
 
 def _of_table(made: Any, table: Mapping[str, Any], place: str) -> Any:
     """A value with what a table says of it."""
     names = [f.name for f in fields(made)]
-    for key, one in table.items():
-        if key not in names:
-            raise BadInput(f"{place} takes no {key!r}; it takes: {', '.join(names)}")
-        made = _with_field(made, key, one, place)
-    return made
+    if unknown := [key for key in table if key not in names]:
+        raise BadInput(f"{place} takes no {unknown[0]!r}; it takes: {', '.join(names)}")
+    return replace(made, **{key: _field(type(made), key, one, place) for key, one in table.items()})
 
 
-def _with_field(value: Any, name: str, new: Any, place: str) -> Any:
-    wanted = get_type_hints(type(value))[name]
+def _field(kind: type[Any], name: str, new: Any, place: str) -> Any:
+    """A value as a field takes it."""
+    wanted = get_type_hints(kind)[name]
     if get_origin(wanted) is tuple and isinstance(new, list | tuple) and all(isinstance(one, str) for one in new):
-        return replace(value, **{name: tuple(new)})
+        return tuple(new)
     if wanted is float and isinstance(new, int) and not isinstance(new, bool):
         new = float(new)
     if not fits(new, wanted):
         raise BadInput(f"{place}: {name} = {new!r}; expected {_shown(wanted)}")
-    return replace(value, **{name: new})
+    return new
 
 
 def _shown(wanted: Any) -> str:
     if get_origin(wanted) is dict:
         return "a table of numbers"
+    if get_origin(wanted) is tuple:
+        return "a list of texts"
     if get_origin(wanted) is not None and type(None) not in get_args(wanted):
         return "one of: " + ", ".join(map(str, get_args(wanted)))
     if Training in get_args(wanted):

@@ -13,6 +13,7 @@ from .runtime.home import LONGEST, file_name
 
 if TYPE_CHECKING:
     from .distill.alternated import Alternation
+    from .distill.recipes import Recipe
     from .optimizers.objective import Objective
 
 
@@ -82,6 +83,16 @@ class DistillTable(_Table):
     """A recipe of one's own, in place of ``recipe`` and ``options``."""
     margin: float = 0.01
     budget: BudgetTable | None = None
+
+    def stages_of(self) -> Recipe:
+        """The recipe of the students."""
+        from .distill.recipes import recipe_from_tables, recipe_of
+
+        return (
+            recipe_of(self.recipe, **self.options)
+            if self.stages is None
+            else recipe_from_tables(self.name, self.stages)
+        )
 
 
 class AlternateTable(_Table):
@@ -159,7 +170,6 @@ def read_recipe(path: Path | str) -> RunRecipe:
 
 def check_recipe(tables: dict[str, Any], source: str = "recipe") -> RunRecipe:
     """A recipe from tables; see ``read_recipe``."""
-    from .distill.recipes import recipe_from_tables, recipe_of
     from .distill.stages.common import base_folder
     from .eval.samples import Samples
     from .optimizers.config import optimizer_of
@@ -199,10 +209,7 @@ def check_recipe(tables: dict[str, Any], source: str = "recipe") -> RunRecipe:
             base_folder(table.student)
             if table.stages is not None and "recipe" in table.model_fields_set:
                 raise BadInput("both recipe and stages are given; expected one of them")
-            if table.stages is not None:
-                recipe_from_tables(table.name, table.stages)
-            else:
-                recipe_of(table.recipe, **table.options)
+            table.stages_of()
         for index, pair in enumerate(made.alternate):
             place = f"{source}: alternate[{index}] ({pair.name})"
             Budget(**(pair.budget or BudgetTable()).model_dump())

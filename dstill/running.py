@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from .distill.alternate import alternate
+from .distill.checking import check_trainable, weights_of
 from .distill.distill import distill
 from .distill.distilled import DistilledProgram
-from .distill.recipes import recipe_from_tables, recipe_of
+from .distill.recipes import Recipe, recipe_of
+from .distill.stages.common import base_digest
 from .eval.board import Board, leaderboard
 from .eval.clusters import clustered
 from .eval.evaluate import System, check_answers, evaluate_on
@@ -22,10 +24,10 @@ from .optimizers.config import optimizer_of
 from .optimizers.estimate import estimate
 from .programs.library import task_named
 from .programs.task import Task
-from .recipe import BudgetTable, RunRecipe, check_recipe, read_recipe
+from .recipe import BudgetTable, DistillTable, RunRecipe, check_recipe, read_recipe
 from .runtime.budget import Budget
 from .runtime.cassette import export
-from .runtime.errors import BadInput, BudgetExhausted
+from .runtime.errors import BadInput, BudgetExhausted, ModelUnavailable
 from .runtime.home import default_journal, file_name, run_folder
 from .runtime.journal import Journal
 from .runtime.models import lm_for
@@ -73,11 +75,42 @@ def run_recipe(
         raise BadInput(f"run(recipe={recipe!r}): expected a TOML file's path, or its tables as a dictionary")
     task = task_named(recipe.task.name, **recipe.task.args)
     place = run_folder(folder or recipe.name, recipe.name, {})
-    config = {"recipe": recipe.model_dump(mode="json"), "source": dict(task.source or {}), "data": task.digests}
+    if replay is None:
+        _check_students(recipe, task)
+    config = {
+        "recipe": recipe.model_dump(mode="json"), "source": dict(task.source or {}), "data": task.digests,
+        **({"students": _students(recipe)} if recipe.distill or recipe.alternate else {}),
+    }  # fmt: skip
     with RunDir(place, kind="run", config=config, replace=replace_other) as out:
         shared = journal if journal is not None else default_journal(out.path)
         session = Session(shared, run=out.id, budget=_budget(recipe.budget), replay=replay)
         return _Run(recipe, task, out, session, replace_other, say).carry_out()
+
+
+def _check_students(recipe: RunRecipe, task: Task) -> None:
+    """Refuse students that could not be trained before anything is compiled for them.
+
+    Raises:
+        BadInput, ModelUnavailable: as ``distill`` does, naming the step.
+    """
+    steps: list[tuple[str, str, Recipe]] = [(one.name, one.student, one.stages_of()) for one in recipe.distill]
+    steps += [(one.name, one.student, recipe_of(one.how().recipe)) for one in recipe.alternate]
+    lm = lm_for(recipe.lm.model, **recipe.lm.settings()) if steps else None
+    for name, student, stages in steps:
+        assert lm is not None
+        try:
+            check_trainable(stages, student, task.program, lm, task.adapter)
+        except (BadInput, ModelUnavailable) as error:
+            raise type(error)(f"{name}: {error}") from None
+
+
+def _students(recipe: RunRecipe) -> dict[str, Any]:
+    """What the files that a recipe names say: its stages, and the digests of the models that are trained or teach."""
+    found = {}
+    for one in (*recipe.distill, *recipe.alternate):
+        stages = one.stages_of() if isinstance(one, DistillTable) else recipe_of(one.how().recipe)
+        found[one.name] = {**stages.dump(), "base": base_digest(one.student), "models": weights_of(stages)}
+    return found
 
 
 def estimate_recipe(recipe: RunRecipe) -> str:
@@ -156,14 +189,9 @@ class _Run:
 
     def _distill(self, table: Any, teachers: list[CompiledProgram]) -> tuple[System, tuple[str, ...]]:
         self.say(f"distill {table.name} ({table.student}, from {', '.join(one.name for one in teachers)})")
-        recipe = (
-            recipe_of(table.recipe, **table.options)
-            if table.stages is None
-            else recipe_from_tables(table.name, table.stages)
-        )
         made: DistilledProgram = distill(
-            teachers, self.task, table.student, recipe, table.margin, _budget(table.budget), self.recipe.seed,
-            run=self._where(table.name),
+            teachers, self.task, table.student, table.stages_of(), table.margin, _budget(table.budget),
+            self.recipe.seed, run=self._where(table.name),
         )  # fmt: skip
         if made.stopped is not None:
             self._stop(f"{table.name}: {made.stopped}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -11,10 +11,10 @@ import numpy as np
 from ..runtime.errors import BadInput
 from .report import Report
 from .statistics.clusters import cluster_difference
-from .statistics.intervals import Interval, pair, paired_interval
+from .statistics.intervals import Interval, clopper_pearson, pair, paired_interval
 from .statistics.paired import Paired, paired
 from .statistics.power import examples_needed
-from .statistics.values import Labels
+from .statistics.values import Labels, is_binary
 
 Verdict = Literal["better", "worse", "no significant difference"]
 
@@ -158,12 +158,16 @@ def non_inferior(
     """Whether ``a`` is worse than ``b`` by less than ``margin``, at a one-sided level.
 
     Accepted if the one-sided lower bound of the paired difference lies above ``-margin`` (CONSORT's extension to
-    non-inferiority trials, Piaggio et al., JAMA 308, 2012).
+    non-inferiority trials, Piaggio et al., JAMA 308, 2012). Where ``a`` is right on nothing that ``b`` is wrong on, the
+    bound is that of the losses alone, after Clopper and Pearson: the usual one is then too near (9 % instead of 5).
     """
     values = np.asarray(a, dtype=np.float64) - np.asarray(b, dtype=np.float64)
     effect = 1.0
     if clusters is None:
         difference = paired_interval(a, b, 2 * level - 1)
+        if is_binary(np.asarray(a)) and is_binary(np.asarray(b)) and not (values > 0).any():
+            most = clopper_pearson(int((values < 0).sum()), values.size, 2 * level - 1).high
+            difference = replace(difference, low=min(difference.low, -most))
     else:
         inner = 2 * level - 1
         difference = comparison(paired([a, b], inner, clusters=clusters, tests=False), 0, 1, inner).difference

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import dspy
 
-from ..runtime.canonical import encodable
+from ..runtime.canonical import as_json, encodable
 
 NGRAM = 13
 """Words in a row that two texts do not share by chance (Brown et al., "Language Models are Few-Shot Learners",
@@ -53,7 +53,7 @@ class Fence:
 
 def normal(values: Iterable[object]) -> str:
     """Texts without regard to case and white space, a line each."""
-    return "\n".join(" ".join(str(value).casefold().split()) for value in values)
+    return "\n".join(" ".join(str(as_json(value)).casefold().split()) for value in values)
 
 
 def key(values: Iterable[object]) -> str:

@@ -142,6 +142,19 @@ class CompileView:
     knobs: Space = field(default_factory=dict)
 
     @cached_property
+    def label_fields(self) -> frozenset[str]:
+        """The fields of training examples that say what is right: those that a predictor writes; where none is called
+        so, those that some examples lack; else all but the inputs and the id."""
+        told = [_told(example) for example in self.train]
+        written = {name for _, one in self.program.named_predictors() for name in one.signature.output_fields}
+        some = frozenset[str]().union(*told)
+        return some & written or some.difference(frozenset[str].intersection(*told)) or some
+
+    def is_labelled(self, example: dspy.Example) -> bool:
+        """Whether a training example says what is right; of other fields, such as its document, it may have any."""
+        return not self.label_fields.isdisjoint(_told(example))
+
+    @cached_property
     def digests(self) -> dict[str, str]:
         """Digests of what determines a compilation: train, dev, program, metric, and knobs where there are any."""
         found = {name: digest(as_json(getattr(self, name))) for name in ("train", "dev")}
@@ -169,6 +182,10 @@ def _declared_inputs(program: dspy.Module) -> tuple[str, ...]:
     if named:
         return tuple(named)
     return tuple(program.named_predictors()[0][1].signature.input_fields)
+
+
+def _told(example: dspy.Example) -> frozenset[str]:
+    return frozenset(name for name, value in example.labels().items() if value is not None and name != "id")
 
 
 def _checked(name: str, examples: Any, inputs: tuple[str, ...]) -> list[dspy.Example]:

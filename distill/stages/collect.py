@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -76,7 +76,7 @@ class Collect:
                 stopped = f"the budget of {state.session.ledger.budget} ended it after {asked} examples"
                 break
             asked += len(places)
-            kept += sum(self._enter(found, self.keep, one) for one in runs)
+            kept += sum(self._enter(found, state.task.is_labelled, one) for one in runs)
         if stopped and not asked:
             first = min(FIRST, len(state.task.train))
             raise BudgetExhausted(f"the budget of {state.session.ledger.budget} does not reach for {first} examples")
@@ -88,7 +88,7 @@ class Collect:
             )
         pairs = {name: tuple(rows) for name, rows in found.items() if rows}
         notes = [f"kept {kept} of {asked} examples ({self.keep})"]
-        unlabelled = sum(not is_labelled(e) for e in state.task.train[:asked])
+        unlabelled = sum(not state.task.is_labelled(e) for e in state.task.train[:asked])
         if unlabelled and self.keep != "all":
             notes.append(f"{unlabelled} without a label, kept as answered")
         if uncalled := [name for name in found if name not in pairs]:
@@ -136,7 +136,7 @@ class Collect:
             for predictor in program.predictors() if more else ():
                 predictor.config = {**predictor.config, **more}
             jobs.append(Job(program, examples[place], place, split))
-        scored = [self.keep != "all" and split == "train" and is_labelled(job.example) for job in jobs]
+        scored = [self.keep != "all" and split == "train" and state.task.is_labelled(job.example) for job in jobs]
         lm = teacher.lm.on(state.session)
         outcomes: dict[int, Outcome] = {}
         for metric, which in ((state.task.metric, True), (None, False)):
@@ -145,14 +145,14 @@ class Collect:
             outcomes.update(zip(part, done, strict=True))
         return [(job, outcomes[n]) for n, job in enumerate(jobs)]
 
-    def _enter(self, found: Rows, keep: str, runs: list[tuple[Job, Outcome]]) -> int:
+    def _enter(self, found: Rows, labelled: Callable[[dspy.Example], bool], runs: list[tuple[Job, Outcome]]) -> int:
         """Add the rows of one example; whether there were any."""
         judged = []
         for job, outcome in runs:
             if outcome.prediction is not None:
                 score = outcome.row.score or 0.0  # what the metric abstains from is not learned
-                fit = score >= 1 or (keep == "weighted" and score > 0)
-                judged.append((job, outcome, fit or keep == "all" or not is_labelled(job.example)))
+                fit = score >= 1 or (self.keep == "weighted" and score > 0)
+                judged.append((job, outcome, fit or self.keep == "all" or not labelled(job.example)))
         return int(_enter_rows(found, judged, alone=len(runs) == 1))
 
 
@@ -192,8 +192,3 @@ def _pair(example: str, predictor: Any, inputs: Any, prediction: Any, score: flo
         score=score,
         tokens=tops_of(said) if said is not None else None,
     )
-
-
-def is_labelled(example: dspy.Example) -> bool:
-    """Whether an example says anything beside its inputs and its name."""
-    return any(value is not None for name, value in example.labels().items() if name != "id")

@@ -190,7 +190,8 @@ def origin(state: DistillState, predictor: str, inside: str = "") -> dict[str, A
     Args:
         inside: the model whose probabilities or states are learned beside the rows, if any.
     """
-    taught = "none, the rows are the data's own labels" if state.gold else state.teacher.name
+    names = dict.fromkeys(one.name for one in (state.teacher, *state.others))
+    taught = "none, the rows are the data's own labels" if state.gold else " and ".join(names)
     if state.gold and inside:
         taught = f"{inside}, on the data's own labels"
     found = {"task": state.task.name, "predictor": predictor, "base": state.base, "teacher": taught}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
+from ...eval.runner import id_of
 from ...programs.fence import Fence, key, normal
 from ...runtime.errors import BadInput
 from ..settings import check_settings
@@ -18,8 +19,9 @@ from .votes import label_of
 class Filter:
     """Drops empty answers, repetitions, rows that stand in dev or test, and rows that too few answers agree with.
 
-    Contamination is told by equal inputs or by 13 words in sequence; of test only hashes are at hand (see
-    ``programs.fence``). Rows that stand in dev or test are named in the report.
+    Contamination is told by equal inputs or by 13 words in sequence, of the row or of the example that it comes from
+    (a later predictor sees other texts than the example's); of test only hashes are at hand (see ``programs.fence``).
+    Rows that stand in dev or test are named in the report.
     """
 
     near: float = 1.0
@@ -46,17 +48,17 @@ class Filter:
 
     def run(self, state: DistillState) -> DistillState:
         """The rows that remain."""
-        dev = _Dev(state)
+        known = _Known(state)
         pairs, notes = {}, []
         for name, rows in state.pairs.items():
-            kept, said = self._kept(rows, dev, state.fence)
+            kept, said = self._kept(rows, known)
             notes += [f"{name}: {text}" for text in said]
             pairs[name] = tuple(kept)
         if state.rows and not any(pairs.values()):
             raise BadInput(f"the filter leaves nothing of {state.rows} rows: {'; '.join(notes)}")
         return state.with_effect(self.name, state.rows, *notes, pairs={n: rows for n, rows in pairs.items() if rows})
 
-    def _kept(self, rows: Sequence[Pair], dev: _Dev, test: Fence | None) -> tuple[list[Pair], list[str]]:
+    def _kept(self, rows: Sequence[Pair], known: _Known) -> tuple[list[Pair], list[str]]:
         """The rows to keep and a line about each kind of the others."""
         notes: list[str] = []
 
@@ -66,16 +68,14 @@ class Filter:
             return [row for row, is_bad in zip(from_rows, bad, strict=True) if not is_bad]
 
         left = drop(rows, [not label_of(row).strip() for row in rows], "empty answers")
-        known = [dev.holds(row, ngram=self.ngram) for row in left]
-        where = [
-            f"{row.example} is {k}" if k else row.example for row, k in zip(left, known, strict=True) if k is not None
+        where = [known.in_dev(row, ngram=self.ngram) for row in left]
+        named = [
+            f"{row.example} is {k}" if k else row.example for row, k in zip(left, where, strict=True) if k is not None
         ]
-        left = drop(left, [found is not None for found in known], f"rows stand in dev ({_few(where)})")
-        if test is not None:
-            how = [test.holds(row.inputs.values()) for row in left]
-            bad = [found == "exact" or (found == "n-gram" and self.ngram) for found in how]
-            named = _few([row.example for row, is_bad in zip(left, bad, strict=True) if is_bad])
-            left = drop(left, bad, f"rows stand in test ({named})")
+        left = drop(left, [found is not None for found in where], f"rows stand in dev ({_few(named)})")
+        bad = [known.in_test(row, ngram=self.ngram) for row in left]
+        named = [row.example for row, is_bad in zip(left, bad, strict=True) if is_bad]
+        left = drop(left, bad, f"rows stand in test ({_few(named)})")
         left = drop(left, _repeats(left), "duplicates")
         if self.near < 1:
             left = drop(left, _near(left, self.near), f"near-duplicates (overlap of {self.near:g})")
@@ -90,22 +90,36 @@ class Filter:
         return left, notes
 
 
-class _Dev:
-    """The inputs of dev: which row of it a training row repeats."""
+class _Known:
+    """What stands in dev and test: which rows repeat it."""
 
     def __init__(self, state: DistillState) -> None:
-        self._fence = Fence.of(state.task.dev)
+        self._dev, self._test = Fence.of(state.task.dev), state.fence
         self._ids = {
             key(e.inputs().values()): f"dev[{place}]" if e.get("id") is None else str(e["id"])
             for place, e in enumerate(state.task.dev)
         }
+        self._sources = {id_of(e, "train", n): list(e.inputs().values()) for n, e in enumerate(state.task.train)}
 
-    def holds(self, row: Pair, *, ngram: bool) -> str | None:
+    def in_dev(self, row: Pair, *, ngram: bool) -> str | None:
         """The dev row with equal inputs; an empty name for 13 shared words; ``None`` where nothing is shared."""
-        found = self._fence.holds(row.inputs.values())
-        if found == "exact":
-            return self._ids.get(key(row.inputs.values()), "")
-        return "" if found == "n-gram" and ngram else None
+        for values in self._texts(row):
+            found = self._dev.holds(values)
+            if found == "exact":
+                return self._ids.get(key(values), "")
+            if found == "n-gram" and ngram:
+                return ""
+        return None
+
+    def in_test(self, row: Pair, *, ngram: bool) -> bool:
+        """Whether a row repeats a test row."""
+        found = [None if self._test is None else self._test.holds(values) for values in self._texts(row)]
+        return "exact" in found or (ngram and "n-gram" in found)
+
+    def _texts(self, row: Pair) -> Iterator[list[Any]]:
+        yield list(row.inputs.values())
+        if (source := self._sources.get(row.example)) is not None:
+            yield source
 
 
 def _repeats(rows: Sequence[Pair]) -> list[bool]:

@@ -165,7 +165,7 @@ class TrainCausal:
         key = training_key(
             stage=asdict(self), rows=[row.dump() for row in learn], apart=[row.dump() for row in apart],
             base=base_digest(state.base), formats=[form.dump() for form, _ in formats], seed=state.seed,
-            kind=self.writer.kind,
+            kind=self.writer.kind, teacher=base_digest(self.teacher) if self.teacher else None,
         )  # fmt: skip
         if finished(folder, key):
             return str(read_student(folder).training["note"])

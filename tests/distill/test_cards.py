@@ -36,6 +36,9 @@ def test_who_taught_it(tmp_path: Path, bases: dict[str, str]) -> None:
     ]  # fmt: skip
     for given, stage, taught in stages:
         assert card(stage.run(given).students["self"])["teacher"] == taught
+    two = replace(asked, seed=1, others=(replace(asked.teacher, name="another"),))
+    both = card(TrainEncoder(training=FAST).run(two).students["self"])["teacher"]
+    assert both == f"{asked.teacher.name} and another"
     climbed = Ladder(rungs=(), training=FAST).run(gold)
     assert card(climbed.students["self"])["teacher"] == own
 

@@ -25,9 +25,10 @@ from dstill.distill import (
 )
 from dstill.distill.checking import check_trainable
 from dstill.distill.recipes import recipe_of
-from dstill.optimizers import compile
+from dstill.optimizers import Where, compile
 from dstill.runtime import LM, BadInput, ModelUnavailable, ScriptedEngine
 from dstill.runtime.fields import input_fields, render_fields
+from safetensors.torch import load_file, save_file
 from students import FAST, with_other_tokens
 
 
@@ -69,6 +70,29 @@ def test_adapters_that_students_do_not_write(
 ) -> None:
     base = bases["encoder" if isinstance(stage, TrainEncoder) else "causal"]
     refused(tmp_path, base, [Collect(logprobs=3), stage, Gate()], words, adapter)
+
+
+@pytest.mark.parametrize("stage", [TrainEncoder(), TrainMatcher()])
+def test_what_no_classifier_can_answer(tmp_path: Path, bases: dict[str, str], stage: Any) -> None:
+    task, engine = fakes.task(program=dspy.Predict("text -> colour, size")), fakes.painter()
+    made = compile(task, engine, "zero-shot", run=tmp_path / "teacher")
+    before = engine.calls
+    with pytest.raises(BadInput, match="predictor self has the output fields colour, size: a classifier answers one"):
+        distill(made, task, bases["encoder"], [Collect(), stage, Gate()], run=tmp_path / "small")
+    assert engine.calls == before and not (tmp_path / "small").exists()
+
+
+def test_a_teacher_that_changed_is_another_configuration(tmp_path: Path, bases: dict[str, str]) -> None:
+    teacher, task = shutil.copytree(bases["causal"], tmp_path / "inside"), fakes.task()
+    made = compile(task, fakes.painter(), "zero-shot", run=tmp_path / "teacher")
+    stages = [Collect(keep="all"), TrainCausal(training=FAST, kd="forward", teacher=str(teacher))]
+    first = distill(made, task, bases["causal"], stages, run=tmp_path / "small")
+    weights = load_file(teacher / "model.safetensors")
+    save_file({name: tensor * 1.5 for name, tensor in weights.items()}, teacher / "model.safetensors", {"format": "pt"})
+    with pytest.raises(BadInput, match=r"another configuration \(models\..*inside"):
+        distill(made, task, bases["causal"], stages, run=tmp_path / "small")
+    second = distill(made, task, bases["causal"], stages, run=Where(tmp_path / "small", replace=True))
+    assert first.students.keys() == second.students.keys()
 
 
 def test_a_history_is_refused(tmp_path: Path, bases: dict[str, str]) -> None:

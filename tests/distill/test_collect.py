@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from enum import Enum
 from pathlib import Path
@@ -54,6 +55,21 @@ class TestCollect(StageContract):
         made = compile(task, fakes.painter(), "zero-shot", run=tmp_path / "teacher")
         given = DistillState(unlabelled.compile_view, made, "", Session(), tmp_path)
         assert len(Collect(keep="all").run(given).pairs["self"]) == 40
+
+    @pytest.mark.parametrize("gold", ["colour", "truth"])
+    def test_inputs_without_labels_may_have_other_fields(self, tmp_path: Path, gold: str) -> None:
+        def given(n: int, row: dspy.Example) -> dspy.Example:
+            more = {gold: row.colour} if n < 10 else {}
+            return dspy.Example(id=row.id, text=row.text, document=f"d{n % 3}", **more).with_inputs("text")
+
+        task = fakes.task(metric=lambda example, made: float(example[gold] == made.colour))
+        task = replace(task, train=[given(n, row) for n, row in enumerate(task.train)])
+        made = compile(fakes.task(), fakes.painter(), "zero-shot", run=tmp_path / "teacher")
+        after = Collect().run(DistillState(task.compile_view, made, "", Session(), tmp_path))
+        kept = {row.example for row in after.pairs["self"]}
+        assert {row.id for row in task.train[10:]} <= kept
+        assert not {row.id for row in task.train[:10]} <= kept  # those it is wrong about
+        assert after.effects[-1].notes[-1] == "30 without a label, kept as answered"
 
     def test_several_samples_make_soft_labels(self, tmp_path: Path) -> None:
         def script(request: Any) -> str:
@@ -202,6 +218,29 @@ class TestFilter(StageContract):
             assert [row.example for row in after.pairs["self"]] == ["t1"]
             assert after.effects[-1].notes == (note,)
             assert len(Filter(ngram=False).run(state_).pairs["self"]) == 2
+
+    @pytest.mark.parametrize("kind", [str, list])
+    def test_rows_go_with_the_example_that_they_come_from(self, tmp_path: Path, kind: type[Any]) -> None:
+        """Inputs that are no text, and what a later predictor reads, are other texts in the row than in the example."""
+
+        def example(n: int, split: str, word: str = "word") -> dspy.Example:
+            text = [f"{word} {n}", "same"] if kind is list else f"{word} {n}"
+            return dspy.Example(id=f"{split}{n}", text=text, colour="red").with_inputs("text")
+
+        parts = {"train": [example(n, "t") for n in range(4)], "dev": [example(1, "d", "WORD")]}
+        task = replace(fakes.task().compile_view, **parts)
+        rows = tuple(Pair(f"t{n}", {"text": json.dumps(task.train[n].text)}, {"colour": "red"}) for n in range(4))
+        later = tuple(Pair(f"t{n}", {"tone": f"tone {n}"}, {"colour": "red"}) for n in range(4))
+        given = replace(
+            state(tmp_path), task=task, fence=Fence.of([example(2, "e")]), pairs={"first": rows, "later": later}
+        )
+        after = Filter().run(given)
+        assert {name: [row.example for row in left] for name, left in after.pairs.items()} == {
+            "first": ["t0", "t3"], "later": ["t0", "t3"],
+        }  # fmt: skip
+        where = ("dev (t1 is d1)", "test (t2)")
+        named = [f"{name}: 1 rows stand in {one}" for name in given.pairs for one in where]
+        assert list(after.effects[-1].notes) == named
 
     def test_a_tasks_own_wording_is_no_contamination(self) -> None:
         words = "please read the following message with great care and then name the right team"

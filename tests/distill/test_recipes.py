@@ -95,6 +95,8 @@ class Foreign:
         ([Collect(), TrainEncoder(), Cascade(), Gate()], "cascade stands before gate"),
         ([Collect(), TrainEncoder(), Gate(), TrainCausal()], "gate stands before train-causal"),
         ([Collect(), Filter(), Gold(), TrainEncoder()], "filter stands before gold"),
+        ([Gold(), Collect(), TrainEncoder()], "collect throws away what gold before it brought"),
+        ([Collect(), TrainEncoder(), TrainEncoder()], "train-encoder throws away what train-encoder before it"),
         ([Collect(), TrainEncoder(), Filter(), Gate()], "train-encoder stands before filter"),
     ],
 )
@@ -123,6 +125,41 @@ def test_a_setting_goes_to_the_stage_that_has_it() -> None:
         recipe_of("labels", epoch=7)
     with pytest.raises(BadInput, match="recipe ladder takes no setting 'devices'"):  # each kind has settings of its own
         recipe_of("ladder", devices=2)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "options"),
+    [
+        ("labels", {"hidden": "mse", "teacher": "embedded:encoder"}),
+        ("prompted", {"objective": "label", "style": "chat"}),
+        ("pairs", {"batch": 2, "objective": "labels"}),
+        ("step-by-step", {"kd": "forward", "objective": "answer"}),
+    ],
+)
+def test_settings_that_make_sense_together_come_in_any_order(recipe: str, options: dict[str, Any]) -> None:
+    turned = dict(reversed(options.items()))
+    assert recipe_of(recipe, **options) == recipe_of(recipe, **turned)
+    stage = next(one for one in recipe_of(recipe).dump()["stages"] if one["stage"].startswith("train"))["stage"]
+    rows = {"stage": "collect"}
+    assert recipe_from_tables("own", [rows, {"stage": stage, **options}]) == recipe_from_tables(
+        "own", [rows, {"stage": stage, **turned}]
+    )
+    with pytest.raises(BadInput, match="expected train-encoder with soft = true"):
+        recipe_of("corrected", right=0.75, soft=False)
+
+
+class Loose:
+    name = "loose"
+
+    def run(self, state: DistillState) -> DistillState:
+        return state
+
+
+def test_a_stage_without_fields_to_keep_is_refused() -> None:
+    with pytest.raises(BadInput, match="the stage Loose is no dataclass"):
+        recipe_of([Collect(), Loose()])
+    with pytest.raises(BadInput, match="rungs = 'embedded:small'; expected a list of texts"):
+        recipe_of("ladder", rungs="embedded:small")
 
 
 def test_a_recipe_from_a_file(tmp_path: Path) -> None:

@@ -189,6 +189,42 @@ def test_a_whole_run_with_students(
 
 
 @pytest.mark.parametrize(
+    ("steps", "said"),
+    [
+        ({"distill": [{"name": "d", "recipe": "labels"}]}, "d: .* cannot be trained as a SequenceClassification"),
+        ({"distill": [{"name": "d", "recipe": "step-by-step"}]}, "d: step-by-step needs rationales"),
+        ({"alternate": [{"name": "a", "weights": {"recipe": "labels"}}]}, "a: .* cannot be trained as a Sequence"),
+    ],
+)
+def test_students_that_cannot_be_trained_are_refused_before_anything_is_compiled(
+    server: tests_support.OpenAIServer, tmp_path: Path, bases: dict[str, str], steps: dict[str, Any], said: str
+) -> None:
+    server.script = [fakes.painting]
+    for step in (one for table in steps.values() for one in table):
+        step["student"] = bases["causal"]
+    tables = recipe(server.url, bases) | {"distill": [], "alternate": []} | steps
+    with pytest.raises((BadInput, ModelUnavailable), match=said):
+        dstill.run(tables, folder=tmp_path / "whole")
+    assert not server.requests and not (tmp_path / "whole").exists()
+
+
+def test_a_recipe_file_that_changed_is_another_run_and_the_finished_one_stays(
+    server: tests_support.OpenAIServer, tmp_path: Path, bases: dict[str, str]
+) -> None:
+    server.script = [fakes.painting]
+    file = tmp_path / "mine.toml"
+    file.write_text('[[stages]]\nstage = "collect"\n[[stages]]\nstage = "train-encoder"\nepochs = 1\n')
+    tables = recipe(server.url, bases) | {"alternate": []}
+    tables["compile"] = tables["compile"][:1]
+    tables["distill"] = [{"name": "d", "student": bases["encoder"], "recipe": str(file)}]
+    done = dstill.run(tables, folder=tmp_path / "whole")
+    file.write_text(file.read_text().replace("epochs = 1", "epochs = 2"))
+    with pytest.raises(BadInput, match=r"students\.d\.stages.*epochs: 1.0 became 2.0"):
+        dstill.run(tables, folder=tmp_path / "whole")
+    assert verify(done.folder) == []
+
+
+@pytest.mark.parametrize(
     "how",
     [
         ZeroShot(),

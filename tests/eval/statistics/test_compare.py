@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
+import pytest
 from dstill.eval.compare import compare_scores, non_inferior
 from dstill.eval.statistics.power import examples_needed
 
@@ -41,3 +44,14 @@ def test_verdicts() -> None:
     assert compare_scores(ones, ones).verdict == "no significant difference"
     mixed = compare_scores([0.2, 0.9, 0.4, 0.8], [0.1, 0.9, 0.5, 0.6])
     assert (mixed.wins, mixed.losses, mixed.n) == (2, 1, 4)
+
+
+@pytest.mark.parametrize(("n", "margin"), [(300, 0.01), (400, 0.01), (700, 0.01), (200, 0.02)])
+def test_a_system_that_only_loses_passes_as_seldom_as_said(n: int, margin: float) -> None:
+    """Its chance to pass where it truly loses the margin, by enumeration."""
+    passing = 0.0
+    for losses in range(n):
+        if not non_inferior([0.0] * losses + [1.0] * (n - losses), [1.0] * n, margin=margin).accepted:
+            break
+        passing += math.comb(n, losses) * margin**losses * (1 - margin) ** (n - losses)
+    assert 0 < passing <= 0.05
