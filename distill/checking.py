@@ -11,8 +11,9 @@ from ..optimizers.compiled import CompiledProgram
 from ..runtime.errors import BadInput
 from ..runtime.lm import LM
 from .recipes import Recipe
-from .stages import Cascade, Collect, TrainCausal
+from .stages import Cascade, Collect, TrainCausal, TrainEncoder, TrainMatcher
 from .stages.common import base_digest
+from .stages.labels import label_field_of
 from .training.devices import check_devices, check_launcher
 
 
@@ -37,7 +38,7 @@ def check_trainable(recipe: Recipe, base: str, program: Any, lm: LM, adapter: st
             check_devices(training.devices)
     _check_together(recipe)
     _check_adapter(recipe, adapter)
-    _check_inputs(program)
+    _check_fields(recipe, program)
     for stage in recipe.stages:
         if (check := getattr(stage, "check", None)) is not None:
             check(base, program, lm)
@@ -115,8 +116,11 @@ def _check_adapter(recipe: Recipe, adapter: str) -> None:
             )
 
 
-def _check_inputs(program: dspy.Module) -> None:
+def _check_fields(recipe: Recipe, program: dspy.Module) -> None:
+    classifiers = any(isinstance(stage, TrainEncoder | TrainMatcher) for stage in recipe.stages)
     for name, predictor in program.named_predictors():
+        if classifiers:  # not a ladder's, which leaves to the next kind what this one cannot answer
+            label_field_of(predictor.signature, name)
         for field, told in predictor.signature.input_fields.items():
             if told.annotation is dspy.History:
                 raise BadInput(

@@ -25,16 +25,6 @@ def label_field_of(signature: Any, name: str) -> str:
     return fields[0]
 
 
-def check_label_fields(program: Any) -> None:
-    """Refuse a program of which a classifier cannot answer every predictor.
-
-    Raises:
-        BadInput: naming the predictor, and its fields.
-    """
-    for name, predictor in program.named_predictors():
-        label_field_of(predictor.signature, name)
-
-
 def declared_labels(signature: Any, label_field: str) -> list[str]:
     """The labels of a field's ``Literal`` type; none for another type."""
     annotation = signature.output_fields[label_field].annotation

@@ -32,7 +32,7 @@ from .common import (
     train_each,
 )  # fmt: skip
 from .encoder_loss import EncoderLoss, aids, targets_of, transition_of
-from .labels import check_label_fields, label_field_of, labels_of
+from .labels import label_field_of, labels_of
 from .pairs import PairLoss
 from .teaching import reasons, signatures
 
@@ -110,12 +110,11 @@ class TrainEncoder:
         """Refuse what could not be trained before anything is paid for.
 
         Raises:
-            BadInput: for a predictor that answers more than a label, a program without the rationales that it is to
-                learn from, and for pairs on a base whose first token is read.
+            BadInput: for a program without the rationales that it is to learn from, and for pairs on a base whose first
+                token is read.
             ModelUnavailable: for a base or a teacher that cannot be had, or a base that is broken or of another kind.
         """
         check_opens(base, "" if self._mean(base) else "SequenceClassification")
-        check_label_fields(program)
         if self.rationale != "none" and not any(map(reasons, signatures(program))):
             raise BadInput(
                 f"rationale = {self.rationale!r} needs rationales, and no predictor of the program has a reasoning "

@@ -18,7 +18,7 @@ from ..students import Student, finished, make_way, read_student, training_key, 
 from ..training import Log, Training, best, train
 from ..training.devices import device_of, home, moved
 from .common import base_digest, check_opens, keep_course, kept_apart, longest, losses, open_base, origin, train_each
-from .labels import check_label_fields, label_field_of, labels_of
+from .labels import label_field_of, labels_of
 
 if TYPE_CHECKING:
     import torch
@@ -50,14 +50,12 @@ class TrainMatcher:
         return "train matcher"
 
     def check(self, base: str, program: Any, lm: Any) -> None:
-        """Refuse what could not be trained before anything is paid for.
+        """Refuse a base that could not be trained before anything is paid for.
 
         Raises:
-            BadInput: for a predictor that answers more than a label.
-            ModelUnavailable: for a base that cannot be had, or is broken.
+            ModelUnavailable: saying what is wrong with it.
         """
         check_opens(base, "")
-        check_label_fields(program)
 
     def run(self, state: DistillState) -> DistillState:
         """A matcher for every predictor with rows."""

@@ -80,6 +80,7 @@ def test_what_no_classifier_can_answer(tmp_path: Path, bases: dict[str, str], st
     with pytest.raises(BadInput, match="predictor self has the output fields colour, size: a classifier answers one"):
         distill(made, task, bases["encoder"], [Collect(), stage, Gate()], run=tmp_path / "small")
     assert engine.calls == before and not (tmp_path / "small").exists()
+    check_trainable(recipe_of("ladder"), bases["encoder"], task.program, LM(engine), "chat")  # the next kind answers it
 
 
 def test_a_teacher_that_changed_is_another_configuration(tmp_path: Path, bases: dict[str, str]) -> None:
