@@ -204,6 +204,8 @@ def check_recipe(tables: dict[str, Any], source: str = "recipe") -> RunRecipe:
             named = [table.teacher] if isinstance(table.teacher, str) else table.teacher or []
             if unknown := [name for name in named if name not in teachers]:
                 raise BadInput(f"teacher = {unknown[0]!r}; expected one of: {', '.join(teachers)}")
+            if table.teacher == [] or len(set(named)) < len(named):
+                raise BadInput(f"teacher = {table.teacher!r}; expected one name or several, each once")
             if not 0 < table.margin < 1:
                 raise BadInput(f"margin = {table.margin!r}; expected a share of the score, between 0 and 1")
             base_folder(table.student)

@@ -29,7 +29,8 @@ SAMPLE = 16
 
 @dataclass(frozen=True)
 class Estimate:
-    """Bounds of what a compilation may cost. Each predictor is taken to be called once per example, and a judge too."""
+    """Bounds of what a compilation may cost. Each predictor is taken to be called once per example, and a judge too; an
+    answer that cannot be read is one call more, in which DSPy asks for JSON."""
 
     low: Cost
     """Zero-shot prompts and short answers, for the evaluations that the search cannot do without."""

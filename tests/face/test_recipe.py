@@ -71,6 +71,8 @@ def test_a_good_recipe() -> None:
         ("epochs = 2", 'epochs = "two"', "epochs = 'two'; expected a number"),
         ("epochs = 2", "epoch = 2", "epoch"),
         ('recipe = "sft"', 'teacher = "none"', "teacher = 'none'; expected one of: zero, raced"),
+        ('recipe = "sft"', "teacher = []", r"teacher = \[\]; expected one name or several, each once"),
+        ('recipe = "sft"', 'teacher = ["zero", "zero"]', r"teacher = \['zero', 'zero'\]; expected one name or several"),
         ('recipe = "sft"', 'stages = [{ stage = "x" }]', r"stage 1: stage = 'x'; expected one of: collect"),
         ('[[compile]]\nname = "raced"', '[eval]\nsplit = "tset"\n[[compile]]\nname = "raced"', "eval.split = 'tset'"),
         (
