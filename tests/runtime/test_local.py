@@ -31,6 +31,12 @@ def test_greedy_answers_are_those_of_transformers(folders: dict[str, Path], kind
         assert engine.complete(request(text)).text == expected
 
 
+def test_without_a_gpu_nothing_is_said_of_its_kernels(folders: dict[str, Path]) -> None:
+    CausalEngine(folders["lfm2"]).complete(request("fox"))
+    hints = logging.getLogger("transformers.integrations.hub_kernels")
+    assert hints.isEnabledFor(logging.WARNING) == torch.cuda.is_available()
+
+
 def test_stop_strings_end_an_answer_and_are_cut_off(folders: dict[str, Path]) -> None:
     engine = CausalEngine(folders["lfm2"])
     whole = engine.complete(request("fox", max_tokens=40))

@@ -74,9 +74,17 @@ def weights_digest(folder: Path, *, but: str = "") -> str:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """transformers without its progress bars and hints for the length of the block."""
+    """transformers without its progress bars and hints for the length of the block.
+
+    What it says of kernels when a model runs is left out for good where there is no GPU: they would be of no use.
+    """
+    from logging import ERROR, getLogger
+
+    import torch
     from transformers.utils import logging
 
+    if not torch.cuda.is_available():
+        getLogger("transformers.integrations.hub_kernels").setLevel(ERROR)
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
