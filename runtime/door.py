@@ -125,7 +125,7 @@ class Door:
         request = self._request(key, make, greedy)
         if self.session.replay is not None:
             ledger = self.session.ledger
-            if ledger.in_dollars or not ledger.fits(self._bound(request)):  # a cassette keeps no prices
+            if ledger.in_dollars or not ledger.fits(self.engine.bound(request)):  # a cassette keeps no prices
                 raise BudgetExhausted("the budget of the recorded run ended here")
             end = str(request.messages[-1].text or "")[-160:]
             raise CassetteMiss(f"the cassette has no answer of {self.name} to the request that ends with {end!r}")

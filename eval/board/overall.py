@@ -144,10 +144,10 @@ def _average(scores: Sequence[Interval | None], asked: Sequence[Hashable]) -> In
     for score, examples in zip(scores, asked, strict=True):
         assert score is not None, "the system is scored on every task"
         groups.setdefault(examples, []).append(score)
-    parts = [
-        Interval(*(float(np.mean([getattr(one, end) for one in own])) for end in ("value", "low", "high")), LEVEL)
-        for own in groups.values()
-    ]
+    parts = []
+    for own in groups.values():
+        value, low, high = np.mean([(one.value, one.low, one.high) for one in own], axis=0).tolist()
+        parts.append(Interval(value, low, high, LEVEL))
     return combined(parts, [len(own) / len(scores) for own in groups.values()])
 
 
