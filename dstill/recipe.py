@@ -37,6 +37,7 @@ class ModelTable(_Table):
     max_tokens: int | None = None
     timeout: float | None = None
     prices: list[float] | None = Field(default=None, min_length=2, max_length=2)
+    media_tokens: int | None = Field(default=None, ge=0)
 
     def settings(self) -> dict[str, Any]:
         """What is set, but for the name."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -19,8 +19,8 @@ from ..runtime.session import Session
 from .measuring import Measuring, Split
 from .measuring import System as System
 from .report import Report
-from .rows import Row, Scoring, fields_of
-from .samples import ONE, Samples, gaps, samples_of
+from .rows import Row, Scoring, Status, fields_of
+from .samples import ONE, Samples, failing, gaps, samples_of
 
 
 @runtime_checkable
@@ -64,7 +64,7 @@ def system_of(
 
 def evaluate(
     program: dspy.Module | Artifact | System,
-    examples: Sequence[dspy.Example],
+    examples: Iterable[dspy.Example],
     metric: Metric,
     lm: Model | None = None,
     *,
@@ -78,7 +78,7 @@ def evaluate(
 
     Args:
         program: a ``dspy.Module``, or what ``compile`` or ``distill`` returned.
-        examples: with inputs (``Example.with_inputs``).
+        examples: with inputs (``Example.with_inputs``), and with ids of their own where they have any.
         metric: a number in [0, 1] or a ``Score`` for an example and a prediction.
         lm: the model of predictors without one of their own; DSPy's configured one by default.
         name: what to call the system.
@@ -89,12 +89,12 @@ def evaluate(
         rows: a file to which a line is added for every example as it completes.
 
     Raises:
-        BadInput: for no examples, no program, no model, several samples of a program that leaves nothing to chance,
-            or if not one example brought a readable answer.
+        BadInput: for no examples, two of one id, no program, no model, several samples of a program that leaves
+            nothing to chance, or if not one example brought a readable answer.
         Stop: if a budget, the journal, the model or the metric ended the run.
     """
     system = system_of(program, lm, name=name, session=session)
-    split = Split("examples", examples, metric)
+    split = Split("examples", list(examples), metric)
     report = measure(system, split, samples_of(samples), concurrency, None if rows is None else Path(rows))
     check_answers(report.system, report.rows)
     return report
@@ -140,13 +140,22 @@ def system_on(
 def measure(system: System, split: Split, samples: Samples, concurrency: int | None, rows: Path | None) -> Report:
     """A system on all examples of a split; ``rows`` is a file for a line per example as it completes."""
     with Measuring(system, split, samples, concurrency).watched(rows) as measuring:
-        return report_of_rows(system, split, samples, measuring.rows(range(len(split.examples))))
+        found = measuring.rows(range(len(split.examples)))
+    return report_of_rows(system, split, samples, found, measuring.failures)
 
 
-def report_of_rows(system: System, split: Split, samples: Samples, rows: Sequence[Row]) -> Report:
-    """The report of rows whose index is their example's place in the split."""
+def report_of_rows(
+    system: System,
+    split: Split,
+    samples: Samples,
+    rows: Sequence[Row],
+    failures: Mapping[tuple[Status, str], int],
+) -> Report:
+    """The report of rows whose index is their example's place in the split, and of how their answers failed."""
     asked = tuple(fields_of(split.examples[row.index]) for row in rows)
     notes = [samples.note, *gaps(rows)] if samples != ONE else []
+    if samples.count > 1:
+        notes += failing(failures, len(rows) * samples.count)
     asking = sum((row.scoring for row in rows), Scoring())
     if asking.calls:
         tokens = asking.tokens_in + asking.tokens_out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -15,8 +16,8 @@ from ..runtime.canonical import canonical
 from ..runtime.errors import BadInput
 from ..runtime.lm import LM
 from ..runtime.progress import Bar, progress
-from .rows import Row
-from .runner import Job, Runner
+from .rows import Row, Status
+from .runner import Job, Runner, id_of
 from .samples import Samples, merged
 
 
@@ -50,16 +51,22 @@ class Measuring:
         concurrency: engine calls in flight.
 
     Raises:
-        BadInput: for no examples, a concurrency that is none, or samples that would all be the same.
+        BadInput: for no examples, two of one id, a concurrency that is none, or samples that would all be the same.
     """
 
     def __init__(self, system: System, split: Split, samples: Samples, concurrency: int | None) -> None:
         if not split.examples:
             raise BadInput("no examples to evaluate on: expected at least one")
+        ids = Counter(id_of(example, split.name, place) for place, example in enumerate(split.examples))
+        if twice := [repr(id) for id, count in ids.items() if count > 1]:
+            shown = ", ".join(twice[:5]) + (f" and {len(twice) - 5:,} more" if len(twice) > 5 else "")
+            raise BadInput(f"several examples share the id {shown}: give each an id of its own, or leave the ids out")
         samples.prepare(system.name, system.program, system.lm)
         self._system, self._split, self._samples = system, split, samples
         self._runner = Runner(system.lm, split.metric, adapter=system.adapter, concurrency=concurrency)
         self._ledger = None if system.lm is None else system.lm.door.session.ledger
+        self.failures: Counter[tuple[Status, str]] = Counter()
+        """How many answers came to nothing, by status and kind; a row of several answers keeps their scores alone."""
         self._parts: dict[int, dict[int, Row]] = {}
         self._total, self._scored = 0.0, 0
         self._bar: Bar | None = None
@@ -86,6 +93,7 @@ class Measuring:
             for sample in range(count)
         ]
         found = [outcome.row for outcome in self._runner.run(jobs, on_row=self._on_row)]
+        self.failures.update((row.status, row.failure.kind) for row in found if row.failure is not None)
         return [merged(found[start : start + count]) for start in range(0, len(found), count)]
 
     def _on_row(self, job: Job, row: Row) -> None:

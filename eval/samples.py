@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,6 +100,15 @@ def merged(rows: Sequence[Row]) -> Row:
         tuple(row.score for row in rows),
         scoring=sum((row.scoring for row in rows), Scoring()),
     )
+
+
+def failing(failures: Mapping[tuple[Status, str], int], answers: int) -> list[str]:
+    """A note on how many of the answers to all examples failed, and how; none where none did."""
+    if not failures:
+        return []
+    counts = {status: sum(n for (one, _), n in failures.items() if one == status) for status in ("failed", "unscored")}
+    kinds = ", ".join(f"{count} {kind}" for (_, kind), count in sorted(failures.items()))
+    return [f"of {answers:,} answers {counts['failed']} failed (count as 0), {counts['unscored']} unscored ({kinds})"]
 
 
 def gaps(rows: Sequence[Row]) -> list[str]:

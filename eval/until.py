@@ -120,7 +120,7 @@ def evaluate_until(
             if _enough(found, until):
                 break
     check_answers(system.name, met)
-    report = report_of_rows(system, on, asked, sorted(met, key=lambda row: row.index))
+    report = report_of_rows(system, on, asked, sorted(met, key=lambda row: row.index), measuring.failures)
     planned, notes = None, [f"{found}; in random order (seed {until.seed}), by intervals that hold at any time"]
     if len(met) < len(order):
         planned = len(order)

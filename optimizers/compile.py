@@ -201,14 +201,15 @@ class _Work:
         view, budget = self.view, self.session.ledger.budget
         stopped = f"the budget of {budget} is used up" if found.stopped == BUDGET else found.stopped
         reached = front_of(found.history, points, said) if self.goals.several and points else None
-        trial, picked = _picked(found.best, reached, self.goals)
+        point, picked = _picked(reached, self.goals)
+        trial = point or found.best
         own = next((c for t, c in zip(points, said, strict=True) if t.number == trial.number != 0), Confirmed())
         trials, raced = found.history.trials, isinstance(self.chosen, Race)
         compared = not raced or any(t.scores for t in trials)
         best, stays = trial.candidate, tuple[str, ...]()
         # A front's point may be better in something else, and what DSPy chose may have no scores of ours.
         told = own.gain is not None or (raced and not self.goals.several)
-        if trial.number and told and not self.goals.pick and no_better(trial, trials[0], own):
+        if trial.number and told and point is None and no_better(trial, trials[0], own):
             best, stays = Candidate.of(view.program, view.knobs), ("so the declared program stays",) * compared
         evidence = Evidence(
             dump(self.chosen)["name"], len(trials), trial.number, own.gain, own.spread, stopped, self._race.sought,
@@ -244,14 +245,14 @@ def _possible(goals: Objective, chosen: Optimizer, lm: LM) -> Objective:
     return goals
 
 
-def _picked(best: Trial, reached: Front | None, goals: Objective) -> tuple[Trial, tuple[str, ...]]:
-    """The trial to take, and what is to be said of it: the best, unless a point of the front was asked for."""
+def _picked(reached: Front | None, goals: Objective) -> tuple[Trial | None, tuple[str, ...]]:
+    """The point of the front that was asked for, if it has one, and what is to be said of that."""
     if reached is None or not goals.pick:
-        return best, ()
+        return None, ()
     try:
         point = reached.pick(**dict[str, Any](goals.pick))
     except BadInput as nothing:
-        return best, (f"{nothing}; so this is the one of highest score",)
+        return None, (f"{nothing}; so none of them was picked",)
     limits = ", ".join(f"{name}={value:g}" for name, value in goals.pick.items())
     return Trial(point.trial, point.candidate, ""), (f"trial {point.trial} was picked from the front by {limits}",)
 

@@ -145,8 +145,8 @@ def dump_program(made: CompiledProgram) -> dict[str, Any]:
     set_here = {id(place(program, knob)[0]) for knob in made.candidate.knobs}
     for name, predictor in program.named_predictors():
         if id(predictor) in set_here:
-            own = state if predictor is program else state[name]
-            own["config"] = dict(predictor.config)  # DSPy does not write it, but reads it
+            kept = state if predictor is program else state[name]
+            kept["config"] = dict(predictor.config)  # DSPy does not write it, but reads it
     return {
         **state,
         "metadata": {"dependency_versions": get_dependency_versions()},

@@ -1,14 +1,13 @@
 """DSPy's own optimizers by name, under the journal and the hard budget, with the best so far salvaged.
 
-They are given a program that notes who it was when it was scored. When the budget stops one of them (in a way that
-its ``except Exception`` cannot swallow), the notes say what it had found.
+When the budget stops one of them (in a way that its ``except Exception`` cannot swallow), the notes that its program
+took (``noting``) say what it had found.
 """
 
 from __future__ import annotations
 
 import inspect
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import dspy
@@ -16,7 +15,6 @@ import dspy
 from ..eval.runner import Runner
 from ..programs import metrics
 from ..programs.task import CompileView
-from ..runtime.canonical import canonical
 from ..runtime.errors import BadInput, BudgetExhausted
 from ..runtime.lm import LM
 from ..runtime.progress import Bar
@@ -24,12 +22,11 @@ from ..runtime.secrets import redact
 from .candidate import Candidate
 from .history import History, Trial
 from .loop import BUDGET, Found
+from .noting import ENOUGH, Notes, Noting, key_of
 from .quiet import quiet
 from .race import Race
 from .selection import Selection
 
-ENOUGH = 10
-"""Scores below which a candidate is not salvaged, while others have more."""
 ELSEWHERE = {
     "BetterTogether": "trains weights, too; dstill.alternate (dstill alternate) does prompts and weights in turn",
     "BootstrapFinetune": "trains weights; dstill.distill (dstill distill) does that",
@@ -37,61 +34,6 @@ ELSEWHERE = {
     "KNNFewShot": "compiles anew at every call; Race(nearest=2) shows every input the examples nearest to it",
 }
 """DSPy's optimizers whose result is no prompt of the program, and what there is in their place."""
-
-
-class Notes:
-    """Scores by candidate and example, noted from any thread."""
-
-    def __init__(self, declared: Candidate, told: Callable[[float], None] = lambda best: None) -> None:
-        self._told = told
-        self._lock = threading.Lock()
-        self._scores: dict[Candidate, dict[bytes, float]] = {declared: {}}
-        self._known: dict[Any, tuple[Any, Candidate]] = {}
-        self._current = threading.local()
-        self._best = 0.0
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Notes:
-        return self
-
-    def ran(self, program: dspy.Module) -> None:
-        """This thread just ran a version of the program."""
-        parts = [(p.signature, *p.demos) for _, p in program.named_predictors()]
-        key = tuple(tuple(map(id, part)) for part in parts)
-        found = self._known.get(key)
-        if found is None:  # the parts are kept, so that their ids stay theirs
-            found = self._known[key] = (parts, Candidate.of(program))
-        self._current.candidate = found[1]
-
-    def scored(self, example: dspy.Example, score: float) -> None:
-        """This thread's last run brought a score on an example."""
-        candidate = getattr(self._current, "candidate", None)
-        if candidate is not None:
-            with self._lock:
-                own = self._scores.setdefault(candidate, {})
-                own[_key(example)] = score
-                if len(own) >= ENOUGH:
-                    self._best = max(self._best, sum(own.values()) / len(own))
-            self._told(self._best)
-
-    def snapshot(self) -> dict[Candidate, dict[bytes, float]]:
-        """All scores so far."""
-        with self._lock:
-            return {candidate: dict(scores) for candidate, scores in self._scores.items()}
-
-
-class Noting(dspy.Module):
-    """The user's program inside one that takes notes."""
-
-    def __init__(self, program: dspy.Module, notes: Notes) -> None:
-        super().__init__()
-        self.program = program
-        self.notes = notes
-
-    def forward(self, **inputs: Any) -> Any:
-        """Run the program."""
-        prediction = self.program(**inputs)
-        self.notes.ran(self.program)
-        return prediction
 
 
 def run_dspy_optimizer(
@@ -124,7 +66,7 @@ def run_dspy_optimizer(
             bar.note(f"best {100 * best:.1f}; {ledger.status}")
 
     notes = Notes(declared, told)
-    student = Noting(task.program.deepcopy(), notes)
+    student = Noting(task.program, notes).deepcopy()
     given = {
         "metric": _metric(name, task, notes),
         "prompt_model": prompt_lm, "reflection_lm": prompt_lm, "task_model": lm,
@@ -139,11 +81,11 @@ def run_dspy_optimizer(
     stopped, final = None, None
     settings = {"lm": lm, "adapter": runner.adapter, "disable_history": True, "trace": []}
     with dspy.context(**settings, dstill_session=lm.door.session), quiet():
-        own = {option: value for option, value in options.items() if option in _parameters(kind.__init__)}
+        own = {option: value for option, value in options.items() if option in _constructed(kind)}
         later = {option: value for option, value in options.items() if option not in own}
         optimizer = _make(name, kind, given, own, later)
         try:
-            made = optimizer.compile(student, **{**_accepted(optimizer.compile, data), **later})
+            made = optimizer.compile(student, **{**_accepted(_parameters(kind.compile), data), **later})
             final = Candidate.of(_inner(made))
         except BudgetExhausted:
             stopped = BUDGET
@@ -166,7 +108,7 @@ def _make(name: str, kind: Any, given: dict[str, Any], options: dict[str, Any], 
     if unknown:
         raise BadInput(f"dspy:{name} takes no option {', '.join(sorted(unknown))}; it takes: {_takes(kind)}")
     try:
-        return kind(**{**_accepted(kind.__init__, given), **options})
+        return kind(**{**_accepted(_constructed(kind), given), **options})
     except Exception as error:
         raise BadInput(f"dspy:{name} cannot be made: {_said(error)}; it takes: {_takes(kind)}") from error
 
@@ -193,7 +135,7 @@ def _metric(name: str, task: CompileView, notes: Notes) -> Any:
     def score(example: dspy.Example, prediction: Any) -> metrics.Score:
         found = metrics.call(task.metric, example, prediction, f"example {example.get('id', '?')!r}")
         if found.value is not None:
-            notes.scored(example, found.value)
+            notes.scored(example.inputs(), found.value)
         return found
 
     def plain(example: dspy.Example, prediction: Any, trace: Any = None) -> float:
@@ -218,7 +160,7 @@ def _found(
     if final is not None:
         scores.setdefault(final, {})
     for examples in splits:
-        places = {_key(example): place for place, example in enumerate(examples)}
+        places = {key_of(example.inputs()): place for place, example in enumerate(examples)}
         trials: list[Trial] = []
         for candidate in sorted(scores, key=lambda c: (c != declared, c.digest)):
             own = {places[key]: value for key, value in scores[candidate].items() if key in places}
@@ -245,11 +187,24 @@ def _inner(program: Any) -> dspy.Module:
 
 
 def _parameters(function: Any) -> list[str]:
-    return [name for name in inspect.signature(function).parameters if name not in ("self", "kwargs")]
+    found = inspect.signature(function).parameters.values()
+    return [
+        each.name for each in found if each.name != "self" and each.kind not in (each.VAR_KEYWORD, each.VAR_POSITIONAL)
+    ]
 
 
-def _accepted(function: Any, values: dict[str, Any]) -> dict[str, Any]:
-    names = _parameters(function)
+def _constructed(kind: Any) -> list[str]:
+    """What a class is made with: its constructor's parameters and, where that hands on others, those of its base's."""
+    names: list[str] = []
+    for each in kind.__mro__:
+        if "__init__" in vars(each):
+            names += _parameters(each.__init__)
+            if all(p.kind is not p.VAR_KEYWORD for p in inspect.signature(each.__init__).parameters.values()):
+                break
+    return names
+
+
+def _accepted(names: Sequence[str], values: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name in names}
 
 
@@ -260,13 +215,9 @@ def _settable(kind: Any) -> list[str]:
 
 
 def _takes(kind: Any) -> str:
-    names = dict.fromkeys([*_parameters(kind.__init__), *_settable(kind)])
+    names = dict.fromkeys([*_constructed(kind), *_settable(kind)])
     return ", ".join(name for name in names if name != "metric")
 
 
 def _said(error: Exception) -> str:
     return redact(f"{type(error).__name__}: {error}").strip(": \n").partition("\n")[0]
-
-
-def _key(example: dspy.Example) -> bytes:
-    return canonical({name: str(value) for name, value in example.inputs().items()})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import io
@@ -12,6 +13,7 @@ from typing import IO, Any
 import dspy
 import orjson
 
+from ..runtime.cells import Cells
 from ..runtime.errors import BadInput
 
 FORMATS = ".jsonl, .csv, .tsv, .parquet, and .gz of the first three"
@@ -122,7 +124,8 @@ def _example(row: Mapping[str, Any], inputs: Sequence[str], outputs: Sequence[st
 
 def _jsonl(path: Path, file: IO[bytes]) -> list[tuple[str, dict[str, Any]]]:
     rows = []
-    for number, line in enumerate(file, 1):
+    for number, whole in enumerate(file, 1):
+        line = whole.removeprefix(codecs.BOM_UTF8) if number == 1 else whole
         if not line.strip():
             continue
         try:
@@ -140,7 +143,7 @@ def _table(path: Path, file: IO[bytes], suffix: str) -> list[tuple[str, dict[str
         text = file.read().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise BadInput(f"{path}: not UTF-8 text ({error})") from None
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter="\t" if suffix == ".tsv" else ",", strict=True)
+    reader = Cells(io.StringIO(text, newline=""), "\t" if suffix == ".tsv" else ",")
     try:
         header = next(reader, [])
         twice = sorted({name for name in header if header.count(name) > 1})
@@ -151,10 +154,10 @@ def _table(path: Path, file: IO[bytes], suffix: str) -> list[tuple[str, dict[str
             if not cells:
                 continue
             if len(cells) != len(header):
-                raise BadInput(f"{path}, line {reader.line_num}: {len(cells)} cells under {len(header)} headings")
-            rows.append((f"line {reader.line_num}", dict(zip(header, cells, strict=True))))
+                raise BadInput(f"{path}, line {reader.line}: {len(cells)} cells under {len(header)} headings")
+            rows.append((f"line {reader.line}", dict(zip(header, cells, strict=True))))
     except csv.Error as error:
-        raise BadInput(f"{path}, line {reader.line_num}: {error}") from None
+        raise BadInput(f"{path}, line {reader.line}: {error}") from None
     return rows
 
 

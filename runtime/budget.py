@@ -152,6 +152,12 @@ class Ledger:
         return self.budget.usd is not None or (self._parent is not None and self._parent.in_dollars)
 
     @property
+    def in_size(self) -> bool:
+        """Whether a cap in tokens or dollars applies, here or above, for which a call's size must be known."""
+        own = self.budget.tokens is not None or self.budget.usd is not None
+        return own or (self._parent is not None and self._parent.in_size)
+
+    @property
     def capped(self) -> bool:
         """Whether calls, tokens or dollars have a cap, here or in a parent."""
         return self._capped or (self._parent is not None and self._parent.capped)

@@ -12,13 +12,13 @@ import orjson
 from .budget import Cost
 from .canonical import digest
 from .engines.base import Engine
-from .errors import BadInput, BudgetExhausted, CassetteMiss, JournalFailed, ModelUnavailable, Stop
+from .errors import BadInput, BudgetExhausted, CassetteMiss, JournalFailed, ModelUnavailable, Stop, Unbounded
 from .journal import Entry, Identity
 from .retry import Gate, Retry, judge, retold, told
 from .secrets import redact
 from .session import Flight, Session
 from .slots import Slots
-from .wire import Answer, Request, Response, Wire, wire_of, with_seed
+from .wire import Answer, Request, Response, Wire, media_in, wire_of, with_seed
 from .workers import Claim, Told, Workers
 
 
@@ -81,6 +81,7 @@ class Door:
 
         Raises:
             BudgetExhausted: if the call does not fit the budget.
+            Unbounded: for images, sounds or files under a cap on tokens or dollars, where their tokens are not known.
             ModelUnavailable: if no call to this model can succeed.
             JournalFailed: if the answer cannot be stored.
             Exception: the engine's error, when its retries are used up.
@@ -133,6 +134,16 @@ class Door:
         self.session.account(entry, hit=False)
         return entry
 
+    def _bound(self, request: Request) -> Cost:
+        """The most that a call can cost, where a cap needs to know."""
+        if self.session.ledger.in_size and getattr(self.engine, "media_tokens", 0) is None and media_in(request):
+            raise Unbounded(
+                f"how many tokens an image, a sound or a file takes at {self.name} is not known beforehand, so a "
+                "budget in tokens or dollars cannot hold: set media_tokens (the most that one of them can take), or "
+                "cap calls alone"
+            )
+        return self.engine.bound(request)
+
     def _request(self, key: bytes, make: Callable[[int | None], Request], greedy: bool) -> Request:
         return make(int.from_bytes(key[:6], "big") if self.engine.repeatable and not greedy else None)
 
@@ -143,7 +154,7 @@ class Door:
         session, request = self.session, self._request(key, make, greedy)
         while True:
             entry = session.journal.get(key)
-            bound = self.engine.bound(request) if entry is None else Cost()
+            bound = self._bound(request) if entry is None else Cost()
             found = workers.ask(key, session.run, bound, session.caps())
             if isinstance(found, Told):
                 return self._told(found, key, wire, sample)
@@ -187,7 +198,7 @@ class Door:
     def _pay(self, key: bytes, wire: Wire, request: Request, sample: int, claim: Claim | None = None) -> Entry | None:
         """The answer, on disk and told to other workers; ``None`` if they lost patience and have one of their own."""
         session, engine = self.session, self.engine
-        bound = engine.bound(request)
+        bound = self._bound(request)
         attempt = 0
         while True:
             attempt += 1

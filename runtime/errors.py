@@ -73,6 +73,12 @@ class CassetteMiss(Stop):
     exit_code = 6
 
 
+class Unbounded(Stop):
+    """A call of which nobody knows how much it may cost, under a cap on just that: nothing was sent."""
+
+    exit_code = 2
+
+
 class BadMetric(Stop):
     """A metric that raises, or returns something that is no score."""
 

@@ -33,8 +33,8 @@ def engine_for(model: str, *, base_url: str | None = None, **options: Any) -> En
     Args:
         model: one of ``FORMS``.
         base_url: a server that speaks the OpenAI protocol.
-        options: further arguments of the engine's class (``timeout``, ``prices``, ``dtype``, ``batch``,
-            ``constrained``).
+        options: further arguments of the engine's class (``timeout``, ``prices``, ``media_tokens``, ``dtype``,
+            ``batch``, ``constrained``).
 
     Raises:
         BadInput: for a name of no known form, or an option that this kind of model does not take.
@@ -45,7 +45,7 @@ def engine_for(model: str, *, base_url: str | None = None, **options: Any) -> En
     if options.get("prices") is not None:
         options["prices"] = tuple(options["prices"])
     if base_url is not None:
-        _check(model, options, "timeout", "prices")
+        _check(model, options, *_HOSTED)
         return HostedEngine(model, base_url=base_url, **options)
     head, colon, rest = model.partition(":")
     if head == "embedded" or (colon and head == "local"):
@@ -58,7 +58,7 @@ def engine_for(model: str, *, base_url: str | None = None, **options: Any) -> En
         _check(model, options)
         return RecordedEngine(rest)
     if is_known_provider(model):
-        _check(model, options, "timeout", "prices")
+        _check(model, options, *_HOSTED)
         return HostedEngine(model, **options)
     hint = f" (for weights on this machine write local:{model})" if "/" in model else ""
     raise BadInput(f"model {model!r} is not known{hint}; expected: {FORMS}")
@@ -78,8 +78,11 @@ def lm_for(model: Model, session: Session | None = None, **settings: Any) -> LM:
         engine = (
             engine_for(model, **options)
             if known is None
-            else ClosedEngine(_name_of(model), known["identity"], known["max_tokens"], known.get("parameters"))
-        )
+            else ClosedEngine(
+                _name_of(model), known["identity"], known["max_tokens"],
+                parameters=known.get("parameters"), media_tokens=options.get("media_tokens"),
+            )
+        )  # fmt: skip
         made = LM(engine, session, **settings)
         made.source = {"model": model, **{k: v for k, v in options.items() if k not in _PACE}}
         return made
@@ -87,10 +90,11 @@ def lm_for(model: Model, session: Session | None = None, **settings: Any) -> LM:
         if not isinstance(model.engine, str):
             return LM(model.engine, session, **{**model.kwargs, **settings})
         own = {name: value for name, value in model.kwargs.items() if name not in CLIENT_KEYS}
-        hosted = HostedEngine.around(model)
+        costs = {name: settings.pop(name) for name in _COSTS if name in settings}
+        hosted = HostedEngine.around(model, **costs)
         made = LM(hosted, session, **{**own, **settings})
-        if hosted.base_url is not None:
-            made.source = {"model": model.model, "base_url": hosted.base_url}
+        address = {} if hosted.base_url is None else {"base_url": hosted.base_url}
+        made.source = {"model": model.model, **address, **costs}
         return made
     if isinstance(model, Engine):
         return LM(model, session, **settings)
@@ -106,7 +110,9 @@ def adopt(program: dspy.Module, session: Session | None) -> dspy.Module:
     return made
 
 
-_OPTIONS = ("base_url", "timeout", "prices", "dtype", "batch", "constrained")
+_COSTS = ("prices", "media_tokens")
+_HOSTED = ("timeout", *_COSTS)
+_OPTIONS = ("base_url", *_HOSTED, "dtype", "batch", "constrained")
 """Settings that belong to the engine, not to the calls."""
 
 _PACE = ("timeout", "batch")

@@ -8,13 +8,24 @@ generation settings). The model's name is not part of it: what the model *is* st
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 import orjson
-from dspy.lm15 import Config, Message, TextPart, Usage
+from dspy.lm15 import (
+    AudioPart,
+    BinaryPart,
+    Config,
+    DocumentPart,
+    ImagePart,
+    Message,
+    TextPart,
+    ToolResultPart,
+    Usage,
+    VideoPart,
+)
 from dspy.lm15 import Request as Request
 from dspy.lm15 import Response as Response
 
@@ -25,6 +36,9 @@ Chat = Sequence[dict[str, str]]
 """OpenAI-style messages whose content is plain text."""
 
 _NO_SETTINGS = Config()
+_MEDIA = (ImagePart, AudioPart, VideoPart, DocumentPart, BinaryPart)
+_TOOLS = 600
+"""Tokens that a provider's own words on how tools are called may take; Anthropic's took 530 at the most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +69,26 @@ def wire_of(request: Request) -> Wire:
     if request.tools:
         tail["tools"] = [serde.tool_to_dict(tool) for tool in request.tools]
     return Wire(canonical({"messages": messages[:-1], "system": system}), canonical(tail))
+
+
+def media_in(request: Request) -> int:
+    """How many images, sounds, videos and files a request holds, those that tools gave back among them."""
+    return sum(isinstance(part, _MEDIA) for part in _parts(request))
+
+
+def written_beside(request: Request) -> int:
+    """Bytes of what a model reads of a request beside the system text and messages of text alone: the other messages'
+    parts, media left out, and in JSON the tools and the form of the answer."""
+    mixed = (message for message in request.messages if message.text is None)
+    parts = (part for message in mixed for part in _flat(message.parts) if not isinstance(part, _MEDIA))
+    found = sum(
+        len(part.text.encode()) if type(part) is TextPart else len(canonical(serde.part_to_dict(part)))
+        for part in parts
+    )
+    settings = settings_of(request.config)
+    found += sum(len(canonical(settings[name])) for name in ("response_format", "tool_choice") if name in settings)
+    tools = sum(len(canonical(serde.tool_to_dict(tool))) for tool in request.tools)
+    return found + (tools + _TOOLS if request.tools else 0)
 
 
 def wire_of_chat(chat: Chat, settings: dict[str, Any]) -> Wire:
@@ -142,6 +176,23 @@ class Answer:
         body = orjson.loads(data)
         read, written = body["usage"]
         return cls(body["text"], body["finish"], read, written, body.get("full"))
+
+
+def _parts(request: Request) -> Iterator[Any]:
+    system = request.system
+    yield from () if system is None or isinstance(system, str) else system
+    for message in request.messages:
+        yield from _flat(message.parts)
+
+
+def _flat(parts: Sequence[Any]) -> Iterator[Any]:
+    """Parts, and in place of what a tool gave back its own, under a part that keeps the name of the call."""
+    for part in parts:
+        if type(part) is ToolResultPart:
+            yield replace(part, content=(TextPart(""),))
+            yield from part.content
+        else:
+            yield part
 
 
 def _message(message: Any) -> Any:

@@ -93,7 +93,8 @@ def lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         BadInput: for a line that is no JSON object.
     """
     with opened(path) as file:
-        for number, line in enumerate(file, 1):
+        for number, whole in enumerate(file, 1):
+            line = whole.removeprefix(codecs.BOM_UTF8) if number == 1 else whole
             if line.strip():
                 row = parse(line, f"{path}, line {number}")
                 if not isinstance(row, dict):

@@ -15,6 +15,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+from ...runtime.cells import Cells
 from ...runtime.errors import BadInput
 from ..rows import Failure
 from .collect import Collector
@@ -64,7 +65,7 @@ def rows_in(path: Path) -> Numbered:
 def _cells(path: Path, delimiter: str) -> Numbered:
     with opened(path) as file:
         first = file.readline().removeprefix(codecs.BOM_UTF8)
-        reader = csv.reader((line.decode() for line in chain([first], file)), delimiter=delimiter, strict=True)
+        reader = Cells((line.decode() for line in chain([first], file)), delimiter)
         try:
             heads = next(reader, [])
             twice = [head for head in heads if heads.count(head) > 1]
@@ -74,12 +75,12 @@ def _cells(path: Path, delimiter: str) -> Numbered:
                 if len(cells) != len(heads):
                     if not cells:
                         continue
-                    raise BadInput(f"{path}, line {reader.line_num}: {len(cells)} cells under {len(heads)} headings")
-                yield reader.line_num, dict(zip(heads, cells, strict=True))
+                    raise BadInput(f"{path}, line {reader.line}: {len(cells)} cells under {len(heads)} headings")
+                yield reader.line, dict(zip(heads, cells, strict=True))
         except csv.Error as error:
-            raise BadInput(f"{path}, line {reader.line_num}: {error}") from None
+            raise BadInput(f"{path}, line {reader.line}: {error}") from None
         except UnicodeDecodeError as error:
-            raise BadInput(f"{path}, line {reader.line_num + 1}: not UTF-8 ({error.reason})") from None
+            raise BadInput(f"{path}, line {reader.line + 1}: not UTF-8 ({error.reason})") from None
 
 
 def _objects(path: Path) -> Numbered:

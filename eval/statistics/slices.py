@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,12 +115,21 @@ def _shares(slices: tuple[Slice, ...], weights: Mapping[Any, float]) -> Scores:
     return shares
 
 
-def _proportions(own: list[Scores], shares: Scores, level: float) -> Interval:
-    parts = [wilson(float(part.sum()), part.size, level) for part in own]
+def combined(parts: Sequence[Interval], shares: Sequence[float] | Scores) -> Interval:
+    """The weighted mean of independent figures, from the distances of their ends (Zou, Huang and Zhang 2009).
+
+    Args:
+        parts: each with its own interval, of one level.
+        shares: their weights, of sum 1.
+    """
     value = math.fsum(share * part.value for share, part in zip(shares, parts, strict=True))
     down = math.fsum((share * (part.value - part.low)) ** 2 for share, part in zip(shares, parts, strict=True))
     up = math.fsum((share * (part.high - part.value)) ** 2 for share, part in zip(shares, parts, strict=True))
-    return Interval(value, value - math.sqrt(down), value + math.sqrt(up), level)
+    return Interval(value, value - math.sqrt(down), value + math.sqrt(up), parts[0].level)
+
+
+def _proportions(own: list[Scores], shares: Scores, level: float) -> Interval:
+    return combined([wilson(float(part.sum()), part.size, level) for part in own], shares)
 
 
 def _means(own: list[Scores], shares: Scores, slices: tuple[Slice, ...], level: float) -> Interval:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Real
@@ -12,6 +11,7 @@ from typing import Any, TypeAlias
 import dspy
 
 from ...runtime.budget import Cost
+from ...runtime.canonical import encodable
 from ...runtime.errors import BadInput, BadMetric, failure
 from ...runtime.secrets import redact
 
@@ -27,6 +27,9 @@ class Score:
     value: float | None
     feedback: str = ""
 
+
+ROUNDING = 1e-9
+"""How far a value may lie outside [0, 1], as sums of floating-point numbers do; it is then 0 or 1."""
 
 Metric: TypeAlias = Callable[[dspy.Example, dspy.Prediction], "float | bool | Score"]
 """Takes an example and a prediction for it. DSPy's metrics with further optional arguments are metrics too."""
@@ -51,20 +54,26 @@ def call(metric: Metric, example: dspy.Example, prediction: dspy.Prediction, pla
         ) from error
     feedback = ""
     if isinstance(verdict, Score):
-        if verdict.value is None:
-            return verdict
-        verdict, feedback = verdict.value, verdict.feedback
+        value, feedback = verdict.value, _text(verdict.feedback)
+        if value is None:
+            return Score(None, feedback)
+        verdict = value
     elif isinstance(verdict, dspy.Prediction) and "score" in verdict:  # DSPy's own score with feedback
-        verdict, feedback = verdict["score"], str(verdict.get("feedback", "") or "")
+        verdict, feedback = verdict["score"], _text(verdict.get("feedback"))
     if not isinstance(verdict, Real) and getattr(verdict, "shape", None) == ():  # a bool of numpy, a scalar of torch
         verdict = verdict.item()
-    if isinstance(verdict, Real) and not math.isnan(float(verdict)) and 0.0 <= float(verdict) <= 1.0:
-        return Score(float(verdict), feedback)
+    if isinstance(verdict, Real) and -ROUNDING <= float(verdict) <= 1.0 + ROUNDING:  # nan is not
+        return Score(max(0.0, min(1.0, float(verdict))), feedback)
     hint = " (a return statement is missing?)" if verdict is None else ""
     raise BadMetric(
         f"the metric {name_of(metric)} returned {verdict!r} on {place}{hint}; expected a number in [0, 1], a bool, "
         "or a dstill.Score (with value None for an example that cannot be scored)"
     )
+
+
+def _text(feedback: Any) -> str:
+    """Feedback as text that every prompt, file and page takes: no row that was paid for is lost by its words."""
+    return "" if feedback is None else encodable(str(feedback))
 
 
 def check(metric: object, given: str) -> None:

@@ -8,7 +8,7 @@ from dspy import lm15
 
 from ..budget import Cost
 from ..journal import Identity
-from ..wire import Request, Response
+from ..wire import Request, Response, media_in, written_beside
 
 
 @runtime_checkable
@@ -61,6 +61,9 @@ class Priced:
     max_tokens: int | None = 1024
     longest_answer = 4096
     """Tokens reserved for an answer whose request sets no limit."""
+    media_tokens: int | None = 0
+    """The most tokens that one image, sound or file of a request can cost; ``None`` where nobody knows, so that a cap
+    on tokens or dollars cannot hold. An engine that counts its prompts itself has nothing to add for them."""
 
     def __init__(self, *, input_pico: int = 0, output_pico: int = 0) -> None:
         self._input_pico = input_pico
@@ -69,10 +72,12 @@ class Priced:
     def count(self, request: Request) -> int:
         """Input tokens of a request, or an upper bound where the tokenizer is not at hand.
 
-        A byte-level tokenizer makes at most one token of a byte; each message adds a few of its own.
+        A byte-level tokenizer makes at most one token of a byte; each message adds a few of its own. What is written in
+        JSON (tools, a response format, calls of tools) counts by its bytes, media by ``media_tokens`` each.
         """
         texts = [request.system or "", *(message.text or "" for message in request.messages)]
-        return sum(len(str(text).encode()) for text in texts) + 16 * (len(texts) + 1)
+        plain = sum(len(str(text).encode()) for text in texts) + 16 * (len(texts) + 1)
+        return plain + written_beside(request) + (self.media_tokens or 0) * media_in(request)
 
     def bound(self, request: Request) -> Cost:
         """``count`` tokens in, ``max_tokens`` (or the longest answer) out, at the engine's prices."""

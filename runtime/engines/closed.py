@@ -14,9 +14,16 @@ class ClosedEngine(Priced):
     concurrency = 64
     repeatable = False
 
-    def __init__(self, name: str, identity: Identity, max_tokens: int | None, parameters: int | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        identity: Identity,
+        max_tokens: int | None,
+        parameters: int | None = None,
+        media_tokens: int | None = None,
+    ) -> None:
         super().__init__()
-        self.name, self.max_tokens, self.parameters = name, max_tokens, parameters
+        self.name, self.max_tokens, self.parameters, self.media_tokens = name, max_tokens, parameters, media_tokens
         self._identity = identity
         self.repeatable = identity.get("kind") in ("causal", "seq2seq", "encoder", "student")
 

@@ -35,12 +35,14 @@ class HostedEngine(Priced):
             then what that server calls it, with ``openai/`` or ``ollama/`` in front where its dialect matters.
         timeout: seconds to wait for the next byte.
         prices: dollars per million tokens read and written, where DSPy's table has none (or another).
+        media_tokens: the most tokens that one image, sound or file can cost; a call that holds one is refused without
+            it where tokens or dollars have a cap.
 
     Keys come from the environment only (``OPENAI_API_KEY`` and so on); a ``base_url`` without a key in the
     environment is called with a placeholder, as local servers expect.
 
     Raises:
-        BadInput: for a base URL that is no http(s) URL, or a timeout or a price that makes no sense.
+        BadInput: for a base URL that is no http(s) URL, or a timeout, a price or media_tokens that make no sense.
     """
 
     concurrency = 32
@@ -52,6 +54,7 @@ class HostedEngine(Priced):
         base_url: str | None = None,
         timeout: float = DEFAULT_TIMEOUT,
         prices: tuple[float, float] | None = None,
+        media_tokens: int | None = None,
     ) -> None:
         if not 0 < timeout < math.inf:
             raise BadInput(f"timeout={timeout!r}: expected seconds, more than 0")
@@ -60,18 +63,23 @@ class HostedEngine(Priced):
         if base_url is not None:
             wire_name = model if model.startswith(_DIALECTS) else f"hosted_vllm/{model}"
             options |= {"api_base": _checked(base_url), "api_key": os.environ.get("OPENAI_API_KEY") or "none"}
-        self._set_up(dspy.LM(wire_name, cache=False, num_retries=0, **options), model, prices)
+        self._set_up(dspy.LM(wire_name, cache=False, num_retries=0, **options), model, prices, media_tokens)
 
     @classmethod
-    def around(cls, lm: dspy.LM, *, prices: tuple[float, float] | None = None) -> HostedEngine:
+    def around(
+        cls, lm: dspy.LM, *, prices: tuple[float, float] | None = None, media_tokens: int | None = None
+    ) -> HostedEngine:
         """The engine of a ``dspy.LM`` that a user has set up, with its own address and key."""
         engine = cls.__new__(cls)
-        engine._set_up(lm.copy(cache=False, num_retries=0), lm.model, prices)
+        engine._set_up(lm.copy(cache=False, num_retries=0), lm.model, prices, media_tokens)
         return engine
 
-    def _set_up(self, lm: dspy.LM, name: str, prices: tuple[float, float] | None) -> None:
+    def _set_up(self, lm: dspy.LM, name: str, prices: tuple[float, float] | None, media_tokens: int | None) -> None:
+        whole = isinstance(media_tokens, int) and not isinstance(media_tokens, bool)
+        if media_tokens is not None and not (whole and media_tokens >= 0):
+            raise BadInput(f"media_tokens={media_tokens!r}: expected a whole number of tokens, 0 or more")
         Priced.__init__(self)
-        self.name, self._lm = name, lm
+        self.name, self._lm, self.media_tokens = name, lm, media_tokens
         self.base_url: str | None = lm.kwargs.get("api_base") or lm.kwargs.get("base_url")
         remember(lm.kwargs.get("api_key"))
         self._listing = listing(lm)

@@ -227,6 +227,11 @@ def test_a_budget_ends_an_evaluation_and_keeps_what_was_paid_for() -> None:
     ("arguments", "words"),
     [
         ({"examples": []}, "no examples"),
+        (
+            {"examples": [dspy.Example(id=n % 7, text="x").with_inputs("text") for n in range(14)]},
+            r"share the id '0', '1', '2', '3', '4' and 2 more: give each an id of its own",
+        ),
+        ({"examples": [dspy.Example(id=id, text="x").with_inputs("text") for id in (1, "1")]}, "share the id '1': "),
         ({"program": "x -> y"}, "'x -> y' is no program"),
         ({"lm": None}, "no model for Predict"),
         ({"lm": 7}, "lm=7: expected"),
@@ -237,6 +242,13 @@ def test_bad_arguments(arguments: dict[str, Any], words: str) -> None:
     values = {"program": task.program, "examples": task.train, "metric": task.metric, "lm": fakes.painter()} | arguments
     with pytest.raises(BadInput, match=words):
         evaluate(**values)
+    assert not getattr(values["lm"], "calls", 0)
+
+
+def test_examples_may_come_one_by_one() -> None:
+    task = fakes.task()
+    found = evaluate(task.program, (example for example in task.train), task.metric, fakes.painter())
+    assert found.dump() == evaluate(task.program, task.train, task.metric, fakes.painter()).dump()
 
 
 def test_a_report_is_saved_and_loaded(tmp_path: Path) -> None:

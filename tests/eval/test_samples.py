@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import time
 from dataclasses import replace
 from itertools import combinations
@@ -18,7 +19,7 @@ from dstill.eval import Report, Row, Samples, evaluate, evaluate_on
 from dstill.eval.rows import Failure
 from dstill.eval.samples import merged, tries
 from dstill.programs import Score
-from dstill.runtime import LM, BadInput, Budget, BudgetExhausted, Journal, RunDir, ScriptedEngine, Session
+from dstill.runtime import LM, BadInput, Budget, BudgetExhausted, Journal, Retry, RunDir, ScriptedEngine, Session
 from dstill.runtime.fields import input_fields, render_fields
 
 
@@ -272,3 +273,22 @@ def test_merging_keeps_what_one_answer_took() -> None:
     failed = replace(row, score=0.0, status="failed", failure=Failure("parse", "E", "m"), samples=())
     assert merged([failed, failed]).failure == failed.failure
     assert np.array_equal(tries(rows((1.0, 0.0, None), (1.0,))), [[1, 0, np.nan], [1, np.nan, np.nan]], equal_nan=True)
+
+
+def test_answers_that_failed_are_told_by_kind_where_others_to_the_same_example_did_not() -> None:
+    def script(request: Any) -> Any:
+        text, seed = input_fields(request)["text"], request.config.seed
+        draw = random.Random(f"{text} {seed}").random()
+        return ServerError("busy") if draw < 0.1 else "???" if draw < 0.3 else render_fields({"colour": "red"})
+
+    model = lm(ScriptedEngine(script, name="moody", repeatable=True))
+    model.door._retry = Retry(attempts=1)
+    task = fakes.task()
+    report = evaluate_on(task, task.program, lm=model, samples=8)
+    (note,) = (note for note in report.notes if note.startswith("of 320 answers "))
+    failed, unscored = map(int, re.findall(r"(\d+) (?:failed|unscored)", note))
+    assert note.endswith(f"({failed} parse, {unscored} lm)")
+    assert 0 < unscored < failed
+    assert sum(value is None for row in report.rows for value in row.outputs.get("colour", ())) == failed + unscored
+    assert not any(" answers " in note and "failed" in note for note in evaluate_on(task, task.program, lm=lm()).notes)
+    assert report.notes == evaluate_on(task, task.program, lm=model, samples=8).notes

@@ -59,6 +59,11 @@ def test_a_good_recipe() -> None:
     [
         ('name = "demo"', 'name = "demo"\nsed = 1', "unknown key sed; expected one of: name, seed"),
         ('model = "embedded"', 'model = "embedded"\nkey = "x"', "unknown key lm.key; expected one of: model, base_url"),
+        (
+            'model = "embedded"',
+            'model = "embedded"\nmedia_tokens = -1',
+            "lm.media_tokens = -1: input should be greater",
+        ),
         ("calls = 100", "call = 100", r"unknown key compile.1.budget.call; expected one of: calls, tokens, usd"),
         ("calls = 100", 'calls = "100"', "compile.1.budget.calls = '100': input should be a valid integer"),
         ("calls = 100", "calls = -1", "raced.*-1"),

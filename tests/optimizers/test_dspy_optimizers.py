@@ -13,8 +13,11 @@ from typing import Any
 import dspy
 import fakes
 import pytest
-from dstill.optimizers import Dspy, compile
-from dstill.runtime import LM, BadInput, Budget, ScriptedEngine, Session
+from dstill.eval.runner import Runner
+from dstill.optimizers import Dspy, Race, compile
+from dstill.optimizers.dspy_optimizers import run_dspy_optimizer
+from dstill.runtime import LM, BadInput, Budget, Retry, ScriptedEngine, Session
+from dstill.runtime.fields import input_fields, render_fields
 
 
 @pytest.mark.parametrize("optimizer", ["race", "dspy:MIPROv2", "dspy:GEPA", "dspy:BootstrapFewShotWithRandomSearch"])
@@ -35,8 +38,6 @@ def test_dspys_optimizers_run_and_are_confirmed(tmp_path: Path, name: str, capfd
     engine = fakes.painter()
 
     def answer_all(request: Any, plain: Any = engine._script) -> Any:
-        from dstill.runtime.fields import input_fields, render_fields
-
         if "text" in input_fields(request) and "`colour`" in str(request.system):
             return plain(request)
         names = [line.split("`")[1] for line in str(request.system).splitlines() if line[:1].isdigit() and "`" in line]
@@ -53,12 +54,60 @@ def test_dspys_optimizers_run_and_are_confirmed(tmp_path: Path, name: str, capfd
     assert engine.calls <= 700
 
 
+@pytest.mark.parametrize("engine_fails", [False, True])
+def test_a_row_whose_answer_cannot_be_read_counts_as_0_in_a_trial(engine_fails: bool) -> None:
+    """With demonstrations a third of the answers can be read, and no others are right; an engine's failure is no 0."""
+
+    def script(request: Any) -> Any:
+        number = int(input_fields(request)["text"].split()[-1])
+        if len(request.messages) > 2 and number % 3:
+            return dspy.lm15.ServerError("busy") if engine_fails else "???"
+        return render_fields({"colour": fakes.COLOURS[number * 7 % 4] if number % 2 else "black"})
+
+    lm = LM(ScriptedEngine(script))
+    lm.door._retry = Retry(attempts=1)
+    how = Dspy("BootstrapFewShotWithRandomSearch", {"num_candidate_programs": 2, "max_bootstrapped_demos": 0})
+    found = run_dspy_optimizer(
+        how.name, dict(how.options), fakes.task().compile_view, Runner(lm, fakes.task().metric), lm=lm, prompt_lm=lm,
+        race=Race(),
+    )  # fmt: skip
+    declared, *shown = [trial for trial in found.history.trials if trial.scores]
+    assert shown
+    for trial in shown:
+        if engine_fails:
+            assert 0 < len(trial.scores) < len(declared.scores) / 2
+        else:
+            assert len(trial.scores) == len(declared.scores)
+            assert found.history.estimate(trial) < 0.5
+
+
+def test_what_an_optimizer_writes_into_signatures_stays_out_of_the_declared_program(tmp_path: Path) -> None:
+    """InferRules alters signatures in place, and hands the metric on to the class that it is derived from."""
+
+    def script(request: Any) -> Any:
+        if "`colour`" in str(request.system):
+            number = int(input_fields(request)["text"].split()[-1])
+            return render_fields({"colour": fakes.COLOURS[number * 7 % 4] if "second" in request.system else "black"})
+        asked.append(True)
+        return render_fields({"reasoning": "-", "natural_language_rules": ("first", "second", "third")[len(asked) - 1]})
+
+    asked: list[bool] = []
+    task = fakes.task()
+    before = task.compile_view.digests, fakes.Paint.instructions
+    how = Dspy("InferRules", {"num_candidates": 3, "max_bootstrapped_demos": 0, "max_labeled_demos": 2})
+    made = compile(task, ScriptedEngine(script), how, run=tmp_path / "r", concurrency=1)
+    assert (task.compile_view.digests, fakes.Paint.instructions) == before
+    assert made.evidence is not None
+    assert (made.evidence.stopped, len(asked)) == (None, 3)
+    assert made.candidate.predictors["self"].instructions.endswith("second")
+    assert len(made.candidate.predictors["self"].demos) == 2
+    assert len(made.program.signature.instructions) > len(fakes.Paint.instructions)
+
+
 def test_an_optimizer_of_dspy_that_breaks_is_salvaged(tmp_path: Path) -> None:
     asked: list[bool] = []
 
     def script(request: Any) -> Any:
-        from dstill.runtime.fields import render_fields
-
         if "`colour`" in str(request.system):
             return render_fields({"colour": "red"})
         asked.append(True)

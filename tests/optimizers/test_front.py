@@ -10,13 +10,15 @@ from typing import Any
 import fakes
 import numpy as np
 import pytest
-from dstill.optimizers import CompiledProgram, Objective, Race, compile, load_program
+from dstill.optimizers import Candidate, CompiledProgram, Objective, Race, compile, load_program
 from dstill.optimizers.estimate import estimate
 from dstill.optimizers.front_view import svg
 from dstill.optimizers.objective import objective_of
 from dstill.optimizers.pareto import hypervolume, nondominated, outdone
+from dstill.optimizers.selection import Selection
 from dstill.optimizers.standing import standing
 from dstill.runtime import BadInput, Budget, Damaged, ScriptedEngine
+from dstill.runtime.fields import input_fields, render_fields
 from dstill.runtime.rundir import verify
 from optuna._hypervolume import compute_hypervolume
 
@@ -122,6 +124,26 @@ def test_objectives_are_read() -> None:
         Objective(pick={"score": 1})
 
 
+@pytest.mark.parametrize("pick", [{}, {"prompt_tokens": 1}, {"score": 0.99}])
+def test_a_pick_that_nothing_meets_leaves_the_declared_program_where_nothing_is_better(
+    tmp_path: Path, pick: dict[str, float]
+) -> None:
+    """Demonstrations help on the rows that choose and do harm on those kept apart."""
+    task, race = fakes.task(dev=100), Race(candidates=6, instructions=0)
+    liked = {task.dev[row].text for row in Selection.of(task.dev, race.confirm, 0).choose}
+
+    def script(request: Any) -> str:
+        text = input_fields(request)["text"]
+        right = text in liked if len(request.messages) > 2 else int(text.split()[-1]) % 2
+        return render_fields({"colour": fakes.truth(text) if right else "grey"})
+
+    goals = Objective(("score", "prompt_tokens"), pick)
+    found = compile(task, ScriptedEngine(script), race, objective=goals, run=tmp_path / "r")
+    assert "no gain but a loss" in found.verdict and "so the declared program stays" in found.verdict
+    assert ("so none of them was picked" in found.verdict) == bool(pick)
+    assert found.candidate == Candidate.of(task.program)
+
+
 def test_a_front_needs_a_race_and_prices(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="needs the optimizer race; k-shot knows of the score alone"):
         compile(fakes.task(), painter(), "k-shot", objective="score,prompt_tokens", run=tmp_path / "r")
@@ -173,7 +195,7 @@ def test_a_front_is_found_the_same_at_any_concurrency_and_picked_from_for_nothin
         found.pick(prompt_tokens=1)
     none = made(tmp_path / "d", engine, objective=Objective(front.names, {"prompt_tokens": 1}))
     assert none.candidate == found.candidate
-    assert "so this is the one of highest score" in none.verdict
+    assert "so none of them was picked" in none.verdict
     assert verify(tmp_path / "a") == []
     (tmp_path / "a" / "trials.jsonl").write_text("")
     with pytest.raises(Damaged, match="trials.jsonl"):

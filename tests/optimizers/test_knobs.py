@@ -140,3 +140,25 @@ def test_a_better_setting_is_found_saved_and_set_in_plain_dspy(tmp_path: Path) -
         plain.answer.config == made.program.answer.config == {"temperature": made.candidate.knobs["answer.temperature"]}
     )
     assert f"k = {made.program.k}" in made.explain()._repr_html_()
+
+
+def test_a_program_with_knobs_is_not_loaded_without_the_model_that_another_predictor_had(tmp_path: Path) -> None:
+    class Two(Book):
+        def __init__(self) -> None:
+            super().__init__()
+            self.hint = dspy.Predict("text -> hint")
+
+        def forward(self, text: str) -> Any:
+            return self.answer(text=text, hints=[self.hint(text=text).hint])
+
+    def make() -> Any:
+        made = Two()
+        made.hint.lm = LM(ScriptedEngine([render_fields({"hint": "-"})], name="other"))
+        return made
+
+    given = replace(fakes.task(program=make()), knobs={"answer.temperature": FloatDistribution(0, 2)})
+    found = compile(given, ScriptedEngine(reader), "zero-shot", run=tmp_path / "r")
+    assert json.loads((tmp_path / "r" / "program.json").read_bytes())["dstill"]["own"] == {"hint": "other"}
+    with pytest.raises(BadInput, match="whose predictor hint had a model of its own, other"):
+        load_program(tmp_path / "r", Two(), lm=LM(ScriptedEngine(reader)))
+    assert load_program(tmp_path / "r", make(), lm=LM(ScriptedEngine(reader))).candidate == found.candidate

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 from collections import Counter
 from pathlib import Path
@@ -29,6 +30,23 @@ def test_every_format_reads_the_same(tmp_path: Path, name: str, content: str, zi
     path = tmp_path / (name + (".gz" if zipped else ""))
     path.write_bytes(gzip.compress(content.encode()) if zipped else content.encode())
     assert read_rows(path) == ROWS
+
+
+@pytest.mark.parametrize(("name", "content"), [("d.jsonl", JSONL), ("d.csv", CSV)])
+def test_a_mark_of_utf_8_at_the_beginning_is_none_of_the_data(tmp_path: Path, name: str, content: str) -> None:
+    (tmp_path / name).write_text(content, "utf-8-sig")
+    assert read_rows(tmp_path / name) == ROWS
+
+
+def test_a_cell_may_hold_a_document(tmp_path: Path) -> None:
+    """Python's limit is left as it was, also after a row that is broken."""
+    before, long = csv.field_size_limit(), "words, " * 60_000
+    (tmp_path / "d.csv").write_text(f'id,text\na,"{long}"\n')
+    assert read_rows(tmp_path / "d.csv") == [{"id": "a", "text": long}]
+    (tmp_path / "e.csv").write_text(f'id,text\na,"{long}')
+    with pytest.raises(BadInput, match="e.csv, line 2"):
+        read_rows(tmp_path / "e.csv")
+    assert csv.field_size_limit() == before
 
 
 def test_parquet(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import sqlite3
 import threading
@@ -10,14 +11,16 @@ from pathlib import Path
 
 import dspy
 import pytest
+from dspy import lm15
 from dstill.eval import evaluate
 from dstill.programs.metrics import exact
 from dstill.runtime import LM, BadInput, Budget, BudgetExhausted, Journal, ModelUnavailable, Retry, Session, lm_for
 from dstill.runtime.door import Door
 from dstill.runtime.engines.hosted import HostedEngine
-from dstill.runtime.errors import causes
+from dstill.runtime.errors import Unbounded, causes
 from dstill.runtime.internals import LMError
 from dstill.runtime.secrets import redact
+from dstill.runtime.session import Replay
 from tests_support import Behaviour, OpenAIServer, answer, cut, error, garbage, hang, html
 
 
@@ -223,6 +226,80 @@ def test_dollars_cannot_be_capped_where_the_price_is_unknown() -> None:
             LM(engine, session)
     assert LM(engine, Session(budget=Budget(calls=1))).door
     assert LM(HostedEngine("groq/nobody-has-heard-of-it", prices=(1.0, 2.0)), run).door
+
+
+SEEN = answer("[[ ## shows ## ]]\na cat\n\n[[ ## completed ## ]]", read=2600, written=5)
+
+
+def look(lm: LM, limit: int = 10) -> str:
+    """What a program says of two pictures."""
+    pictures = [dspy.Image(url="https://example.org/a.png"), dspy.Image(url="data:image/png;base64," + "A" * 4000)]
+    with dspy.context(lm=lm):
+        found = dspy.Predict("a: dspy.Image, b: dspy.Image -> shows")(
+            a=pictures[0], b=pictures[1], config={"max_tokens": limit}
+        )
+    return str(found.shows)
+
+
+def test_an_image_is_not_sent_under_a_cap_that_cannot_hold(server: OpenAIServer) -> None:
+    server.script = [SEEN]
+    for cap in (Budget(tokens=10**6), Budget(usd=1)):
+        for session in (Session(budget=cap), Session(parent=Session(budget=cap))):
+            lm = connect(server, session)
+            with pytest.raises(Unbounded, match=r"image.* tiny .*set media_tokens .*, or cap calls alone"):
+                look(lm)
+            assert lm("text alone", max_tokens=10)
+    sent = len(server.requests)
+    assert sent == 4
+    for free in (Budget(calls=2), Budget(seconds=100), Budget()):
+        assert look(connect(server, Session(budget=free))) == "a cat"
+    assert len(server.requests) == sent + 3
+
+
+def test_a_cap_on_tokens_holds_where_it_is_known_what_an_image_may_cost(server: OpenAIServer) -> None:
+    server.script = [SEEN]
+    session = Session(budget=Budget(tokens=8000))
+    lm = lm_for("tiny", session, base_url=server.url, media_tokens=1300)
+    assert [look(lm, limit) for limit in (10, 11)] == ["a cat"] * 2
+    with pytest.raises(BudgetExhausted, match="the next call may need 3,"):
+        look(lm, 12)
+    assert session.ledger.spent.tokens == 2 * 2605
+
+
+def test_what_media_cost_goes_with_the_models_name_and_with_a_dspy_lm(server: OpenAIServer) -> None:
+    theirs = dspy.LM("openai/tiny", api_base=server.url, api_key="local")
+    lm = lm_for(theirs, Session(budget=Budget(usd=1)), media_tokens=1300, prices=[1.0, 2.0])
+    server.script = [SEEN]
+    assert look(lm) == "a cat"
+    again = lm_for(lm.spec["model"], **lm.spec["settings"])
+    assert (lm.door.engine.media_tokens, again.door.engine.media_tokens) == (1300, 1300)
+    replay = Session(replay=Replay({"tiny": {"identity": {"kind": "hosted"}, "max_tokens": 10}}))
+    closed = lm_for("tiny", replay, base_url=server.url, media_tokens=1300)
+    asked = lm15.Request(
+        "tiny", (lm15.Message.user([lm15.TextPart("x"), lm15.ImagePart(url="https://example.org/a.png")]),)
+    )
+    hosted = HostedEngine("tiny", base_url=server.url, media_tokens=1300)
+    assert closed.door.engine.bound(asked) == hosted.bound(asked)
+    for wrong in (-1, 1.5, True, "many"):
+        with pytest.raises(BadInput, match=r"media_tokens=.*expected a whole number of tokens, 0 or more"):
+            lm_for("tiny", base_url=server.url, media_tokens=wrong)
+
+
+def test_a_bound_counts_tools_forms_of_answers_and_mixed_messages(server: OpenAIServer) -> None:
+    engine = HostedEngine("tiny", base_url=server.url)
+    plain = lm15.Request("tiny", (lm15.Message.user("häuser"),), system="Be short.", config=lm15.Config(max_tokens=7))
+    assert engine.bound(plain).tokens == 7 + 9 + 16 * 3 + 7
+    tool = lm15.FunctionTool(name="look", description="d" * 5000, parameters={"type": "object"})
+    assert engine.count(dataclasses.replace(plain, tools=(tool,))) > engine.count(plain) + 5000
+    form = lm15.Config(max_tokens=7, response_format={"type": "json_schema", "schema": {"title": "t" * 3000}})
+    assert engine.count(dataclasses.replace(plain, config=form)) > engine.count(plain) + 3000
+    back = lm15.Message(
+        "tool", (lm15.ToolResultPart("1", (lm15.TextPart("r" * 2000), lm15.ImagePart(data="eHh4" * 3000))),)
+    )
+    found = engine.count(dataclasses.replace(plain, messages=(*plain.messages, back)))
+    assert 2000 < found - engine.count(plain) < 3000
+    known = HostedEngine("tiny", base_url=server.url, media_tokens=1300)
+    assert known.count(dataclasses.replace(plain, messages=(*plain.messages, back))) == found + 1300
 
 
 @pytest.mark.parametrize("url", ["localhost:8000", "ftp://host/v1", "http://user:pass@host/v1", ""])

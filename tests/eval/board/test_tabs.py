@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from dstill.eval import Report, boards
 from dstill.eval.board.text import tenths
+from dstill.eval.statistics.slices import combined
 from dstill.runtime import BadInput
 from outcomes import report
 
@@ -80,6 +81,44 @@ def test_mean_ranks_cover_the_truth() -> None:
         assert rank is not None
         hits += rank.low <= 1.0 <= rank.high
     assert hits >= 54  # 95 % of 60 is 57
+
+
+def test_an_average_is_put_together_from_the_scores_on_the_tasks() -> None:
+    """Also where all are right, in clusters, and where some rows have no score."""
+    graded = report("b", CHANCE.random(20).tolist(), task="two")
+    holed = report("c", [1.0, None, *[0.0, 1.0] * 9], task="two")
+    told = [replace(row, cluster=f"document {i // 5}") for i, row in enumerate(report("c", [1.0, 0.0] * 10).rows)]
+    found = boards([
+        report("a", [1.0] * 20), report("a", [1.0] * 20, task="two"),
+        report("b", [1.0] * 20), graded,
+        report("c", [1.0] * 20), holed,
+    ])  # fmt: skip
+    for place in found.overall.places:
+        own = [e.report.score for board in found.boards for e in board.entries if e.report.system == place.system]
+        assert place.average == combined(own, [0.5, 0.5])  # type: ignore[arg-type]
+    best = found.overall.places[0].average
+    assert best is not None and (best.low, best.value, best.high) == (pytest.approx(0.886, abs=1e-3), 1.0, 1.0)
+    apart = boards([replace(report("c", [1.0] * 20), rows=tuple(told)), report("c", [1.0, 0.0] * 10, task="two")])
+    alone = boards([report("c", [1.0, 0.0] * 10), report("c", [1.0, 0.0] * 10, task="two")])
+    wide, narrow = (one.overall.places[0].average for one in (apart, alone))
+    assert wide is not None and narrow is not None and wide != narrow
+
+
+def test_metrics_of_the_same_examples_do_not_narrow_an_average() -> None:
+    scores = [1.0, 0.0, 1.0, 1.0] * 5
+    one, other = report("a", scores), replace(report("a", scores), metric="f1")
+    (twice,) = boards([one, other]).overall.places
+    assert twice.average == one.score
+    (place,) = boards([one, other, report("a", scores, task="two")]).overall.places
+    assert place.average == combined([one.score, one.score], [2 / 3, 1 / 3])  # type: ignore[list-item]
+
+
+def test_all_that_tie_are_named() -> None:
+    even = [report(name, [1.0, 0.0] * 5, task=task) for task in ("x", "y") for name in ("a", "b", "c")]
+    worse = [report("d", [0.0] * 10, task=task) for task in ("x", "y")]
+    said = boards([*even, *worse]).overall.headline
+    assert said == "a, b and c have the best mean rank, 2.0, among 4 systems on all 2 tasks."
+    assert boards([*even[::3], *worse]).overall.headline.startswith("a has the best mean rank, 1.0 [1.0, 1.0], among 2")
 
 
 def test_boards_that_make_no_sense_are_refused() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from dstill.eval import read_results
+from dstill.eval.interchange.table import rows_in
 from dstill.runtime import BadInput
 
 
@@ -81,6 +82,14 @@ def test_tasks_and_splits(tmp_path: Path) -> None:
     assert len(read_results(path, task="words")) == 1
     with pytest.raises(BadInput, match="has no task none; expected some of: sums, words"):
         read_results(path, task="none")
+
+
+def test_answers_may_be_long_and_files_marked_as_utf_8(tmp_path: Path) -> None:
+    long = "words, " * 60_000
+    (tmp_path / "t.csv").write_text(f'id,score,answer\na,1,"{long}"\nb,0,short\n', "utf-8-sig")
+    (tmp_path / "t.jsonl").write_text('{"id": "a", "score": 1}\n{"id": "b", "score": 0}\n', "utf-8-sig")
+    assert [row["answer"] for _, row in rows_in(tmp_path / "t.csv")] == [long, "short"]
+    assert [(number, row["id"]) for number, row in rows_in(tmp_path / "t.jsonl")] == [(1, "a"), (2, "b")]
 
 
 def test_json_in_lines_in_an_array_and_packed(tmp_path: Path) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import dspy
 import numpy as np
+import orjson
 import pytest
 import torch
+from dstill.eval import evaluate
 from dstill.programs import Score
 from dstill.programs.metrics import call
+from dstill.runtime import LM, ScriptedEngine
 from dstill.runtime.errors import BadMetric
 
 
@@ -68,3 +72,35 @@ def test_metrics_of_dspy_are_metrics() -> None:
     assert call(reflective, dspy.Example(), dspy.Prediction(), "x") == Score(0.5, "half")
     assert call(lambda e, p, trace=None: True, dspy.Example(), dspy.Prediction(), "x") == Score(1.0)
     assert call(lambda e, p: Score(None, "unclear"), dspy.Example(), dspy.Prediction(), "x") == Score(None, "unclear")
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        (None, ""),
+        ("", ""),
+        (3, "3"),
+        (["a"], "['a']"),
+        ({1}, "{1}"),
+        ("half \ud800", "half ?"),
+        ("as it is", "as it is"),
+    ],
+)
+def test_feedback_is_text_that_can_be_written_down(given: Any, text: str, tmp_path: Path) -> None:
+    for verdict in (Score(0.5, given), Score(None, given), dspy.Prediction(score=0.5, feedback=given)):
+        assert call(lambda e, p, found=verdict: found, dspy.Example(), dspy.Prediction(), "'d7'").feedback == text
+    example = dspy.Example(q="x").with_inputs("q")
+    lm = LM(ScriptedEngine(["[[ ## a ## ]]\nyes\n\n[[ ## completed ## ]]"]))
+    rows = tmp_path / "rows.jsonl"
+    found = evaluate(dspy.Predict("q -> a"), [example], lambda e, p: Score(0.5, given), lm, rows=rows)
+    assert found.rows[0].feedback == text
+    assert orjson.loads(rows.read_bytes())["feedback"] == text
+
+
+@pytest.mark.parametrize(("value", "taken"), [(1 + 1e-12, 1.0), (-1e-12, 0.0), (0.5, 0.5)])
+def test_a_rounding_beyond_the_range_is_its_end(value: float, taken: float) -> None:
+    for verdict in (value, Score(value), dspy.Prediction(score=value)):
+        found = call(lambda e, p, given=verdict: given, dspy.Example(), dspy.Prediction(), "'d7'")
+        assert found.value == pytest.approx(taken, abs=1e-15) and 0 <= (found.value or 0) <= 1
+    with pytest.raises(BadMetric, match=r"returned 1.001 on 'd7'; expected a number in \[0, 1\]"):
+        call(lambda e, p: 1.001, dspy.Example(), dspy.Prediction(), "'d7'")
