@@ -93,6 +93,8 @@ def evaluate(
             nothing to chance, or if not one example brought a readable answer.
         Stop: if a budget, the journal, the model or the metric ended the run.
     """
+    if not isinstance(examples, Iterable):
+        raise BadInput(f"evaluate(examples={examples!r}): expected dspy.Examples, such as a list of them")
     system = system_of(program, lm, name=name, session=session)
     split = Split("examples", list(examples), metric)
     report = measure(system, split, samples_of(samples), concurrency, None if rows is None else Path(rows))

@@ -29,7 +29,8 @@ class Score:
 
 
 ROUNDING = 1e-9
-"""How far a value may lie outside [0, 1], as sums of floating-point numbers do; it is then 0 or 1."""
+"""A value so near to 0 or 1, on either side, is that: 0.7 + 0.2 + 0.1 is full marks, though floating-point numbers add
+up to less."""
 
 Metric: TypeAlias = Callable[[dspy.Example, dspy.Prediction], "float | bool | Score"]
 """Takes an example and a prediction for it. DSPy's metrics with further optional arguments are metrics too."""
@@ -63,7 +64,8 @@ def call(metric: Metric, example: dspy.Example, prediction: dspy.Prediction, pla
     if not isinstance(verdict, Real) and getattr(verdict, "shape", None) == ():  # a bool of numpy, a scalar of torch
         verdict = verdict.item()
     if isinstance(verdict, Real) and -ROUNDING <= float(verdict) <= 1.0 + ROUNDING:  # nan is not
-        return Score(max(0.0, min(1.0, float(verdict))), feedback)
+        value = float(verdict)
+        return Score(next((end for end in (0.0, 1.0) if abs(value - end) <= ROUNDING), value), feedback)
     hint = " (a return statement is missing?)" if verdict is None else ""
     raise BadMetric(
         f"the metric {name_of(metric)} returned {verdict!r} on {place}{hint}; expected a number in [0, 1], a bool, "

@@ -227,6 +227,7 @@ def test_a_budget_ends_an_evaluation_and_keeps_what_was_paid_for() -> None:
     ("arguments", "words"),
     [
         ({"examples": []}, "no examples"),
+        ({"examples": None}, r"evaluate\(examples=None\): expected dspy.Examples"),
         (
             {"examples": [dspy.Example(id=n % 7, text="x").with_inputs("text") for n in range(14)]},
             r"share the id '0', '1', '2', '3', '4' and 2 more: give each an id of its own",
