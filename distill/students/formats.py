@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from enum import Enum
+from itertools import takewhile
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -130,7 +131,7 @@ class Format:
         """The fields in the student's answer."""
         found: dict[str, list[str]] = {}
         name: str | None = None
-        for line in self._broken(text).splitlines():
+        for line in self._broken(text).strip().split("\n"):  # a form feed, say, is a sign of the text
             head = self._head(line)
             if head is not None and head[0] not in found:
                 name = head[0]
@@ -158,22 +159,24 @@ class Format:
             match = field_header_pattern.match(line.strip())
             return None if match is None else (match.group(1), line.strip()[match.end() :].strip())
         name, colon, rest = line.partition(":")
-        return (name.strip(), rest.strip()) if colon and name.strip() in self.outputs else None
+        return (name, rest) if colon and name in self.outputs else None
 
     def grammar(self) -> Any:
         """The form of its answers as a part of a grammar; ``None`` for a student that does not know its types."""
         if not self.types or self._as_json:
             return None
-        from ...runtime.engines.local.answers import FREE, LINE, value
-        from ...runtime.engines.local.grammar import Many, Then, text
+        from ...runtime.engines.local.answers import HEADING, value
+        from ...runtime.engines.local.grammar import Many, Then, Without, text
 
         line, gap = ("\n", "\n\n") if self.breaks else (" ", " ")
         parts: list[Any] = [text(" ")] if self.lead else []
         for place, name in enumerate(self.outputs):
             if self.style == "bare":
-                alone = place + 1 == len(self.outputs)
-                parts += [text(f"{name}: "), value(self.types[name], free=FREE if alone else LINE)]
-                parts += [] if alone else [text(line)]
+                # no text has what would be read as a later field's beginning, or as its own, which an earlier field
+                # then ended before; nor a heading, since answers are handed on under headings
+                others = [_ascii(f"{line}{other}:") for other in self.outputs[max(place, 1) :]]
+                free = Without((HEADING, *others, *(() if self.breaks else (b"\n",))))
+                parts += [*([text(line)] if place else []), text(f"{name}: "), value(self.types[name], free=free)]
             else:
                 parts += [text(f"[[ ## {name} ## ]]{line}"), value(self.types[name]), text(gap)]
         last = [Many(text("\n"), 0, 1)] if self.breaks else []
@@ -216,6 +219,11 @@ def written(field: Any, value: Any) -> str:
 def enum_text(member: Enum) -> str:
     """A member of an enumeration as DSPy reads it back: by its value where that is a text, else by its name."""
     return member.value if isinstance(member.value, str) else member.name
+
+
+def _ascii(word: str) -> bytes:
+    """A word up to its first sign beyond ASCII."""
+    return "".join(takewhile(str.isascii, word)).encode()
 
 
 def kind_of(annotation: Any) -> dict[str, Any]:
