@@ -35,6 +35,7 @@ from .encoder_loss import EncoderLoss, aids, targets_of, transition_of
 from .labels import label_field_of, labels_of
 from .pairs import PairLoss
 from .teaching import reasons, signatures
+from .votes import untold
 
 if TYPE_CHECKING:
     import torch
@@ -143,6 +144,8 @@ class TrainEncoder:
         signature = state.signature(name)
         label_field = label_field_of(signature, name)
         labels, remarks = labels_of(signature, label_field, rows)
+        if self.soft and (count := untold(rows, labels, label_field)):
+            remarks = [*remarks, f"{count} rows whose tokens tell of no label, learned from votes or answers"]
         learn, apart = kept_apart(state, name, rows, self.training.heldout)
         apart = [row for row in apart if row.outputs.get(label_field) in labels]
         key = training_key(
