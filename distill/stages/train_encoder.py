@@ -32,7 +32,7 @@ from .common import (
     train_each,
 )  # fmt: skip
 from .encoder_loss import EncoderLoss, aids, targets_of, transition_of
-from .labels import label_field_of, labels_of
+from .labels import label_field_of, labels_of, may_be_none
 from .pairs import PairLoss
 from .teaching import reasons, signatures
 from .votes import untold
@@ -183,6 +183,7 @@ class TrainEncoder:
         facts = {
             "inputs": list(inputs), "field": label_field, "labels": labels, "max_length": most,
             "pooling": "mean" if mean else "first", "order": list(signature.output_fields),
+            "optional": may_be_none(signature, label_field),
         }  # fmt: skip
         course = losses(log)
         note = f"{name}: {len(learn)} rows, {len(labels)} labels, loss {course[0]:.3f} to {course[-1]:.3f}"

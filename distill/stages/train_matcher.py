@@ -18,7 +18,7 @@ from ..students import Student, finished, make_way, read_student, training_key, 
 from ..training import Log, Training, best, train
 from ..training.devices import device_of, home, moved
 from .common import base_digest, check_opens, keep_course, kept_apart, longest, losses, open_base, origin, train_each
-from .labels import label_field_of, labels_of
+from .labels import label_field_of, labels_of, may_be_none
 
 if TYPE_CHECKING:
     import torch
@@ -123,7 +123,7 @@ class TrainMatcher:
             tokenizer.save_pretrained(folder)
         keep_course(folder, log, name)
         facts = {"inputs": list(inputs), "field": label_field, "labels": labels, "max_length": most,
-                 "order": list(signature.output_fields)}  # fmt: skip
+                 "order": list(signature.output_fields), "optional": may_be_none(signature, label_field)}  # fmt: skip
         course = losses(log)
         note = f"{name}: {len(learn)} rows, {len(labels)} labels, loss {course[0]:.3f} to {course[-1]:.3f}"
         note += f", best of {len(log)} steps at {best(log) + 1}" if watched else ""

@@ -121,7 +121,8 @@ class Format:
             return text if self._as_json else self._broken(text)
         found = self.read(text)
         if self.adapter == "json":
-            return orjson.dumps({name: found.get(name, "") for name in self.order}).decode()
+            values = {name: None if self._missing(name, value) else value for name, value in found.items()}
+            return orjson.dumps({name: values.get(name, "") for name in self.order}).decode()
         missing = [name for name in self.outputs if name not in found]
         if missing:
             return text  # unreadable, and shown as such
@@ -190,14 +191,19 @@ class Format:
 
     def _typed(self, name: str, value: str) -> Any:
         """A value as JSON has it, from how it stands in an answer."""
-        if self.types[name] in ({"type": "text"}, {"type": "date"}) or "literal" in self.types[name]:
-            return value
-        if "any" in self.types[name] and value == "None":
+        if self._missing(name, value):
             return None
+        if self.types[name].get("type") in ("text", "date") or "literal" in self.types[name]:
+            return value
         try:
             return json.loads(value)
         except json.JSONDecodeError:
             return value
+
+    def _missing(self, name: str, value: str) -> bool:
+        """Whether a text stands for no value. JSON tells it from the text ``None``, which answers do not."""
+        kind = self.types.get(name, {})
+        return value == "None" and (kind.get("optional", False) or {"literal": ["None"]} in kind.get("any", ()))
 
     def dump(self) -> dict[str, Any]:
         """As JSON."""
@@ -221,6 +227,11 @@ def enum_text(member: Enum) -> str:
     return member.value if isinstance(member.value, str) else member.name
 
 
+def admits_none(annotation: Any) -> bool:
+    """Whether a type is one of several, of which one is to have no value."""
+    return get_origin(annotation) in (Union, UnionType) and type(None) in get_args(annotation)
+
+
 def _ascii(word: str) -> bytes:
     """A word up to its first sign beyond ASCII."""
     return "".join(takewhile(str.isascii, word)).encode()
@@ -240,7 +251,9 @@ def kind_of(annotation: Any) -> dict[str, Any]:
         return {"literal": ["None"]}
     if get_origin(annotation) in (Union, UnionType):
         kinds = [kind_of(one) for one in get_args(annotation)]
-        return {"type": "text"} if {"type": "text"} in kinds else {"any": kinds}
+        if {"type": "text"} not in kinds:
+            return {"any": kinds}
+        return {"type": "text", "optional": True} if admits_none(annotation) else {"type": "text"}
     from pydantic import TypeAdapter
     from pydantic.errors import PydanticUserError
 
