@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ...runtime.engines.local.constrain import tells_bytes
 from ...runtime.engines.local.grammar import Automaton
 from .formats import Format
 
@@ -14,6 +13,8 @@ from .formats import Format
 def barrier(tokenizer: Any, form: Format) -> Callable[[Mapping[str, str]], str | None]:
     """What tells of an answer the field, and its value, that the student would be kept from writing; ``None`` where it
     may write it all. What is learned and then forbidden would end in something else each time, and say nothing."""
+    from ...runtime.engines.local.constrain import tells_bytes
+
     part = form.grammar() if tells_bytes(tokenizer) else None
     if part is None:
         return lambda outputs: None
