@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from ...runtime.engines.local.grammar import Automaton
@@ -18,13 +19,18 @@ def barrier(tokenizer: Any, form: Format) -> Callable[[Mapping[str, str]], str |
     part = form.grammar() if tells_bytes(tokenizer) else None
     if part is None:
         return lambda outputs: None
-    whole, alone = Automaton(part), {name: replace(form, outputs=(name,)) for name in form.outputs}
+    whole = Automaton(part)
+
+    @cache
+    def alone(name: str) -> tuple[Automaton, Format]:
+        one = replace(form, outputs=(name,))
+        return Automaton(one.grammar()), one
 
     def barred(outputs: Mapping[str, str]) -> str | None:
         if _fits(whole, form, outputs):
             return None
-        for name, one in alone.items():
-            if not _fits(Automaton(one.grammar()), one, outputs):
+        for name in form.outputs:
+            if not _fits(*alone(name), outputs):
                 return f"{name} = {_short(outputs[name])}"
         return _short(form.answer(outputs))
 
