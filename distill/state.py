@@ -40,7 +40,7 @@ class Pair:
     score: float | None = None
     """What the metric gave the run that the row comes from; ``None`` where the example has no label."""
     confidence: float | None = None
-    """The share of all answers, of several samples or teachers, that agree with this one."""
+    """The share of all answers to these inputs, of several samples or teachers, that agree with this one."""
     tokens: tuple[TokenTop, ...] | None = None
     """The teacher's answer token by token, with the likeliest alternatives, where it was asked for them."""
 

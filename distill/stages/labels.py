@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from ...runtime.errors import BadInput
 from ..state import Pair
+from ..students.formats import admits_none
 
 
 def label_field_of(signature: Any, name: str) -> str:
@@ -29,6 +30,11 @@ def declared_labels(signature: Any, label_field: str) -> list[str]:
     """The labels of a field's ``Literal`` type; none for another type."""
     annotation = signature.output_fields[label_field].annotation
     return [str(value) for value in get_args(annotation)] if get_origin(annotation) is Literal else []
+
+
+def may_be_none(signature: Any, label_field: str) -> bool:
+    """Whether the field may have no value."""
+    return admits_none(signature.output_fields[label_field].annotation)
 
 
 def labels_of(signature: Any, label_field: str, rows: Sequence[Pair]) -> tuple[list[str], list[str]]:

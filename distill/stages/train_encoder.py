@@ -32,9 +32,10 @@ from .common import (
     train_each,
 )  # fmt: skip
 from .encoder_loss import EncoderLoss, aids, targets_of, transition_of
-from .labels import label_field_of, labels_of
+from .labels import label_field_of, labels_of, may_be_none
 from .pairs import PairLoss
 from .teaching import reasons, signatures
+from .votes import untold
 
 if TYPE_CHECKING:
     import torch
@@ -143,6 +144,8 @@ class TrainEncoder:
         signature = state.signature(name)
         label_field = label_field_of(signature, name)
         labels, remarks = labels_of(signature, label_field, rows)
+        if self.soft and (count := untold(rows, labels, label_field)):
+            remarks = [*remarks, f"{count} rows whose tokens tell of no label, learned from votes or answers"]
         learn, apart = kept_apart(state, name, rows, self.training.heldout)
         apart = [row for row in apart if row.outputs.get(label_field) in labels]
         key = training_key(
@@ -180,6 +183,7 @@ class TrainEncoder:
         facts = {
             "inputs": list(inputs), "field": label_field, "labels": labels, "max_length": most,
             "pooling": "mean" if mean else "first", "order": list(signature.output_fields),
+            "optional": may_be_none(signature, label_field),
         }  # fmt: skip
         course = losses(log)
         note = f"{name}: {len(learn)} rows, {len(labels)} labels, loss {course[0]:.3f} to {course[-1]:.3f}"

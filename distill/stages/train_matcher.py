@@ -18,7 +18,7 @@ from ..students import Student, finished, make_way, read_student, training_key, 
 from ..training import Log, Training, best, train
 from ..training.devices import device_of, home, moved
 from .common import base_digest, check_opens, keep_course, kept_apart, longest, losses, open_base, origin, train_each
-from .labels import label_field_of, labels_of
+from .labels import label_field_of, labels_of, may_be_none
 
 if TYPE_CHECKING:
     import torch
@@ -75,18 +75,14 @@ class TrainMatcher:
             return str(read_student(folder).training["note"])
         import torch
 
-        from ..students.matchers import label_ids, text_ids
-        from ..students.matching import Matcher, read
+        from ..students.matchers import text_ids
+        from ..students.matching import Matcher
 
         encoder, tokenizer = open_base("", state.base, seed=state.seed)
         model = Matcher(encoder).to(home(self.training.devices))
         inputs = tuple(signature.input_fields)
         most = min(self.max_length, longest(tokenizer, model))
-        names = {label: label_ids(tokenizer, label) for label in labels}
-        try:
-            read(tokenizer, [], list(names.values()), most)  # as it will be asked
-        except BadInput as error:
-            raise BadInput(f"{name}: {error}; take train-encoder, whose labels are not read, or fewer labels") from None
+        names = _names(tokenizer, labels, most, name)
 
         def coded(some: Sequence[Pair], what: str) -> list[tuple[Read, int]]:
             rows = [
@@ -123,7 +119,7 @@ class TrainMatcher:
             tokenizer.save_pretrained(folder)
         keep_course(folder, log, name)
         facts = {"inputs": list(inputs), "field": label_field, "labels": labels, "max_length": most,
-                 "order": list(signature.output_fields)}  # fmt: skip
+                 "order": list(signature.output_fields), "optional": may_be_none(signature, label_field)}  # fmt: skip
         course = losses(log)
         note = f"{name}: {len(learn)} rows, {len(labels)} labels, loss {course[0]:.3f} to {course[-1]:.3f}"
         note += f", best of {len(log)} steps at {best(log) + 1}" if watched else ""
@@ -158,3 +154,31 @@ class TrainMatcher:
             "dev": log[best(log)].get("dev"), "steps": best(log) + 1,
             "settings": {**settings.pop("training"), **settings},
         }  # fmt: skip
+
+
+def _names(tokenizer: Any, labels: Sequence[str], most: int, name: str) -> dict[str, list[int]]:
+    """The labels' tokens.
+
+    Raises:
+        BadInput: for labels that are too many to be read together, or of which some are the same to this tokenizer.
+    """
+    from ..students.matchers import label_ids
+    from ..students.matching import read
+
+    names = {label: label_ids(tokenizer, label) for label in labels}
+    try:
+        read(tokenizer, [], list(names.values()), most)  # as it will be asked
+    except BadInput as error:
+        raise BadInput(f"{name}: {error}; take train-encoder, whose labels are not read, or fewer labels") from None
+    alike: dict[tuple[int, ...], list[str]] = {}
+    for label, ids in names.items():
+        alike.setdefault(tuple(ids), []).append(label)
+    same = next((some for some in alike.values() if len(some) > 1), None)
+    if same:
+        shown = ", ".join(map(repr, same[:5])) + (f" and {len(same) - 5} more" if len(same) > 5 else "")
+        raise BadInput(
+            f"{name}: the labels {shown} are the same tokens to this base, so that it could not tell them apart (it "
+            "may not know their signs, or no capitals, and an underscore is read as a space): take train-encoder, "
+            "whose labels are not read, or other names"
+        )
+    return names

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -46,21 +48,45 @@ def shares_by_logprobs(row: Pair, labels: Sequence[str], field: str) -> dict[str
     """
     if row.tokens is None:
         return None
-    text, wanted = "", row.outputs.get(field, "")
     whole = "".join(token for token, _ in row.tokens)
-    head = max(whole.rfind(f"[[ ## {field} ## ]]"), whole.rfind(f'"{field}"'))  # as the chat or json adapter has it
-    start = whole.find(wanted, head + len(field)) if wanted and head >= 0 else whole.rfind(wanted) if wanted else -1
+    chat, quoted = (max((m.end() for m in re.finditer(head, whole)), default=-1) for head in _heads(field))
+    spelled = _in_json if quoted > chat else _as_said
+    wanted = row.outputs.get(field, "")
+    begun = max(chat, quoted)
+    places = [whole.find(one, begun) if begun >= 0 else whole.rfind(one) for one in spelled(wanted) if one]
+    start, at = min((place for place in places if place >= 0), default=None), 0
     for token, top in row.tokens:
-        if start >= 0 and len(text) + len(token) > start:
-            return _spread({**top}, labels)
-        text += token
+        at += len(token)
+        if start is not None and at > start:
+            return _spread(top, {label: spelled(label) for label in labels})
     return None
 
 
-def _spread(top: dict[str, float], labels: Sequence[str]) -> dict[str, float] | None:
+def untold(rows: Sequence[Pair], labels: Sequence[str], field: str) -> int:
+    """Rows of a teacher that told its tokens, in which no probability of a label was found."""
+    return sum(row.tokens is not None and shares_by_logprobs(row, labels, field) is None for row in rows)
+
+
+def _heads(field: str) -> tuple[str, str]:
+    """Patterns of what stands before a field's value under the chat and the json adapter."""
+    return rf"\[\[ ## {field} ## \]\]", rf'"{field}"\s*:'
+
+
+def _as_said(label: str) -> tuple[str, ...]:
+    return (label,)
+
+
+def _in_json(label: str) -> tuple[str, ...]:
+    """How a label may stand in JSON, within its quotes, if it has any."""
+    plain = {"True": "true", "False": "false", "None": "null"}
+    return label, json.dumps(label)[1:-1], json.dumps(label, ensure_ascii=False)[1:-1], plain.get(label, label)
+
+
+def _spread(top: Mapping[str, float], labels: Mapping[str, Sequence[str]]) -> dict[str, float] | None:
     found = dict.fromkeys(labels, 0.0)
     for token, logprob in top.items():
-        fitting = [label for label in labels if token.strip() and label.startswith(token.strip())]
+        text = token.strip().strip('"')  # a token may begin or end with the quotes of JSON
+        fitting = [label for label, forms in labels.items() if text and any(one.startswith(text) for one in forms)]
         for label in fitting:
             found[label] += math.exp(logprob) / len(fitting)
     total = sum(found.values())

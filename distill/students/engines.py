@@ -24,12 +24,13 @@ from ...runtime.engines.local.causal import CausalEngine
 from ...runtime.engines.local.loading import load
 from ...runtime.engines.local.seq2seq import Seq2SeqEngine
 from ...runtime.errors import DstillError, StudentFailed, failure
-from ...runtime.fields import answer_to, input_fields
+from ...runtime.fields import input_fields
 from ...runtime.journal import Identity
 from ...runtime.wire import Request, Response, request_of_chat
 from ..training.devices import device_of, moved
 from .encoding import collate, encode
 from .formats import Format
+from .labelled import label_answer
 from .pooling import with_saved_head
 from .student import student_digest
 
@@ -178,8 +179,7 @@ class EncoderStudent(Free):
         self.folder = folder
         self.name = f"student:{folder.name}"
         self._inputs: tuple[str, ...] = tuple(facts["inputs"])
-        self._order: tuple[str, ...] = tuple(facts["order"])
-        self._field, self._labels, self._length = facts["field"], facts["labels"], facts["max_length"]
+        self._facts, self._labels, self._length = facts, facts["labels"], facts["max_length"]
         self._mean = facts.get("pooling") == "mean"
         work = in_one_go(self._classify)
         self._batcher: Batcher[dict[str, str], tuple[str, int, list[float]]] = Batcher(work, most=16 * ROWS)
@@ -219,7 +219,7 @@ class EncoderStudent(Free):
         """The response, and the probability of its label."""
         with own_failure(self.name):
             label, tokens, logs = self._batcher(inputs_of(request, self._inputs, self.name))
-        text = answer_to(request, {name: label if name == self._field else "" for name in self._order})
+        text = label_answer(request, self._facts, label)
         more: dict[str, Any] = {}
         if request.config.logprobs is not None:
             top = tuple(lm15.TopLogprob(token=t, logprob=p) for t, p in zip(self._labels, logs, strict=True))

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from enum import Enum
+from itertools import takewhile
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -120,7 +121,8 @@ class Format:
             return text if self._as_json else self._broken(text)
         found = self.read(text)
         if self.adapter == "json":
-            return orjson.dumps({name: found.get(name, "") for name in self.order}).decode()
+            values = {name: None if self._missing(name, value) else value for name, value in found.items()}
+            return orjson.dumps({name: values.get(name, "") for name in self.order}).decode()
         missing = [name for name in self.outputs if name not in found]
         if missing:
             return text  # unreadable, and shown as such
@@ -130,7 +132,7 @@ class Format:
         """The fields in the student's answer."""
         found: dict[str, list[str]] = {}
         name: str | None = None
-        for line in self._broken(text).splitlines():
+        for line in self._broken(text).strip().split("\n"):  # a form feed, say, is a sign of the text
             head = self._head(line)
             if head is not None and head[0] not in found:
                 name = head[0]
@@ -158,22 +160,24 @@ class Format:
             match = field_header_pattern.match(line.strip())
             return None if match is None else (match.group(1), line.strip()[match.end() :].strip())
         name, colon, rest = line.partition(":")
-        return (name.strip(), rest.strip()) if colon and name.strip() in self.outputs else None
+        return (name, rest) if colon and name in self.outputs else None
 
     def grammar(self) -> Any:
         """The form of its answers as a part of a grammar; ``None`` for a student that does not know its types."""
         if not self.types or self._as_json:
             return None
-        from ...runtime.engines.local.answers import FREE, LINE, value
-        from ...runtime.engines.local.grammar import Many, Then, text
+        from ...runtime.engines.local.answers import HEADING, value
+        from ...runtime.engines.local.grammar import Many, Then, Without, text
 
         line, gap = ("\n", "\n\n") if self.breaks else (" ", " ")
         parts: list[Any] = [text(" ")] if self.lead else []
         for place, name in enumerate(self.outputs):
             if self.style == "bare":
-                alone = place + 1 == len(self.outputs)
-                parts += [text(f"{name}: "), value(self.types[name], free=FREE if alone else LINE)]
-                parts += [] if alone else [text(line)]
+                # no text has what would be read as a later field's beginning, or as its own, which an earlier field
+                # then ended before; nor a heading, since answers are handed on under headings
+                others = [_ascii(f"{line}{other}:") for other in self.outputs[max(place, 1) :]]
+                free = Without((HEADING, *others, *(() if self.breaks else (b"\n",))))
+                parts += [*([text(line)] if place else []), text(f"{name}: "), value(self.types[name], free=free)]
             else:
                 parts += [text(f"[[ ## {name} ## ]]{line}"), value(self.types[name]), text(gap)]
         last = [Many(text("\n"), 0, 1)] if self.breaks else []
@@ -187,14 +191,19 @@ class Format:
 
     def _typed(self, name: str, value: str) -> Any:
         """A value as JSON has it, from how it stands in an answer."""
-        if self.types[name] in ({"type": "text"}, {"type": "date"}) or "literal" in self.types[name]:
-            return value
-        if "any" in self.types[name] and value == "None":
+        if self._missing(name, value):
             return None
+        if self.types[name].get("type") in ("text", "date") or "literal" in self.types[name]:
+            return value
         try:
             return json.loads(value)
         except json.JSONDecodeError:
             return value
+
+    def _missing(self, name: str, value: str) -> bool:
+        """Whether a text stands for no value. JSON tells it from the text ``None``, which answers do not."""
+        kind = self.types.get(name, {})
+        return value == "None" and (kind.get("optional", False) or {"literal": ["None"]} in kind.get("any", ()))
 
     def dump(self) -> dict[str, Any]:
         """As JSON."""
@@ -218,6 +227,16 @@ def enum_text(member: Enum) -> str:
     return member.value if isinstance(member.value, str) else member.name
 
 
+def admits_none(annotation: Any) -> bool:
+    """Whether a type is one of several, of which one is to have no value."""
+    return get_origin(annotation) in (Union, UnionType) and type(None) in get_args(annotation)
+
+
+def _ascii(word: str) -> bytes:
+    """A word up to its first sign beyond ASCII."""
+    return "".join(takewhile(str.isascii, word)).encode()
+
+
 def kind_of(annotation: Any) -> dict[str, Any]:
     """A field's type as JSON; see ``runtime.engines.local.answers.value``. Values stand as DSPy writes and reads them:
     those of a text's kind (choices, dates) without quotes, and nothing as ``None``."""
@@ -232,7 +251,9 @@ def kind_of(annotation: Any) -> dict[str, Any]:
         return {"literal": ["None"]}
     if get_origin(annotation) in (Union, UnionType):
         kinds = [kind_of(one) for one in get_args(annotation)]
-        return {"type": "text"} if {"type": "text"} in kinds else {"any": kinds}
+        if {"type": "text"} not in kinds:
+            return {"any": kinds}
+        return {"type": "text", "optional": True} if admits_none(annotation) else {"type": "text"}
     from pydantic import TypeAdapter
     from pydantic.errors import PydanticUserError
 

@@ -13,9 +13,10 @@ import torch
 from ...runtime.engines.base import text_response
 from ...runtime.engines.local.batcher import Batcher, in_one_go
 from ...runtime.engines.local.loading import load
-from ...runtime.fields import answer_to, literals_of
+from ...runtime.fields import literals_of
 from ...runtime.wire import Request, Response
 from .engines import ROWS, STRIDE, Free, identity_of, inputs_of, own_failure
+from .labelled import label_answer
 from .matching import Matcher, Read, read
 
 Item = tuple[tuple[str, ...], tuple[str, ...]]
@@ -30,8 +31,8 @@ class MatcherStudent(Free):
     def __init__(self, folder: Path, facts: Any) -> None:
         super().__init__()
         self.folder, self.name = folder, f"student:{folder.name}"
-        self._inputs, self._order = tuple(facts["inputs"]), tuple(facts["order"])
-        self._field, self._labels, self._length = facts["field"], tuple(facts["labels"]), facts["max_length"]
+        self._facts, self._inputs = facts, tuple(facts["inputs"])
+        self._labels, self._length = tuple(facts["labels"]), facts["max_length"]
         self._batcher: Batcher[Item, list[float]] = Batcher(in_one_go(self._match), most=16 * ROWS)
 
     @property
@@ -54,12 +55,12 @@ class MatcherStudent(Free):
 
     def answer(self, request: Request) -> tuple[Response, float]:
         """The response, and the probability of its label among those that are allowed."""
-        labels = tuple(sorted(literals_of(request, self._field) or self._labels))
+        labels = tuple(sorted(literals_of(request, self._facts["field"]) or self._labels))
         with own_failure(self.name):
             inputs = inputs_of(request, self._inputs, self.name)
             logs = self._batcher((tuple(inputs[name] for name in self._inputs), labels))
         best = max(range(len(labels)), key=lambda place: logs[place])
-        text = answer_to(request, {name: labels[best] if name == self._field else "" for name in self._order})
+        text = label_answer(request, self._facts, labels[best])
         return text_response(request.model, text, read=sum(map(len, inputs.values())) // 4, written=1), math.exp(
             logs[best]
         )

@@ -65,6 +65,22 @@ def test_a_classifier_as_onnx_and_in_eight_bits(
         assert torch.equal(runs(**other).logits[0], whole[row])
 
 
+@pytest.mark.parametrize("form", ["onnx", "onnx-int8"])
+def test_a_lone_long_input_of_a_base_with_odd_positions(tmp_path: Path, form: str) -> None:
+    """It is as wide as the model reads, which is no multiple of the widths of batches, and it counts once."""
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    import transformers as tf
+
+    size = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 128}
+    base = tiny_models.save(
+        tf.BertModel(tf.BertConfig(vocab_size=400, max_position_embeddings=40, **size)), tmp_path / "base", None
+    )
+    student = trained(tmp_path, str(base))
+    made = export_student(student, form, tmp_path / form, probes=[{"text": "loud " * 60}])
+    assert made.compared == 1 and made.agree == 1.0
+
+
 @pytest.mark.parametrize("kind", ["llama", "lfm2"])
 def test_a_causal_student_as_gguf(tmp_path: Path, kind: str) -> None:
     pytest.importorskip("gguf")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -9,6 +10,7 @@ from typing import Any, Literal
 import dspy
 import fakes
 import pytest
+import tiny_models
 import torch
 from contracts import EngineContract, StageContract
 from dspy import lm15
@@ -96,4 +98,19 @@ def test_labels_that_it_could_not_read_together_are_refused(tmp_path: Path, base
     given = replace(state(tmp_path, bases["encoder"], task), pairs={"self": rows})
     with pytest.raises(BadInput, match="self: 40 labels take .* no room for a text; take train-encoder"):
         TrainMatcher(FAST, shown=3).run(given)
+    assert not (tmp_path / "run" / "students").exists()
+
+
+@pytest.mark.parametrize(("one", "other"), [("New York", "New_York"), ("US", "us")])
+def test_labels_that_it_could_not_tell_apart_are_refused(tmp_path: Path, one: str, other: str) -> None:
+    labels = (one, other, "red")
+    rows = tuple(Pair(str(n), {"text": f"thing {n}"}, {"colour": labels[n % 3]}) for n in range(12))
+    task = fakes.task(program=dspy.Predict("text -> colour"))
+    base = tiny_models.encoder(tmp_path / "base")
+    body = json.loads((base / "tokenizer.json").read_text())
+    body["normalizer"] = {"type": "Lowercase"}
+    (base / "tokenizer.json").write_text(json.dumps(body))
+    given = replace(state(tmp_path, str(base), task), pairs={"self": rows})
+    with pytest.raises(BadInput, match=f"self: the labels '{one}', '{other}' are the same tokens .* train-encoder"):
+        TrainMatcher(FAST, shown=2).run(given)
     assert not (tmp_path / "run" / "students").exists()

@@ -25,11 +25,23 @@ class TestMemory:
         )  # fmt: skip
         return tf.LlamaForCausalLM(config)
 
-    def test_what_is_kept_for_the_backward_pass_is_about_what_was_predicted(self) -> None:
+    def encoder(self, drop: float) -> Any:
+        import transformers as tf
+
+        torch.manual_seed(0)
+        return tf.BertForSequenceClassification(tf.BertConfig(
+            vocab_size=400, hidden_size=64, intermediate_size=256, num_hidden_layers=4, num_attention_heads=4,
+            attention_probs_dropout_prob=drop,
+        )).train()  # fmt: skip
+
+    @pytest.mark.parametrize("drop", [None, 0.0, 0.1])
+    def test_what_is_kept_for_the_backward_pass_is_about_what_was_predicted(self, drop: float | None) -> None:
+        """For an encoder that drops attention, whose matrices are then most of it, too."""
         from dstill.distill.training.memory import predict
 
-        model = self.model()
-        ids = torch.randint(0, 400, (4, 128))
+        model, width = (self.model(), 128) if drop is None else (self.encoder(drop), 256)
+        ids = torch.randint(0, 400, (4, width))
+        more = {"labels": ids if drop is None else ids[:, 0] % 2}
         kept: dict[int, int] = {}
 
         def note(tensor: torch.Tensor) -> torch.Tensor:
@@ -38,11 +50,22 @@ class TestMemory:
             return tensor
 
         with torch.autograd.graph.saved_tensors_hooks(note, lambda t: t):
-            model(input_ids=ids, labels=ids).loss  # noqa: B018
+            model(input_ids=ids, **more).loss  # noqa: B018
         parameters = {p.untyped_storage().data_ptr() for p in model.parameters()}
         measured = sum(size for place, size in kept.items() if place not in parameters)
-        predicted = predict(model, [128] * 4, Training(batch=4)).activations
+        predicted = predict(model, [width] * 4, Training(batch=4)).activations
         assert 0.6 < predicted / measured < 2.0
+
+    def test_matrices_of_attention_are_those_of_one_layer_where_layers_are_computed_anew(self) -> None:
+        from dstill.distill.training.memory import predict
+
+        def more(how: Training, *lengths: int) -> int:
+            held = [predict(self.encoder(drop), lengths, how).activations for drop in (0.1, 0.0)]
+            return held[0] - held[1]
+
+        one = more(Training(batch=2, recompute=True), 100, 200)
+        assert one == int(4 * (100**2 + 200**2) * 4 * 3.3)
+        assert more(Training(batch=2), 100, 200) == pytest.approx(4 * one, abs=4)
 
     def test_weights_gradients_and_moments_are_counted(self) -> None:
         from dstill.distill.training.memory import predict

@@ -14,6 +14,7 @@ from dstill.distill import (
     Collect,
     DistillState,
     Pair,
+    TrainEncoder,
 )
 from dstill.distill.stages.binding import bind
 from dstill.distill.stages.gate import scores_of
@@ -27,7 +28,7 @@ from dstill.runtime import (
     Session,
 )
 from dstill.runtime.fields import input_fields, render_fields
-from students import state, teacher
+from students import FAST, state, teacher
 
 
 def test_several_teachers_vote_and_the_first_ones_wrong_answers_lose(tmp_path: Path) -> None:
@@ -129,6 +130,43 @@ def test_a_label_is_looked_for_in_its_field(label: str, form: str) -> None:
     row = Pair("r", {}, {"colour": label}, tokens=tokens)
     shares = shares_by_logprobs(row, ["complete", "incomplete"], "colour")
     assert shares == pytest.approx({"complete": 0.55, "incomplete": 0.45})
+
+
+@pytest.mark.parametrize(
+    ("field", "pieces", "told"),
+    [
+        ("answer", ["[[ ## answer ## ]]", "\n", {"a": 0.6, "b": 0.4}], {"a": 0.6, "b": 0.4}),
+        ("answer", ['{"', "answer", '":', ' "', {"a": 0.6, "b": 0.4}, '"}'], {"a": 0.6, "b": 0.4}),
+        ("a", ['{"a": "', {"a": 0.6, "b": 0.4}, '"}'], {"a": 0.6, "b": 0.4}),
+        ("out", ['{"out":', {' "a"': 0.6, ' "b"': 0.4}, "}"], {"a": 0.6, "b": 0.4}),
+        ("out", ['{"out":', {" true": 0.6, " false": 0.4}, ', "why": "True, that is"}'], {"True": 0.6, "False": 0.4}),
+        ("out", ['{"out":', {" null": 0.6, ' "a': 0.4}, "}"], {"None": 0.6, "a": 0.4}),
+        ("out", ['{"out": "', {"\\u00e9": 0.6, "a": 0.4}, '"}'], {"é": 0.6, "a": 0.4}),
+        ("out", ["[[ ## out ## ]]\n", {"True": 0.6, "False": 0.4}, "\n"], {"True": 0.6, "False": 0.4}),
+    ],
+)
+def test_a_label_is_found_where_the_adapter_has_it(field: str, pieces: list[Any], told: dict[str, float]) -> None:
+    """Though its letters stand in the field's name, within quotes, and as JSON writes them."""
+    tokens = tuple(
+        (piece, {piece: 0.0})
+        if isinstance(piece, str)
+        else (max(piece, key=lambda one: piece[one]), {one: math.log(share) for one, share in piece.items()})
+        for piece in pieces
+    )
+    row = Pair("r", {}, {field: max(told, key=lambda label: told[label])}, tokens=tokens)
+    assert shares_by_logprobs(row, list(told), field) == pytest.approx(told)
+
+
+def test_rows_whose_tokens_tell_of_no_label_are_counted(tmp_path: Path, bases: dict[str, str]) -> None:
+    told = (("[[ ## colour ## ]]\n", {}), ("red", {"red": -0.1, "blue": -2.3}))
+    rows = tuple(
+        Pair(str(n), {"text": f"t {n}"}, {"colour": "red"}, tokens=told if n else (("Red", {"Red": -0.1}),))
+        for n in range(6)
+    )
+    given = state(tmp_path, bases["encoder"])
+    more = (Pair("x", {"text": "x"}, {"colour": "blue"}),)  # of a teacher that told nothing at all
+    after = TrainEncoder(FAST, soft=True).run(replace(given, pairs={"self": (*rows, *more)}))
+    assert "1 rows whose tokens tell of no label, learned from votes or answers" in after.effects[-1].notes[0]
 
 
 def test_a_vote_teaches_the_answers_that_were_taken(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from dspy.lm15 import Config
 from dstill.runtime.engines.local.answers import FREE, NUMBER, WHOLE, schema, value
 from dstill.runtime.engines.local.causal import CausalEngine
 from dstill.runtime.engines.local.constrain import Form, Guide, Vocabulary, byte_letters
-from dstill.runtime.engines.local.grammar import Automaton, Either, Many, One, Text, Then, either, sign, text
+from dstill.runtime.engines.local.grammar import Automaton, Either, Many, One, Text, Then, Without, either, sign, text
 from dstill.runtime.wire import request_of_chat
 
 
@@ -65,7 +65,11 @@ def test_a_sign_is_exactly_one_valid_utf8_sequence() -> None:
     [
         (WHOLE, ["0", "-7", "120"], ["", "007", "1.5", "-", "+1"]),
         (NUMBER, ["0", "-1.50", "2e10", "3.1E-2"], [".5", "1.", "1e", "nan"]),
-        (FREE, ["", "a [b] c", "two\nlines", "漢"], ["x [[ ## y"]),
+        (
+            FREE,
+            ["", "a [b] c", "two\nlines", "漢", "[[Red]]", "[[1], [2]]", "a [", "[[ #", "[[[ [[", "[\u2028"],
+            ["x [[ ## y", "[[ ##", "[[[ ## x", "[[ #[[ ##"],
+        ),
         (value({"literal": ["a b", "c"]}), ["a b", "c"], ["a", "ab", "C"]),
         (value({"type": "bool"}), ["True", "False"], ["true", "1"]),
     ],
@@ -74,6 +78,16 @@ def test_kinds_of_values(part: Any, good: list[str], bad: list[str]) -> None:
     automaton = Automaton(part)
     assert all(automaton.accepts(one.encode()) for one in good)
     assert not any(automaton.accepts(one.encode()) for one in bad)
+
+
+def test_a_text_without_words_is_any_other_text() -> None:
+    chance = random.Random(0)
+    for words in (("[[ ##",), ("aab", "ba"), ("abab", "\nb"), ("aaa",), ("a", "bb"), ()):
+        automaton = Automaton(Then((Without(tuple(word.encode() for word in words)), Text(b"!"))))
+        for _ in range(400):
+            said = "".join(chance.choice("ab\n[ #ü") for _ in range(chance.randrange(10)))
+            assert automaton.accepts(f"{said}!".encode()) == all(word not in said for word in words), (words, said)
+        assert not automaton.accepts(b"\xff!")
 
 
 def test_json_of_a_schema() -> None:
@@ -164,6 +178,21 @@ def test_tokens_as_bytes() -> None:
             assert vocabulary.tokens(data) is not None
     anything = vocabulary.walk(Automaton(Many(One(((0, 255),)))), 0)[0]
     assert set(anything.tolist()) == set(tokenizer.get_vocab().values()) - set(range(5))  # which are special
+
+
+def test_tokens_of_a_llama_are_known_as_bytes() -> None:
+    """Its decoder is several in a row, the first of which reads the sign of a space."""
+    from tokenizers import Tokenizer, decoders, models
+    from transformers import PreTrainedTokenizerFast
+
+    vocab = {"<unk>": 0, "<0x0A>": 1, "\u2581a": 2, "b": 3}
+    raw = Tokenizer(models.BPE(vocab, [], unk_token="<unk>", byte_fallback=True))
+    parts = [decoders.Replace("\u2581", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    raw.decoder = decoders.Sequence(parts)
+    vocabulary = Vocabulary.of(PreTrainedTokenizerFast(tokenizer_object=raw, unk_token="<unk>"), 4)
+    assert vocabulary is not None
+    walks = [vocabulary.walk(Automaton(Text(data)), 0)[0].tolist() for data in (b"\n", b" a", b"b", b"<unk>")]
+    assert walks == [[1], [2], [3], []]
 
 
 def test_all_tokens_at_once_go_where_each_goes_alone() -> None:

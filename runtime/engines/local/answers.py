@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .grammar import Either, Many, One, Part, Text, Then, either, sign, text
+from .grammar import Either, Many, One, Part, Text, Then, Without, either, sign, text
 
 DEPTH = 5
 """How deep JSON may be nested; below, values are plain ones."""
@@ -28,9 +28,10 @@ DATE: Part = Then((
     Many(DIGIT, 4, 4), Text(b"-"), either([f"{month:02}" for month in range(1, 13)]), Text(b"-"),
     either([f"{day:02}" for day in range(1, 32)]),
 ))  # fmt: skip
-FREE: Part = Many(Either((sign(but="["), Then((Text(b"["), sign(but="["))))))
+HEADING = b"[[ ##"
+"""What a field's heading begins with."""
+FREE: Part = Without((HEADING,))
 """Any text in which no field's heading begins."""
-LINE: Part = Many(sign(but="\n\r"))
 
 
 def value(kind: Mapping[str, Any], *, free: Part = FREE) -> Part:

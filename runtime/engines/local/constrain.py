@@ -11,7 +11,6 @@ it ends with is written down (as in SGLang's jump-forward decoding, Zheng et al.
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
@@ -58,16 +57,11 @@ class Vocabulary:
     @classmethod
     def of(cls, tokenizer: Any, size: int) -> Vocabulary | None:
         """The vocabulary of a byte-level BPE or SentencePiece-like tokenizer; ``None`` for others."""
-        backend = getattr(tokenizer, "backend_tokenizer", None)
-        if backend is None:
-            return None
-        body = json.loads(backend.to_str())
-        decoder = json.dumps(body.get("decoder"))
-        special = {int(token["id"]) for token in body["added_tokens"] if token["special"]}
-        texts = {place: token for token, place in tokenizer.get_vocab().items() if place not in special}
-        read = _letters if "ByteLevel" in decoder else _piece if "▁" in decoder or "Metaspace" in decoder else None
+        read = _reader(tokenizer)
         if read is None:
             return None
+        special = {place for place, token in tokenizer.added_tokens_decoder.items() if token.special}
+        texts = {place: token for token, place in tokenizer.get_vocab().items() if place not in special}
         return cls(
             [read(texts[place]) if place in texts else None for place in range(size)],
             lambda written: tokenizer(written, add_special_tokens=False)["input_ids"],
@@ -216,6 +210,17 @@ def byte_letters() -> dict[int, str]:
     plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
     others = [byte for byte in range(256) if byte not in plain]
     return {**{byte: chr(byte) for byte in plain}, **{byte: chr(256 + n) for n, byte in enumerate(others)}}
+
+
+def tells_bytes(tokenizer: Any) -> bool:
+    """Whether a tokenizer's tokens are known as bytes, so that answers can be held to a form."""
+    return _reader(tokenizer) is not None
+
+
+def _reader(tokenizer: Any) -> Callable[[str], bytes] | None:
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    decoder = "" if backend is None else repr(backend.decoder)
+    return _letters if "ByteLevel" in decoder else _piece if "▁" in decoder or "Metaspace" in decoder else None
 
 
 def _letters(token: str) -> bytes:

@@ -6,7 +6,7 @@ Enough for what answers look like: fixed text, choices, numbers, free text, and 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeAlias
@@ -54,7 +54,14 @@ class Many:
     most: int | None = None
 
 
-Part: TypeAlias = "Text | One | Either | Then | Many"
+@dataclass(frozen=True)
+class Without:
+    """Any text, of Unicode's signs, in which none of these ASCII words stands."""
+
+    words: tuple[bytes, ...]
+
+
+Part: TypeAlias = "Text | One | Either | Then | Many | Without"
 
 
 def text(value: str) -> Text:
@@ -104,7 +111,8 @@ class Automaton:
 
     def step(self, state: int, byte: int) -> int | None:
         """The state after a byte, or ``None`` where it cannot come."""
-        after = int(self.after(np.array([state]), np.array([byte]))[0])
+        self._learn(state)
+        after = int(self._table[state, byte])
         return None if after < 0 else after
 
     def after(self, states: NDArray[np.integer], data: NDArray[np.integer]) -> NDArray[np.int32]:
@@ -212,6 +220,8 @@ class Automaton:
                 self._empty[start].append(first)
                 self._empty[last].append(end)
             return start, end
+        if isinstance(part, Without):
+            return self._build_without(part.words)
         at = start
         for _ in range(part.least):
             first, last = self._build(part.part)
@@ -232,6 +242,19 @@ class Automaton:
             at = last
             self._empty[at].append(end)
         return start, end
+
+    def _build_without(self, words: Sequence[bytes]) -> tuple[int, int]:
+        """One state for each beginning of a word that the text may just have come to (Aho and Corasick, "Efficient
+        String Matching", 1975): as many as the words have bytes, however they begin anew within one another."""
+        begun = {word[:size] for word in words for size in range(len(word))} | {b""}
+        states = {seen: self._new() for seen in sorted(begun)}
+        first, last = self._build(sign(but="".join(map(chr, range(0x80)))))  # no word has any of these
+        end = self._new()
+        self._empty[last].append(states[b""])
+        for seen, at in states.items():
+            self._empty[at] += [first, end]
+            self._edges[at] += [(low, high, states[after]) for low, high, after in _onward(seen, begun, words)]
+        return states[b""], end
 
     def _distances(self) -> list[int]:
         """Bytes from every state to the end, by Dijkstra's algorithm backwards."""
@@ -254,3 +277,17 @@ class Automaton:
                     found[other] = distance + cost
                     heapq.heappush(queue, (found[other], other))
         return found
+
+
+def _onward(seen: bytes, begun: Collection[bytes], words: Sequence[bytes]) -> list[tuple[int, int, bytes]]:
+    """Ranges of ASCII that may follow what was seen of a word, each with the longest beginning that is come to."""
+    found: list[tuple[int, int, bytes]] = []
+    for byte in range(0x80):
+        text = seen + bytes([byte])
+        if text.endswith(tuple(words)):
+            continue
+        after = next(text[cut:] for cut in range(len(text) + 1) if text[cut:] in begun)
+        joins = bool(found) and found[-1][1:] == (byte - 1, after)
+        low = found.pop()[0] if joins else byte
+        found.append((low, byte, after))
+    return found
