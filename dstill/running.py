@@ -24,7 +24,7 @@ from .optimizers.config import optimizer_of
 from .optimizers.estimate import estimate
 from .programs.library import task_named
 from .programs.task import Task
-from .recipe import BudgetTable, DistillTable, RunRecipe, check_recipe, read_recipe
+from .recipe import AlternateTable, BudgetTable, DistillTable, RunRecipe, check_recipe, read_recipe
 from .runtime.budget import Budget
 from .runtime.cassette import export
 from .runtime.errors import BadInput, BudgetExhausted, ModelUnavailable
@@ -106,8 +106,9 @@ def _check_students(recipe: RunRecipe, task: Task) -> None:
 
 def _students(recipe: RunRecipe) -> dict[str, Any]:
     """What the files that a recipe names say: its stages, and the digests of the models that are trained or teach."""
+    steps: list[DistillTable | AlternateTable] = [*recipe.distill, *recipe.alternate]
     found = {}
-    for one in (*recipe.distill, *recipe.alternate):
+    for one in steps:
         stages = one.stages_of() if isinstance(one, DistillTable) else recipe_of(one.how().recipe)
         found[one.name] = {**stages.dump(), "base": base_digest(one.student), "models": weights_of(stages)}
     return found

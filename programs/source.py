@@ -95,9 +95,13 @@ def _attributes(thing: Any, above: tuple[int, ...]) -> Any:
     return {name: _said(own[name], above) for name in sorted(own)}
 
 
-@lru_cache(maxsize=1024)
 def _text(thing: Any) -> str:
-    """Source text; where there is none, the full name."""
+    """Source text of a class or a function; where there is none, the full name."""
+    return _read(thing)
+
+
+@lru_cache(maxsize=1024)
+def _read(thing: Any) -> str:
     try:
         return inspect.getsource(thing)
     except (OSError, TypeError):
