@@ -128,7 +128,7 @@ def test_where_nobody_disagrees_the_examples_asked_for_are_those_that_are_accept
         found = judged([score] * n, [score] * n, margin=margin)
         assert found.accepted is enough
         assert power_of(found) == {"n": float(n), "margin": margin, "needed": few.needed, "power": float(enough)}
-    assert margin != 0.01 or score != 1.0 or few.needed == 231
+    assert margin != 0.01 or score != 1.0 or few.needed == 299  # 0.99 ** 299 < 0.05
 
 
 class TestCascade(StageContract):
