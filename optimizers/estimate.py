@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import dspy
@@ -10,10 +11,9 @@ from ..programs import metrics
 from ..programs.task import CompileView, Task
 from ..runtime.adapters import adapter_named
 from ..runtime.budget import Budget, Cost, scaled
-from ..runtime.canonical import as_json
 from ..runtime.lm import LM
 from ..runtime.models import Model, lm_for
-from ..runtime.wire import request_of_chat
+from ..runtime.wire import Request, media_in
 from .candidate import Candidate, demos_from
 from .config import Bootstrap, Dspy, FewShot, Optimizer, ZeroShot, optimizer_of
 from .objective import Objective, objective_of
@@ -41,6 +41,8 @@ class Estimate:
     """Whether the search's size is known; DSPy's optimizers, and proposers of one's own, decide as they go."""
     priced: bool = True
     """Whether the prices of the model and of a judge are known."""
+    measured: bool = True
+    """Whether all of the prompts is counted: images, sounds and files are where the model has ``media_tokens``."""
 
     def __str__(self) -> str:
         def line(cost: Cost) -> str:
@@ -48,6 +50,7 @@ class Estimate:
             return f"{cost.calls:,} calls, {cost.tokens:,} tokens, {price}"
 
         size = "" if self.known else " (DSPy decides the size of its search; this is a guess)"
+        size += "" if self.measured else "\nimages, sounds and files are not counted: set media_tokens of the model"
         capped = f"\ncapped by the budget: {self.budget}" if self.budget.caps() else "\nno budget is set"
         return f"at least {line(self.low)}\nat most  {line(self.high)}{size}{capped}"
 
@@ -68,7 +71,10 @@ def estimate(
     bare, full = _per_example(view, model, 0), _per_example(view, model, demos)
     low = Cost(bare.calls, bare.tokens // 2, bare.pico // 2)  # answers rarely use the room they may
     priced = getattr(model.door.engine, "priced", True) and metrics.asks(view.metric, view.dev[0])[1]
-    return Estimate(scaled(low, least), scaled(full, most), budget or Budget(), known, priced)
+    measured = getattr(model.door.engine, "media_tokens", 0) is not None or not any(
+        media_in(request) for request in _requests(view, model, view.dev[0], 0)
+    )
+    return Estimate(scaled(low, least), scaled(full, most), budget or Budget(), known, priced, measured)
 
 
 def _evaluations(view: CompileView, chosen: Optimizer, seed: int, several: bool) -> tuple[int, int, bool]:
@@ -97,18 +103,24 @@ def _evaluations(view: CompileView, chosen: Optimizer, seed: int, several: bool)
 
 def _per_example(view: CompileView, lm: LM, demos: int) -> Cost:
     """The bound of running every predictor once, and of what the metric asks, averaged over some dev examples."""
-    adapter = adapter_named(view.adapter)
     total = Cost()
     rows = view.dev[:SAMPLE]
     for example in rows:
         total += metrics.asks(view.metric, example)[0]
-        for name, predictor in view.program.named_predictors():
-            fields = list(predictor.signature.fields)
-            shown = [dspy.Example(**demo) for demo in demos_from(view.train, fields)[:demos]]
-            state = Candidate.of(view.program).predictors[name]
-            inputs = {f: as_json(example[f]) if f in example else "x" * 200 for f in predictor.signature.input_fields}
-            chat = adapter.format(predictor.signature, shown or [dspy.Example(**d) for d in state.demos], inputs)
-            config = dspy.lm15.Config(max_tokens=lm.kwargs.get("max_tokens"))
-            total += lm.door.engine.bound(request_of_chat(lm.model, chat, config))
+        for request in _requests(view, lm, example, demos):
+            total += lm.door.engine.bound(request)
     count = max(1, len(rows))
     return Cost(total.calls // count, total.tokens // count, total.pico // count)
+
+
+def _requests(view: CompileView, lm: LM, example: dspy.Example, demos: int) -> Iterator[Request]:
+    """What every predictor would ask, once each; of inputs that another predictor makes, some letters."""
+    adapter = adapter_named(view.adapter)
+    for name, predictor in view.program.named_predictors():
+        fields = list(predictor.signature.fields)
+        shown = [dspy.Example(**demo) for demo in demos_from(view.train, fields)[:demos]]
+        state = Candidate.of(view.program).predictors[name]
+        inputs = {f: example.get(f, "x" * 200) for f in predictor.signature.input_fields}
+        chat = adapter.format(predictor.signature, shown or [dspy.Example(**d) for d in state.demos], inputs)
+        body = {"model": lm.model, "messages": chat, "max_tokens": lm.kwargs.get("max_tokens")}
+        yield dspy.lm15.request_from_openai_chat({key: value for key, value in body.items() if value is not None})

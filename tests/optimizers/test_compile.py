@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
@@ -20,7 +21,8 @@ from dstill.eval import evaluate_on
 from dstill.optimizers import Candidate, FewShot, Race, compile, load_program
 from dstill.optimizers.compile import Where
 from dstill.optimizers.estimate import estimate
-from dstill.runtime import BadInput, Budget, Damaged, Journal, ScriptedEngine, Session
+from dstill.programs import Task, metrics
+from dstill.runtime import BadInput, Budget, Damaged, Journal, ScriptedEngine, Session, lm_for
 from dstill.runtime.rundir import verify
 
 
@@ -304,6 +306,18 @@ def test_an_estimate_spends_nothing_and_bounds_the_truth(tmp_path: Path) -> None
     assert "no budget is set" in str(found)
     assert "capped by the budget: 5 calls" in str(estimate(fakes.task(), engine, "race", Budget(calls=5)))
     assert "a guess" in str(estimate(fakes.task(), engine, "dspy:MIPROv2"))
+
+
+def test_an_estimate_says_that_images_are_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    images = [f"data:image/png;base64,{base64.b64encode(b'%d' % n).decode()}" for n in range(60)]
+    rows = [dspy.Example(image=dspy.Image(one), colour="red").with_inputs("image") for one in images]
+    program = dspy.Predict("image: dspy.Image -> colour")
+    task = Task("seen", program, rows[:20], rows[20:40], rows[40:], metrics.exact("colour"))
+    bare, told = (estimate(task, lm_for("openai/gpt-4.1-mini", **more), "race") for more in ({}, {"media_tokens": 900}))
+    words = "images, sounds and files are not counted: set media_tokens of the model"
+    assert words in str(bare) and words not in str(told)
+    assert told.low.tokens > bare.low.tokens + 400 * bare.low.calls
 
 
 def test_a_run_shows_itself(tmp_path: Path) -> None:
