@@ -6,19 +6,31 @@ values the class's name is told: what they hold may differ from one process to t
 
 from __future__ import annotations
 
+import datetime
+import hashlib
 import inspect
-from collections.abc import Iterable
+import re
+from collections import deque
+from collections.abc import Iterable, Mapping
 from dataclasses import is_dataclass
+from decimal import Decimal
+from enum import Enum
+from fractions import Fraction
 from functools import lru_cache, partial
-from re import Pattern
+from pathlib import PurePath
 from typing import Any
 
 import dspy
+import numpy as np
 from pydantic import BaseModel, TypeAdapter
 
 from ..runtime.canonical import canonical
 
-_PLAIN = (str, bytes, int, float, complex, bool, Pattern, type(None), type(Ellipsis))
+_PLAIN = (
+    str, bytes, bytearray, int, float, complex, bool, type(None), type(Ellipsis), range, PurePath, Decimal, Fraction,
+    datetime.date, datetime.time, datetime.timedelta, np.generic,
+)  # fmt: skip
+"""Values whose ``repr`` is all that they are."""
 _STATE = {"callbacks", "history", "lm"}
 """Attributes of DSPy's modules that change while they run, or are told apart elsewhere."""
 
@@ -51,21 +63,29 @@ def _program(program: dspy.Module, above: tuple[int, ...]) -> Any:
 
 def _said(thing: Any, above: tuple[int, ...]) -> Any:
     """A thing's form; ``above`` are the ids of those that it is a part of."""
+    if isinstance(thing, Enum):
+        return [_name(type(thing)), thing.name]
     if isinstance(thing, _PLAIN):
         return repr(thing)
+    if isinstance(thing, re.Pattern):
+        return [repr(thing.pattern), thing.flags]
+    if isinstance(thing, np.ndarray) and not thing.dtype.hasobject:
+        return [thing.dtype.str, list(thing.shape), hashlib.sha256(thing.tobytes()).hexdigest()]
+    if isinstance(thing, dspy.Example):
+        return _said(thing.toDict(), above)
     if id(thing) in above:
         return "itself"
     above = (*above, id(thing))
-    if isinstance(thing, list | tuple):
+    if isinstance(thing, list | tuple | deque):
         return [_said(one, above) for one in thing]
     if isinstance(thing, set | frozenset):
         return _sorted(_said(one, above) for one in thing)
-    if isinstance(thing, dict):
+    if isinstance(thing, Mapping):
         return _sorted([_said(key, above), _said(value, above)] for key, value in thing.items())
     if isinstance(thing, partial):
         return ["partial", _said(thing.func, above), _said(thing.args, above), _said(thing.keywords, above)]
     if inspect.ismethod(thing):
-        return [_said(thing.__func__, above), _said(thing.__self__, above)]
+        return [_said(thing.__func__, above), _object(thing.__self__, above)]
     if inspect.isfunction(thing):
         return _function(thing, above)
     if inspect.isclass(thing) or inspect.isbuiltin(thing):
@@ -73,8 +93,16 @@ def _said(thing: Any, above: tuple[int, ...]) -> Any:
     if isinstance(thing, dspy.Module):
         return _program(thing, above)
     if callable(thing) or isinstance(thing, BaseModel) or is_dataclass(thing):
-        return [_text(type(thing)), _attributes(thing, above)]
+        return _object(thing, above)
     return _name(type(thing))
+
+
+def _object(thing: Any, above: tuple[int, ...]) -> Any:
+    """What an object that is called can do: its class, and what it holds; of a function in a cache, the function."""
+    if inspect.isclass(thing) or isinstance(thing, dspy.Module):
+        return _said(thing, above)
+    inside = getattr(thing, "__wrapped__", None)
+    return [_text(type(thing)), _attributes(thing, above), *([] if inside is None else [_said(inside, above)])]
 
 
 def _function(function: Any, above: tuple[int, ...]) -> Any:
@@ -82,14 +110,20 @@ def _function(function: Any, above: tuple[int, ...]) -> Any:
     constants = [_said(one, above) for one in code.co_consts if not inspect.iscode(one)]
     defaults = [_said(one, above) for one in (function.__defaults__, function.__kwdefaults__)]
     cells = [_cell(cell, above) for cell in function.__closure__ or ()]
-    return [_text(function), constants, list(code.co_names), defaults, cells]
+    text = _text(function)
+    # Of two lambdas in one line, and where there is no source, the text does not tell which it is.
+    vague = function.__name__ == "<lambda>" or text == _name(function)
+    exact = [list(code.co_varnames), hashlib.sha256(code.co_code).hexdigest()] if vague else []
+    return [text, constants, list(code.co_names), defaults, cells, *exact]
 
 
 def _attributes(thing: Any, above: tuple[int, ...]) -> Any:
     """Public attributes; modules within a module are told by their own names."""
+    slots = {name for kind in type(thing).__mro__ for name in _listed(getattr(kind, "__slots__", ()))}
+    held = {name: getattr(thing, name) for name in slots if hasattr(thing, name)} | getattr(thing, "__dict__", {})
     own = {
         name: value
-        for name, value in getattr(thing, "__dict__", {}).items()
+        for name, value in held.items()
         if not name.startswith("_") and name not in _STATE and not isinstance(value, dspy.Module)
     }
     return {name: _said(own[name], above) for name in sorted(own)}
@@ -114,10 +148,15 @@ def _name(thing: Any) -> str:
 
 def _type(annotation: Any) -> Any:
     """A field's type: its JSON schema where it has one, which tells the values of enumerations and models."""
+    text = re.sub(r" at 0x[0-9a-fA-F]+", "", str(annotation))  # of functions in it, another one in every process
     try:
-        return [str(annotation), TypeAdapter(annotation).json_schema()]
+        return [text, TypeAdapter(annotation).json_schema()]
     except Exception:  # DSPy takes any type; pydantic has schemas for most
-        return str(annotation)
+        return text
+
+
+def _listed(slots: Any) -> Iterable[str]:
+    return (slots,) if isinstance(slots, str) else slots
 
 
 def _fields(predictor: Any) -> Iterable[Any]:

@@ -76,7 +76,8 @@ class Door:
 
         Args:
             wire: the request's canonical form.
-            make: builds the request with a seed for sampling; called only if it has to be sent.
+            make: builds the request, with another seed for sampling where one is given; called only if it has to be
+                sent.
             sample: which of several independent answers to the same request.
 
         Raises:
@@ -122,7 +123,7 @@ class Door:
             self.session.lend(found)
             self.session.account(found, hit=True)
             return found
-        request = self._request(key, make, greedy)
+        request = make(self._seed(key, wire, sample, greedy))
         if self.session.replay is not None:
             ledger = self.session.ledger
             if ledger.in_dollars or not ledger.fits(self.engine.bound(request)):  # a cassette keeps no prices
@@ -144,14 +145,21 @@ class Door:
             )
         return self.engine.bound(request)
 
-    def _request(self, key: bytes, make: Callable[[int | None], Request], greedy: bool) -> Request:
-        return make(int.from_bytes(key[:6], "big") if self.engine.repeatable and not greedy else None)
+    def _seed(self, key: bytes, wire: Wire, sample: int, greedy: bool) -> int | None:
+        """The seed to sample with, if it is ours to say. A seed that the caller set is that of the first sample; with
+        it the others would all be equal."""
+        if greedy:
+            return None
+        given = b'"seed":' in wire.tail and orjson.loads(wire.tail)["settings"].get("seed") is not None
+        if given:
+            return int.from_bytes(key[:4], "big") >> 1 if sample else None  # 31 bits, which every provider takes
+        return int.from_bytes(key[:6], "big") if self.engine.repeatable else None
 
     def _share(
         self, workers: Workers, key: bytes, wire: Wire, make: Callable[[int | None], Request], sample: int, greedy: bool
     ) -> Entry:
         """The completed call as all workers have it: told by the one that had the claim, or paid for and told here."""
-        session, request = self.session, self._request(key, make, greedy)
+        session, request = self.session, make(self._seed(key, wire, sample, greedy))
         while True:
             entry = session.journal.get(key)
             bound = self._bound(request) if entry is None else Cost()

@@ -123,12 +123,12 @@ def request_of_wire(wire: Wire, model: str) -> Request:
 
 
 def seeded(config: Any, seed: int | None) -> Any:
-    """Settings with a sampling seed, unless the caller set one."""
-    return config if seed is None or config.seed is not None else replace(config, seed=seed)
+    """Settings with a sampling seed; without one, as they are."""
+    return config if seed is None else replace(config, seed=seed)
 
 
 def with_seed(request: Request, seed: int | None) -> Request:
-    """The request with a sampling seed, unless the caller set one."""
+    """The request with a sampling seed; without one, as it is."""
     config = seeded(request.config, seed)
     return request if config is request.config else replace(request, config=config)
 

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
 from enum import Enum
-from functools import partial
-from typing import Any, Literal
+from functools import cache, partial
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any, Literal
 
 import dspy
+import numpy as np
 import pydantic
 from dstill.programs import program_digest
 from dstill.programs.metrics import metric_digest
@@ -75,6 +83,7 @@ PROGRAMS: list[Callable[[], dspy.Module]] = [
     lambda: typed(Mood), lambda: typed(Mood2), lambda: typed(Reply), lambda: typed(Reply2),
     lambda: dspy.BestOfN(Inner(), 2, lambda inputs, made: 1.0, 0.5),
     lambda: dspy.BestOfN(Inner(), 3, lambda inputs, made: 1.0, 0.5),
+    lambda: typed(list[Annotated[str, pydantic.AfterValidator(str.strip)]]),
     lambda: dspy.ReAct("text -> answer", tools=[len]), lambda: dspy.ReAct("text -> answer", tools=[max]),
 ]  # fmt: skip
 
@@ -117,10 +126,27 @@ def other(least: float, example: Any, prediction: Any) -> float:
     return float(prediction.score > least)
 
 
+@dataclass(slots=True)
+class Slotted:
+    least: float = 0.5
+
+
+HELD: list[Any] = [
+    Mood.GOOD, Mood2.BAD, Path("a"), Path("b"), date(2026, 1, 2), date(2026, 1, 3), Decimal("0.5"), Decimal("0.50"),
+    range(3), range(4), bytearray(b"a"), deque([2]), MappingProxyType({"a": 1}), Slotted(), Slotted(0.7),
+    re.compile("a" * 300), re.compile("a" * 299 + "b"), re.compile("a" * 300, re.I), dspy.Example(text="a"),
+    np.zeros(3), np.ones(3), np.ones((1, 3)), np.float32(1), np.int64(1), [dspy.Example(text="b")],
+]  # fmt: skip
+"""What an object may hold; each is another one."""
+LAMBDAS: list[Callable[[], Any]] = [lambda: (lambda e, p: e - p), lambda: (lambda e, p: p - e)]  # fmt: skip
+
+
 METRICS: list[Callable[[], Any]] = [
     lambda: AtLeast(0.5), lambda: AtLeast(0.9), lambda: partial(by, 0.5), lambda: partial(by, 0.9),
     lambda: partial(other, 0.5), lambda: partial(by, least=0.5), lambda: scaled([1, 2]), lambda: scaled([1, 3]),
     lambda: scaled(lambda x: x), lambda: scaled(lambda x: 1 - x), lambda: AtLeast(0.5).__call__,
+    lambda: AtLeast(0.7).__call__, lambda: cache(by), lambda: cache(other),
+    *(lambda value=value: AtLeast(value) for value in HELD), *LAMBDAS,
 ]  # fmt: skip
 
 
@@ -138,7 +164,8 @@ def test_every_process_has_the_same_digests() -> None:
     code = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "from test_source import *\n"
-        "print(digest(source_of(in_a_set)), [program_digest(make()) for make in PROGRAMS])"
+        "print(digest(source_of(in_a_set)), [program_digest(make()) for make in PROGRAMS])\n"
+        "print([metric_digest(make()) for make in METRICS])"
     )
     told = {
         subprocess.run(

@@ -268,6 +268,23 @@ def test_a_whole_programs_run_has_samples_of_its_own_by_every_path() -> None:
     assert samples == [5, 10, 15]
 
 
+@pytest.mark.parametrize("repeatable", [True, False])
+def test_a_seed_of_the_callers_is_that_of_the_first_sample(repeatable: bool) -> None:
+    seen: list[int | None] = []
+
+    def script(request: Request) -> str:
+        seen.append(request.config.seed)
+        return "a"
+
+    lm = LM(ScriptedEngine(script, repeatable=repeatable), temperature=1.0, seed=7)
+    lm("x", n=3)
+    lm("x", rollout_id=2)
+    lm(messages=[{"role": "user", "content": "y"}])
+    lm(messages=[{"role": "user", "content": "y"}], rollout_id=1)
+    assert seen[0] == 7 and seen.count(7) == 2 and len(set(seen)) == 5
+    assert all(isinstance(seed, int) and 0 <= seed < 2**31 for seed in seen)
+
+
 def test_a_model_is_opened_again_with_all_its_settings() -> None:
     settings = {"temperature": 0.5, "logit_bias": {"5": 1}, "stop": ["x"], "response_format": dict}
     spec = LM(ScriptedEngine(["a"]), **settings).spec
