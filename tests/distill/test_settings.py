@@ -61,7 +61,10 @@ PARTS = Training(accumulate=2)
         (lambda: TrainSeq2Seq(kd="kl"), r"TrainSeq2Seq\(kd='kl'\): expected one of: none, forward, reverse"),
         (lambda: TrainCausal(lora=8), r"lora=8\): expected Lora\(\.\.\.\) or None"),
         (lambda: TrainCausal(temperature=0), "temperature = 0: expected a number, more than 0"),
-        (lambda: TrainCausal(training=PARTS, hidden="mi"), "accumulate = 2 with hidden = 'mi': .*expected accumulate = 1"),
+        (
+            lambda: TrainCausal(training=PARTS, hidden="mi"),
+            "accumulate = 2 with hidden = 'mi': .*expected accumulate = 1",
+        ),
         (lambda: TrainSeq2Seq(training=PARTS, hidden="mi"), "accumulate = 2 with hidden = 'mi'"),
         (lambda: TrainEncoder(training=PARTS, rationale="align"), "accumulate = 2 with rationale = 'align'"),
         (lambda: TrainEncoder(training=PARTS, hidden="mi", teacher="t"), "hidden = 'mi': each row .*accumulate = 1"),
