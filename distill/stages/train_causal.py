@@ -97,8 +97,8 @@ class TrainCausal:
             raise BadInput(f"devices = {self.training.devices} with hidden = {self.hidden!r}: expected devices = 1")
         if self.training.accumulate > 1 and self.hidden == "mi":
             raise BadInput(
-                f"accumulate = {self.training.accumulate} with hidden = 'mi': each token is told from the others of its "
-                "batch, of which a part has fewer; expected accumulate = 1"
+                f"accumulate = {self.training.accumulate} with hidden = 'mi': each token is told from the others of "
+                "its batch, of which a part has fewer; expected accumulate = 1"
             )
         if self.style == "program" and self.objective != "answer":
             raise BadInput(
