@@ -83,6 +83,19 @@ def causal(folder: Path, kind: str = "lfm2", *, context: int = 512, seed: int = 
     return save(model, folder, text=text)
 
 
+def recurrent(folder: Path, kind: str = "Mamba", seed: int = 0) -> Path:
+    """A causal LM that keeps a state in place of keys and values: ``Mamba`` or ``Rwkv``."""
+    import torch
+    import transformers as tf
+
+    torch.manual_seed(seed)
+    more: dict[str, Any] = {"Mamba": {"initializer_range": 0.4}, "Rwkv": {"attention_hidden_size": 64}}[kind]
+    config = getattr(tf, f"{kind}Config")(
+        vocab_size=400, hidden_size=64, num_hidden_layers=2, bos_token_id=None, pad_token_id=0, eos_token_id=1, **more
+    )
+    return save(getattr(tf, f"{kind}ForCausalLM")(config), folder)
+
+
 def encoder(folder: Path, seed: int = 0, text: str = SENTENCE) -> Path:
     """A BERT without a head."""
     import torch
