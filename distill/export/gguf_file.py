@@ -15,6 +15,7 @@ from typing import Any
 from ...runtime.atomic import write_bytes
 from ...runtime.embedded.tokens import WORDS
 from ...runtime.engines.local.loading import load
+from ...runtime.engines.local.prompt import rendered
 from ...runtime.errors import BadInput
 from ..students.formats import Format
 from .export import Exported
@@ -164,10 +165,9 @@ def asked_with(form: Format, inputs: Mapping[str, str]) -> list[dict[str, str]]:
 
 def _template(tokenizer: Any) -> str:
     """The tokenizer's chat template as Ollama writes one: with places for system and prompt."""
-    chat = [{"role": "system", "content": "<<S>>"}, {"role": "user", "content": "<<P>>"}]
     if tokenizer.chat_template is None:
         return "System:\n{{ .System }}\n\nUser:\n{{ .Prompt }}\n\nAssistant:\n"
-    text = str(tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True))
+    text = rendered(tokenizer, [("system", "<<S>>"), ("user", "<<P>>")], "the student")
     return text.replace("<<S>>", "{{ .System }}").replace("<<P>>", "{{ .Prompt }}")
 
 

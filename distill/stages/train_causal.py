@@ -95,6 +95,11 @@ class TrainCausal:
             raise BadInput(f"temperature = {self.temperature}: expected a number, more than 0")
         if self.training.devices > 1 and self.hidden != "none":  # transformers forgets to record them in a sent model
             raise BadInput(f"devices = {self.training.devices} with hidden = {self.hidden!r}: expected devices = 1")
+        if self.training.accumulate > 1 and self.hidden == "mi":
+            raise BadInput(
+                f"accumulate = {self.training.accumulate} with hidden = 'mi': each token is told from the others of "
+                "its batch, of which a part has fewer; expected accumulate = 1"
+            )
         if self.style == "program" and self.objective != "answer":
             raise BadInput(
                 f"style = 'program' with objective = {self.objective!r}: what is asked in the program's prompt answers "

@@ -99,6 +99,11 @@ class TrainEncoder:
                 f"{how.accumulate}: it learns from the pairs of a batch; expected a batch of 4 or more (32, say), "
                 "whole, on one device"
             )
+        if how.accumulate > 1 and (self.rationale == "align" or self.hidden == "mi"):
+            raise BadInput(
+                f"accumulate = {how.accumulate} with rationale = {self.rationale!r}, hidden = {self.hidden!r}: each "
+                "row is told from the others of its batch, of which a part has fewer; expected accumulate = 1"
+            )
         if self.hidden != "none" and not self.teacher:
             raise BadInput(f"hidden = {self.hidden!r} needs an encoder to be led to: teacher = FOLDER or a hub name")
 

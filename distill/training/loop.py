@@ -122,7 +122,7 @@ def train(
 
     Raises:
         Damaged: for a checkpoint that is not whole.
-        DstillError: if the loss is no longer finite, naming the step.
+        DstillError: if the loss or its gradient is no longer finite, naming the step.
         ModelUnavailable: where the memory does not suffice.
     """
     import torch
@@ -214,14 +214,15 @@ def _settled(late: Sequence[Late], how: Training) -> Log:
     """Lines of the log, their values fetched from the device together.
 
     Raises:
-        DstillError: for a loss that is not finite.
+        DstillError: for a loss or a gradient that is not finite; the step it took has spoiled the weights.
     """
     import torch
 
     values = torch.stack([torch.stack([reached, norm.double()]) for *_, reached, norm in late]).tolist()
-    for (step, *_), (reached, _) in zip(late, values, strict=True):
-        if not math.isfinite(reached):
-            raise DstillError(f"the loss is {reached} at step {step}: lower the learning rate ({how.lr:g})")
+    for (step, *_), found in zip(late, values, strict=True):
+        for what, value in zip(("loss", "gradient's norm"), found, strict=True):
+            if not math.isfinite(value):
+                raise DstillError(f"the {what} is {value} at step {step}: lower the learning rate ({how.lr:g})")
     return [
         {"step": step, "loss": reached, "lr": lr, "norm": norm}
         for (step, lr, *_), (reached, norm) in zip(late, values, strict=True)

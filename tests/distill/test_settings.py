@@ -26,6 +26,8 @@ from dstill.distill.stages.common import kept_apart
 from dstill.runtime import BadInput
 from students import state
 
+PARTS = Training(accumulate=2)
+
 
 @pytest.mark.parametrize(
     ("make", "words"),
@@ -59,12 +61,25 @@ from students import state
         (lambda: TrainSeq2Seq(kd="kl"), r"TrainSeq2Seq\(kd='kl'\): expected one of: none, forward, reverse"),
         (lambda: TrainCausal(lora=8), r"lora=8\): expected Lora\(\.\.\.\) or None"),
         (lambda: TrainCausal(temperature=0), "temperature = 0: expected a number, more than 0"),
+        (
+            lambda: TrainCausal(training=PARTS, hidden="mi"),
+            "accumulate = 2 with hidden = 'mi': .*expected accumulate = 1",
+        ),
+        (lambda: TrainSeq2Seq(training=PARTS, hidden="mi"), "accumulate = 2 with hidden = 'mi'"),
+        (lambda: TrainEncoder(training=PARTS, rationale="align"), "accumulate = 2 with rationale = 'align'"),
+        (lambda: TrainEncoder(training=PARTS, hidden="mi", teacher="t"), "hidden = 'mi': each row .*accumulate = 1"),
         (lambda: Ladder(rungs="embedded:small"), r"rungs='embedded:small'\): expected a tuple of texts"),
     ],
 )
 def test_a_value_that_a_setting_does_not_take_is_refused_at_once(make: Callable[[], Any], words: str) -> None:
     with pytest.raises(BadInput, match=words):
         make()
+
+
+def test_parts_are_allowed_where_a_row_is_learned_by_itself() -> None:
+    TrainCausal(training=PARTS, hidden="mse")
+    TrainEncoder(training=PARTS, rationale="words")
+    TrainEncoder(training=PARTS, hidden="mse", teacher="t")
 
 
 def test_whole_numbers_are_numbers() -> None:

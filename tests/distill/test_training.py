@@ -171,6 +171,21 @@ def test_a_loss_that_is_no_number_is_named(tmp_path: Path) -> None:
         train(net, LENGTHS, lambda rows: loss(rows) * float("nan"), HOW, tmp_path, seed=1)
 
 
+@pytest.mark.parametrize("at", [3, 41])
+def test_a_gradient_that_is_no_number_is_named_though_the_loss_is_one(tmp_path: Path, at: int) -> None:
+    """At the last step there is no loss after it that would tell."""
+    net, loss = simple()
+    calls = [-1]
+
+    def spoiled(rows: Sequence[int]) -> torch.Tensor:
+        calls[0] += 1
+        value: torch.Tensor = loss(rows)
+        return value + (net.one.weight * 0).sum().sqrt() if calls[0] == at else value
+
+    with pytest.raises(DstillError, match=f"the gradient's norm is nan at step {at}: lower the learning rate"):
+        train(net, LENGTHS, spoiled, HOW, tmp_path, seed=1)
+
+
 def cut_checkpoint(folder: Path) -> None:
     net, loss = simple()
     with pytest.raises(KeyboardInterrupt):

@@ -107,6 +107,30 @@ def test_json_of_a_schema() -> None:
         assert not automaton.accepts(json.dumps(wrong).encode())
 
 
+INT = {"type": "integer"}
+PAIR: dict[str, Any] = {"type": "array", "prefixItems": [INT, {"type": "string"}]}
+FIRSTS = [[], [1], ["a", "b"], ["a", 1]]
+
+
+@pytest.mark.parametrize(
+    ("body", "good", "bad"),
+    [
+        (pydantic.TypeAdapter(tuple[int, str]).json_schema(), [[1, "a"]], [*FIRSTS, [1, "a", 2]]),
+        (PAIR, [[1, "a"]], [*FIRSTS, [1, "a", 2]]),
+        ({**PAIR, "maxItems": 1}, [[1]], [[], [1, "a"]]),
+        ({**PAIR, "minItems": 3}, [[1, "a", 2], [1, "a", {"b": "c"}, 3]], [*FIRSTS, [1, "a"]]),
+        ({**PAIR, "items": INT, "maxItems": 3}, [[1, "a"], [1, "a", 2]], [[1, "a", "b"], [1, "a", 2, 3]]),
+        ({"type": "object", "additionalProperties": False, "properties": {}}, [{}], [{"a": 1}]),
+        ({"type": "object"}, [{}, {"a": 1}], [[]]),
+    ],
+)
+def test_tuples_and_objects_without_more(body: dict[str, Any], good: list[Any], bad: list[Any]) -> None:
+    automaton = Automaton(schema(body))
+    for separators in ((", ", ": "), (",", ":")):
+        assert all(automaton.accepts(json.dumps(one, separators=separators).encode()) for one in good)
+        assert not any(automaton.accepts(json.dumps(one, separators=separators).encode()) for one in bad)
+
+
 def walk(form: Form, words: list[bytes | None], chance: random.Random, room: int) -> str:
     """A model that wants anything, held to a form."""
     guide, said = Guide(form, frozenset({0})), b""

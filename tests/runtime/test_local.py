@@ -31,6 +31,22 @@ def test_greedy_answers_are_those_of_transformers(folders: dict[str, Path], kind
         assert engine.complete(request(text)).text == expected
 
 
+@pytest.mark.parametrize("kind", ["Mamba", "Rwkv"])
+def test_a_recurrent_model_answers_as_it_does_in_transformers(tmp_path: Path, kind: str) -> None:
+    from transformers import AutoModelForCausalLM
+
+    folder = tiny_models.recurrent(tmp_path / kind, kind)
+    engine, reference = CausalEngine(folder), AutoModelForCausalLM.from_pretrained(folder)
+    assert engine.decoder is None
+    _, tokenizer, prompter = engine.loaded
+    for text in ("fox", *texts(3)):
+        ids = prompter.tokens(request(text))
+        out = reference.generate(torch.tensor([ids]), max_new_tokens=12, do_sample=False, pad_token_id=0)
+        expected = tokenizer.decode(out[0, len(ids) :], skip_special_tokens=True)
+        assert engine.complete(request(text)).text == expected
+    engine.close()
+
+
 def test_without_a_gpu_nothing_is_said_of_its_kernels(folders: dict[str, Path]) -> None:
     CausalEngine(folders["lfm2"]).complete(request("fox"))
     hints = logging.getLogger("transformers.integrations.hub_kernels")

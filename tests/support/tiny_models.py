@@ -83,6 +83,19 @@ def causal(folder: Path, kind: str = "lfm2", *, context: int = 512, seed: int = 
     return save(model, folder, text=text)
 
 
+def recurrent(folder: Path, kind: str = "Mamba", seed: int = 0) -> Path:
+    """A causal LM that keeps a state in place of keys and values: ``Mamba`` or ``Rwkv``."""
+    import torch
+    import transformers as tf
+
+    torch.manual_seed(seed)
+    more: dict[str, Any] = {"Mamba": {"initializer_range": 0.4}, "Rwkv": {"attention_hidden_size": 64}}[kind]
+    config = getattr(tf, f"{kind}Config")(
+        vocab_size=400, hidden_size=64, num_hidden_layers=2, bos_token_id=None, pad_token_id=0, eos_token_id=1, **more
+    )
+    return save(getattr(tf, f"{kind}ForCausalLM")(config), folder)
+
+
 def encoder(folder: Path, seed: int = 0, text: str = SENTENCE) -> Path:
     """A BERT without a head."""
     import torch
@@ -94,6 +107,21 @@ def encoder(folder: Path, seed: int = 0, text: str = SENTENCE) -> Path:
         max_position_embeddings=256,
     )  # fmt: skip
     return save(tf.BertModel(config), folder, template=None, text=text)
+
+
+def bart(folder: Path, *, context: int = 100, seed: int = 0) -> Path:
+    """A BART: an encoder and a decoder with a learned vector for each of so many positions."""
+    import torch
+    import transformers as tf
+
+    torch.manual_seed(seed)
+    config = tf.BartConfig(
+        vocab_size=400, d_model=64, encoder_layers=2, decoder_layers=2, encoder_attention_heads=4,
+        decoder_attention_heads=4, encoder_ffn_dim=128, decoder_ffn_dim=128, max_position_embeddings=context,
+        init_std=0.4, pad_token_id=0, bos_token_id=1, eos_token_id=1, decoder_start_token_id=1,
+        forced_eos_token_id=None,
+    )  # fmt: skip
+    return save(tf.BartForConditionalGeneration(config), folder, template=None)
 
 
 def seq2seq(folder: Path, seed: int = 0, text: str = SENTENCE) -> Path:

@@ -51,7 +51,8 @@ def value(kind: Mapping[str, Any], *, free: Part = FREE) -> Part:
 
 
 def schema(body: Mapping[str, Any]) -> Part:
-    """JSON of a schema: properties in their order, all of them; references are followed to a bounded depth."""
+    """JSON of a schema: properties in their order, all of them, as the places of a tuple; references are followed to a
+    bounded depth. Bounds of numbers, patterns, lengths and formats of strings, and ``allOf`` are not looked at."""
     return _json(body, body.get("$defs", {}), DEPTH)
 
 
@@ -75,6 +76,8 @@ def _json(body: Any, definitions: Mapping[str, Any], depth: int) -> Part:
     }  # fmt: skip
     if kind in plain:
         return plain[kind]
+    if kind == "array" and body.get("prefixItems"):
+        return _tuple(body, definitions, depth)
     if kind == "array":
         one = _json(body.get("items", {}), definitions, depth - 1) if depth > 0 else _any(0)
         return _list(one, int(body.get("minItems", 0)), body.get("maxItems"))
@@ -86,9 +89,24 @@ def _json(body: Any, definitions: Mapping[str, Any], depth: int) -> Part:
         return Then((Text(b"{"), *_joined(members), Text(b"}")))
     if kind == "object":
         more = body.get("additionalProperties", {})
+        if more is False:
+            return Text(b"{}")
         inner = _json(more, definitions, depth - 1) if depth > 0 else _any(0)
         return _list(Then((STRING, Text(b":"), SPACE, inner)), 0, None, ends=(b"{", b"}"))
     return _any(depth)
+
+
+def _tuple(body: Mapping[str, Any], definitions: Mapping[str, Any], depth: int) -> Part:
+    """A list with a schema for each of its first places, all of which are written; more only where it is asked for."""
+    most = body.get("maxItems")
+    firsts = [_json(one, definitions, depth - 1) for one in body["prefixItems"][:most]]
+    rest = body.get("items", False)
+    least = max(0, int(body.get("minItems", 0)) - len(firsts))
+    left = None if most is None else most - len(firsts)
+    if rest is False and not least:
+        left = 0
+    further = Many(Then((Text(b","), SPACE, _json(rest, definitions, depth - 1))), least, left)
+    return Then((Text(b"["), *_joined(firsts), further, Text(b"]")))
 
 
 def _any(depth: int) -> Part:

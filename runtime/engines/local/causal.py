@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 
@@ -112,18 +113,21 @@ class CausalEngine(LocalEngine):
 
     @torch.inference_mode()
     def _alone(self, row: Row) -> None:
-        """One prompt with transformers' own cache."""
+        """One prompt with transformers' own cache; where there is none but a state of the model's own kind (Mamba,
+        RWKV), all that was said so far is read again at every step."""
         model = self.loaded[0]
-        past = None
+        past, cached = None, True
         feed = torch.tensor([row.ids], device=model.device)
         while len(row.answer) < row.most:
-            out = model(input_ids=feed, past_key_values=past, use_cache=True, logits_to_keep=1)
-            past, logits = out.past_key_values, out.logits[0, -1].float().cpu()
+            more: dict[str, Any] = {"past_key_values": past} if cached else {}
+            out = model(input_ids=feed, use_cache=cached, logits_to_keep=1, **more)
+            past, logits = out.get("past_key_values"), out.logits[0, -1].float().cpu()
+            cached = past is not None
             token = row.choose(logits, int(logits.argmax()))
             if token is None:
                 return
             row.ids.append(token)
-            feed = torch.tensor([[token]], device=model.device)
+            feed = torch.tensor([[token] if cached else row.ids], device=model.device)
 
 
 @dataclass(frozen=True)

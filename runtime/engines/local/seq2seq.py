@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -41,7 +41,8 @@ class Seq2SeqEngine(LocalEngine):
         if model.device.type != "cpu":
             return False
         model.set_attn_implementation("eager")  # torch's fused kernel sums a row by its place in the batch
-        inputs = [[chance.randrange(model.config.vocab_size) for _ in range(n)] for n in (20, 25, 31, 32)]
+        vocabulary = model.get_input_embeddings().num_embeddings
+        inputs = [[chance.randrange(vocabulary) for _ in range(n)] for n in (20, 25, 31, 32)]
         both = [_Scores() for _ in inputs]
         generate(model, inputs, both, [4] * len(inputs))
         for index in (0, 2):  # at another place in the batch, too
@@ -55,6 +56,8 @@ class Seq2SeqEngine(LocalEngine):
         """Inputs of one padded length together."""
         groups: dict[int, list[tuple[Asked, Chooser]]] = {}
         for index, (call, chooser) in enumerate(self.begun(calls)):
+            asked = call.item[0].config.max_tokens or self.longest_answer
+            chooser.most = min(asked, positions(self.loaded[0], "decoder") or asked)
             padded = -(-len(call.item[1]) // STRIDE)
             groups.setdefault(padded if self.together else -index - 1, []).append((call, chooser))
         for members in (group[at : at + ROWS] for group in groups.values() for at in range(0, len(group), ROWS)):
@@ -62,11 +65,17 @@ class Seq2SeqEngine(LocalEngine):
                 self.loaded[0],
                 [call.item[1] for call, _ in members],
                 [chooser for _, chooser in members],
-                [call.item[0].config.max_tokens or self.longest_answer for call, _ in members],
+                [chooser.most for _, chooser in members],
             )
             for call, chooser in members:
                 request, ids = call.item
                 call.finish(response_of(len(ids), chooser, request))
+
+
+def positions(model: Any, half: Literal["encoder", "decoder"]) -> int | None:
+    """The most tokens that an encoder or a decoder has positions for; ``None`` where it counts distances alone (T5)."""
+    config = model.config.get_text_config(**{half: True})
+    return getattr(config, f"max_{half}_position_embeddings", None) or getattr(config, "max_position_embeddings", None)
 
 
 class _Scores:
@@ -94,6 +103,7 @@ def generate(model: Any, inputs: Sequence[Sequence[int]], choosers: Choices, mos
 
     rows = ROWS
     width = -(-max(map(len, inputs)) // STRIDE) * STRIDE
+    width = min(width, positions(model, "encoder") or width)
     pad = model.config.pad_token_id or 0
     ids = torch.full((rows, width), pad, device=model.device)
     mask = torch.zeros(rows, width, dtype=torch.long, device=model.device)

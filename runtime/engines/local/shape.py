@@ -66,6 +66,8 @@ class Shape:
         names = [name for rope in ropes for name in (rope.values() if isinstance(rope, dict) else [rope])]
         if any(name == "longrope" or "dynamic" in name for name in names):
             return None
+        if not getattr(config, "num_attention_heads", None):  # Mamba and its kin
+            return None
         kinds = getattr(config, "layer_types", None) or ["full_attention"] * config.num_hidden_layers
         if getattr(config, "sliding_window", None) and "layer_types" not in config.to_dict():
             return None
