@@ -162,6 +162,22 @@ def test_where_room_is_short_a_long_answer_of_few_tokens_still_fits() -> None:
     assert int(Guide(form, frozenset({0})).masked(wants, 3).argmax()) == 257
 
 
+def test_an_answer_that_may_end_is_not_led_on_to_where_it_is_cut() -> None:
+    words: list[bytes | None] = [None, *(bytes([b]) for b in range(256))]
+    form = Form(either(["no", "not applicable"]), Vocabulary(words))
+    guide = Guide(form, frozenset({0}))
+    for letter in b"no":
+        guide.take(letter + 1)
+    wants = torch.zeros(len(words))
+    wants[ord("t") + 1] = 1.0
+    assert int(guide.masked(wants, 12).argmax()) == ord("t") + 1
+    assert int(guide.masked(wants, 11).argmax()) == 0  # one less than "t applicable" takes
+    endless = Guide(form, frozenset())
+    for letter in b"no":
+        endless.take(letter + 1)
+    assert int(endless.masked(wants, 2).argmax()) == ord("t") + 1
+
+
 def test_tokens_as_bytes() -> None:
     assert len(set(byte_letters().values())) == 256
     tokenizer = tiny_models.tokenizer()

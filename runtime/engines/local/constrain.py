@@ -158,13 +158,14 @@ class Guide:
             room: tokens that the answer may still have, this one included.
         """
         tokens, states, most = self._form.fitting(self._state)
+        may_end = bool(self._ends) and self._form.automaton.ends(self._state)
         if room is not None and most > room - 1:
             near = [after for after in states.unique().tolist() if self._form.need(after) <= room - 1]
             kept = torch.isin(states, torch.tensor(near, dtype=states.dtype))
-            tokens = tokens[kept] if near else tokens
+            tokens = tokens[kept] if near or may_end else tokens  # nothing else leads to an end: then it is cut off
         found = torch.full_like(logits, -torch.inf)
         found[tokens] = logits[tokens]
-        if self._form.automaton.ends(self._state) and self._ends:
+        if may_end:
             ends = torch.tensor(self._ends)
             found[ends] = logits[ends]
         return found
