@@ -6,6 +6,7 @@ import random
 import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,6 +22,7 @@ from dstill.runtime.engines.local.causal import CausalEngine
 from dstill.runtime.engines.local.checks import check_invariance
 from dstill.runtime.engines.local.decoder import Decoder, Row
 from dstill.runtime.engines.local.prefix import PrefixStore, names
+from dstill.runtime.engines.local.sampling import Chooser
 from dstill.runtime.engines.local.seq2seq import Seq2SeqEngine
 from dstill.runtime.engines.local.shape import Shape, shared_pages
 from dstill.runtime.wire import request_of_chat
@@ -110,6 +112,42 @@ class Late:
         count = min(most, max(1, self._looks // 2))
         taken, self._rows, self._looks = self._rows[:count], self._rows[count:], 0
         return taken
+
+
+@pytest.mark.parametrize(
+    ("kind", "step"),
+    [
+        ("lfm2", "__call__"),
+        ("lfm2", "begin"),
+        ("lfm2", "text"),
+        ("mistral", "__call__"),
+        ("t5", "__call__"),
+        ("t5", "text"),
+    ],
+)
+def test_what_goes_wrong_with_an_answer_ends_its_call_alone(
+    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch, kind: str, step: str
+) -> None:
+    whole = getattr(Chooser, step)
+
+    def broken(chooser: Chooser, *given: Any) -> Any:
+        if chooser.most == 7:
+            raise ValueError("a broken answer")
+        return whole(chooser, *given)
+
+    monkeypatch.setattr(Chooser, step, broken)
+    engine = (Seq2SeqEngine if kind == "t5" else CausalEngine)(folders[kind])
+
+    def said(most: int) -> str | None:
+        try:
+            return engine.complete(request("fox", max_tokens=most)).text
+        except ValueError as error:
+            return str(error)
+
+    alone = said(12)
+    with ThreadPoolExecutor(5) as pool:
+        assert list(pool.map(said, [12, 7, 12, 12, 7])) == [alone, "a broken answer", alone, alone, "a broken answer"]
+    engine.close()
 
 
 def test_a_short_answer_does_not_wait_for_a_long_one(folders: dict[str, Path]) -> None:

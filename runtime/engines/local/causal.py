@@ -14,10 +14,9 @@ from . import attention
 from .batcher import Lane
 from .checks import check_invariance
 from .decoder import Decoder, Row
-from .engine import Asked, LocalEngine, Prompt, response_of
+from .engine import Answer, Asked, LocalEngine, Prompt
 from .loading import quiet
 from .prefix import PrefixStore
-from .sampling import Chooser
 from .shape import Shape
 
 PREFIX_BYTES = 512 * 2**20
@@ -99,16 +98,18 @@ class CausalEngine(LocalEngine):
     def _rows(self, calls: Sequence[Asked]) -> list[Row]:
         """A row for each call, which finishes it when it has ended."""
         found = []
-        for call, chooser in self.begun(calls):
-            request, ids = call.item
-            chooser.most = most = self.loaded[2].room(len(ids), request.config.max_tokens)
-            begun = chooser.begin()
-
-            def ended(call: Asked = call, chooser: Chooser = chooser) -> None:
-                call.finish(response_of(len(call.item[1]), chooser, call.item[0]))
-
-            found.append(Row([*ids, *begun], chooser, most - len(begun), ended))
+        for answer in self.begun(calls):
+            try:
+                found.append(self._row(answer))
+            except Exception as error:
+                answer.call.finish(error)
         return found
+
+    def _row(self, answer: Answer) -> Row:
+        request, ids = answer.call.item
+        answer.chooser.most = most = self.loaded[2].room(len(ids), request.config.max_tokens)
+        begun = answer.chooser.begin()
+        return Row([*ids, *begun], answer, most - len(begun), answer.end)
 
     @torch.inference_mode()
     def _alone(self, row: Row) -> None:
