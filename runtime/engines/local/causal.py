@@ -10,7 +10,6 @@ import torch
 
 from ...errors import ModelUnavailable
 from ...wire import Response
-from . import attention
 from .batcher import Lane
 from .checks import check_invariance
 from .decoder import Decoder, Row
@@ -36,8 +35,8 @@ WORKERS = 4
 class CausalEngine(LocalEngine):
     """A causal LM; see ``LocalEngine``.
 
-    A model whose layers are neither full attention nor short convolutions, one on an accelerator, or one whose
-    answers turn out to depend on their batch on this machine, is served one call at a time.
+    A model whose layers are neither plain full attention nor short convolutions, one on an accelerator, or one whose
+    answers turn out to depend on their batch on this machine, is served one call at a time, with its own attention.
     """
 
     kind = "causal"
@@ -70,14 +69,9 @@ class CausalEngine(LocalEngine):
         shape = Shape.of(model) if model.device.type == "cpu" else None
         if shape is None:
             return None
-        attention.register()
-        model.set_attn_implementation(attention.NAME)
         with quiet():
             problem = check_invariance(model, shape)
-        if problem is not None:
-            model.set_attn_implementation("sdpa")
-            return None
-        return Decoder(model, shape, PrefixStore(PREFIX_BYTES))
+        return Decoder(model, shape, PrefixStore(PREFIX_BYTES)) if problem is None else None
 
     def serve(self, calls: Sequence[Asked], lane: Lane[Prompt, Response]) -> None:
         """All together through the decoder, joined by those who come on the way, or one after another."""

@@ -22,7 +22,7 @@ from .batcher import Batcher, Call, Lane
 from .constrain import Form, Guide, Vocabulary
 from .forms import asked_at, asked_form, response_form
 from .grammar import Part
-from .loading import find_folder, load, weights_digest
+from .loading import context_of, find_folder, load, weights_digest
 from .prompt import Prompter
 from .sampling import Chooser
 
@@ -111,9 +111,7 @@ class LocalEngine(Priced):
     @cached_property
     def _loaded(self) -> tuple[Any, Any, Prompter]:
         model, tokenizer = load(self.loader, self.folder, dtype=self._dtype)
-        config = model.config.get_text_config(decoder=True)
-        context = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None) or 2048
-        return model, tokenizer, Prompter(tokenizer, context, self.name)
+        return model, tokenizer, Prompter(tokenizer, context_of(model), self.name)
 
     def open(self) -> None:
         """Load the weights, where that was not done; with the first call at the latest."""
