@@ -6,11 +6,13 @@ import random
 import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import tiny_models
 import torch
 from asking import ask_together, request, texts
 from dspy.lm15 import Config
@@ -21,6 +23,7 @@ from dstill.runtime.engines.local.causal import CausalEngine
 from dstill.runtime.engines.local.checks import check_invariance
 from dstill.runtime.engines.local.decoder import Decoder, Row
 from dstill.runtime.engines.local.prefix import PrefixStore, names
+from dstill.runtime.engines.local.sampling import Chooser
 from dstill.runtime.engines.local.seq2seq import Seq2SeqEngine
 from dstill.runtime.engines.local.shape import Shape, shared_pages
 from dstill.runtime.wire import request_of_chat
@@ -112,6 +115,42 @@ class Late:
         return taken
 
 
+@pytest.mark.parametrize(
+    ("kind", "step"),
+    [
+        ("lfm2", "__call__"),
+        ("lfm2", "begin"),
+        ("lfm2", "text"),
+        ("mistral", "__call__"),
+        ("t5", "__call__"),
+        ("t5", "text"),
+    ],
+)
+def test_what_goes_wrong_with_an_answer_ends_its_call_alone(
+    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch, kind: str, step: str
+) -> None:
+    whole = getattr(Chooser, step)
+
+    def broken(chooser: Chooser, *given: Any) -> Any:
+        if chooser.most == 7:
+            raise ValueError("a broken answer")
+        return whole(chooser, *given)
+
+    monkeypatch.setattr(Chooser, step, broken)
+    engine = (Seq2SeqEngine if kind == "t5" else CausalEngine)(folders[kind])
+
+    def said(most: int) -> str | None:
+        try:
+            return engine.complete(request("fox", max_tokens=most)).text
+        except ValueError as error:
+            return str(error)
+
+    alone = said(12)
+    with ThreadPoolExecutor(5) as pool:
+        assert list(pool.map(said, [12, 7, 12, 12, 7])) == [alone, "a broken answer", alone, alone, "a broken answer"]
+    engine.close()
+
+
 def test_a_short_answer_does_not_wait_for_a_long_one(folders: dict[str, Path]) -> None:
     engine, alone = CausalEngine(folders["lfm2"]), CausalEngine(folders["lfm2"])
     short, long = request("quick", max_tokens=2), request("a dog", max_tokens=150)
@@ -131,12 +170,12 @@ def test_a_short_answer_does_not_wait_for_a_long_one(folders: dict[str, Path]) -
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_coarse_numbers_are_not_taken_for_a_strange_state(folders: dict[str, Path], dtype: torch.dtype) -> None:
-    model = _ready(folders["lfm2"])[0].to(dtype)
+    model = _loaded(folders["lfm2"])[0].to(dtype)
     assert check_invariance(model, Shape.of(model)) in (None, "answers depend on which other calls share their batch")
 
 
 def test_the_check_sees_a_model_whose_answers_depend_on_their_batch(folders: dict[str, Path]) -> None:
-    model, shape = _ready(folders["llama"])
+    model, shape = _loaded(folders["llama"])
     assert check_invariance(model, shape) is None
     block = model.model.layers[0].mlp
     plain = block.forward
@@ -145,10 +184,12 @@ def test_the_check_sees_a_model_whose_answers_depend_on_their_batch(folders: dic
 
 
 def test_the_check_sees_a_model_that_keeps_its_state_elsewhere(folders: dict[str, Path]) -> None:
-    model, shape = _ready(folders["llama"])
+    model, shape = _loaded(folders["llama"])
+    own = model.config._attn_implementation
     forward = model.model.layers[0].self_attn.forward
     model.model.layers[0].self_attn.forward = lambda **kw: forward(**{**kw, "past_key_values": None})
     assert check_invariance(model, shape) is not None
+    assert model.config._attn_implementation == own != attention.NAME
 
 
 def test_each_piece_of_a_prompt_is_computed_once(folders: dict[str, Path]) -> None:
@@ -235,12 +276,62 @@ def test_angles_that_change_with_the_longest_prompt_do_not_change_with_that_of_a
     assert [each.text for each in ask_together(together, [long, *short, long])[1:-1]] == expected
 
 
+@pytest.mark.parametrize("kind", ["VaultGemma", "GptOss", "Doge"])
+def test_attention_of_another_kind_is_the_models_own(tmp_path: Path, kind: str) -> None:
+    """Soft caps, sinks, and a mask of the layers' own, none of which shows in a cache's shape."""
+    import transformers as tf
+
+    torch.manual_seed(0)
+    more: dict[str, Any] = {
+        "VaultGemma": {"attn_logit_softcapping": 50.0, "head_dim": 16, "layer_types": ["full_attention"] * 2},
+        "GptOss": {
+            "head_dim": 16, "layer_types": ["full_attention"] * 2, "num_local_experts": 2, "num_experts_per_tok": 1,
+        },
+        "Doge": {"keep_window_size": 8},
+    }[kind]  # fmt: skip
+    config = getattr(tf, f"{kind}Config")(
+        vocab_size=400, hidden_size=64, intermediate_size=64, num_attention_heads=4, num_key_value_heads=2,
+        num_hidden_layers=2, max_position_embeddings=1024, initializer_range=0.4, bos_token_id=None, pad_token_id=0,
+        eos_token_id=1, **more,
+    )  # fmt: skip
+    folder = tiny_models.save(getattr(tf, f"{kind}ForCausalLM")(config), tmp_path / "m")
+    engine = CausalEngine(folder)
+    assert engine.decoder is None
+    asked = request("fox", logprobs=0)
+    plain = tf.AutoModelForCausalLM.from_pretrained(folder).eval()
+    assert engine.loaded[0].config._attn_implementation == plain.config._attn_implementation
+    with torch.no_grad():
+        scores = plain(torch.tensor([engine.loaded[2].tokens(asked)])).logits[0, -1].log_softmax(-1)
+    assert engine.complete(asked).logprobs[0].logprob == pytest.approx(float(scores.max()), abs=1e-4)
+    engine.close()
+
+
+@pytest.mark.parametrize("context", [100, 20, 6])
+def test_a_short_context_is_no_hindrance(tmp_path: Path, context: int) -> None:
+    """Learned positions end with it, so that the check's own prompts must fit into it."""
+    import transformers as tf
+
+    torch.manual_seed(0)
+    config = tf.GPT2Config(
+        vocab_size=400, n_embd=64, n_layer=2, n_head=4, n_positions=context, bos_token_id=None, eos_token_id=1,
+        pad_token_id=0, initializer_range=0.4,
+    )  # fmt: skip
+    engine = CausalEngine(tiny_models.save(tf.GPT2LMHeadModel(config), tmp_path / "m", template=None))
+    assert engine.decoder is not None
+    engine.close()
+
+
 def _ready(folder: Path) -> tuple[Any, Shape]:
+    model, shape = _loaded(folder)
+    attention.register()
+    model.set_attn_implementation(attention.NAME)
+    return model, shape
+
+
+def _loaded(folder: Path) -> tuple[Any, Shape]:
     from transformers import AutoModelForCausalLM
 
-    attention.register()
     model = AutoModelForCausalLM.from_pretrained(folder).eval()
-    model.set_attn_implementation(attention.NAME)
     shape = Shape.of(model)
     assert shape is not None
     return model, shape

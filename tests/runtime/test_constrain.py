@@ -186,6 +186,39 @@ def test_where_room_is_short_a_long_answer_of_few_tokens_still_fits() -> None:
     assert int(Guide(form, frozenset({0})).masked(wants, 3).argmax()) == 257
 
 
+def test_an_answer_that_may_end_is_not_led_on_to_where_it_is_cut() -> None:
+    words: list[bytes | None] = [None, *(bytes([b]) for b in range(256))]
+    form = Form(either(["no", "not applicable"]), Vocabulary(words))
+    guide = Guide(form, frozenset({0}))
+    for letter in b"no":
+        guide.take(letter + 1)
+    wants = torch.zeros(len(words))
+    wants[ord("t") + 1] = 1.0
+    assert int(guide.masked(wants, 12).argmax()) == ord("t") + 1
+    assert int(guide.masked(wants, 11).argmax()) == 0  # one less than "t applicable" takes
+    endless = Guide(form, frozenset())
+    for letter in b"no":
+        endless.take(letter + 1)
+    assert int(endless.masked(wants, 2).argmax()) == ord("t") + 1
+
+
+def test_a_vocabulary_with_holes_writes_what_it_can_end() -> None:
+    words: list[bytes | None] = [None, b"a", b"b", b"{b", "\u00e9".encode(), b"1"]
+    vocabulary = Vocabulary(words)
+    for said, ends in (("ab", True), ("{b", True), ("a\u00e9", True), ("{a", False), ("a{", False), ("c", False)):
+        form = Form(text(said), vocabulary)
+        assert form.can_end() == ends, said
+        assert not ends or form.need(0) <= len(said)
+    form = Form(either(["ab", "a{", "1{1", "{b1"]), vocabulary)
+    assert form.fitting(0)[0].tolist() == [1, 3]  # after "1" nothing could be ended
+    assert [form.need(0), *map(form.need, form.fitting(0)[1].tolist())] == [2, 1, 1]
+    guide = Guide(form, frozenset({0}))
+    guide.take(1)
+    assert guide.masked(torch.zeros(len(words)), None).isfinite().tolist() == [False, False, True, False, False, False]
+    lines = Form(Then((text("1\n"), Many(sign()))), vocabulary)
+    assert not lines.can_end() and not lines.can_end(lines.automaton.step(0, ord("1")) or 0)
+
+
 def test_tokens_as_bytes() -> None:
     assert len(set(byte_letters().values())) == 256
     tokenizer = tiny_models.tokenizer()

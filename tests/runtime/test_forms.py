@@ -192,6 +192,29 @@ def test_a_constrained_model_is_another_model_in_the_journal(tmp_path: Path) -> 
         engine_for("openai/gpt-4.1-mini", constrained=True)
 
 
+def test_a_form_that_a_tokenizer_cannot_write_is_refused_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """T5's has neither braces nor line breaks."""
+    letters = Vocabulary([None] * 5 + [bytes([letter]) for letter in range(97, 123)])
+    monkeypatch.setattr(Vocabulary, "of", lambda tokenizer, size: letters)
+    engine = CausalEngine(tiny_models.causal(tmp_path / "m", "llama", context=4096))
+    free = lm15.Config(max_tokens=60)
+    held = lm15.Config(max_tokens=60, response_format={"type": "json_object"})
+
+    def said(config: lm15.Config) -> str | None:
+        try:
+            return engine.complete(request_of_chat("m", [{"role": "user", "content": "q"}], config)).text
+        except lm15.UnsupportedFeatureError as error:
+            return str(error)
+
+    alone = said(free)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(said, [free, held, free, free]))
+    assert "cannot hold answers to this form" in str(found[1]) and "'{}'" in str(found[1])
+    assert [found[0], *found[2:]] == [alone] * 3
+    assert not engine.answers_in(text("{}")) and engine.answers_in(either(["yes", "n{"]))
+    engine.close()
+
+
 def test_a_tokenizer_whose_bytes_are_not_known_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Vocabulary, "of", lambda tokenizer, size: None)
     engine = CausalEngine(tiny_models.causal(tmp_path / "m", "llama", context=4096), constrained=True)

@@ -11,9 +11,11 @@ import pytest
 import tiny_models
 import torch
 from asking import request, texts
+from dspy.lm15 import Config
 from dstill.runtime import LM, BadInput, Journal, ModelUnavailable, Session, engine_for
 from dstill.runtime.engines.local.causal import CausalEngine
 from dstill.runtime.engines.local.loading import weights_digest
+from dstill.runtime.engines.local.sampling import Chooser
 from dstill.runtime.internals import LMError
 
 
@@ -70,6 +72,16 @@ def test_top_k_of_one_is_greedy_and_seeds_differ(folders: dict[str, Path]) -> No
     assert engine.complete(request("dog", temperature=2.0, top_k=1, seed=5)).text == greedy
     sampled = {engine.complete(request("dog", temperature=2.0, seed=n)).text for n in range(5)}
     assert len(sampled) == 5
+
+
+@pytest.mark.parametrize("setting", [{"top_p": 0.0}, {"top_p": 1e-9}, {"temperature": 1e-320}, {"temperature": 1e-6}])
+def test_however_little_is_left_the_likeliest_token_is(setting: dict[str, float]) -> None:
+    """Where all chances were ruled out or overflowed, the least likely token would be taken, or one beyond the last."""
+    scores = torch.log_softmax(torch.randn(50, generator=torch.Generator().manual_seed(0)) * 2, 0)
+    likeliest = int(scores.argmax())
+    for seed in range(20):
+        config = Config(**{"temperature": 1.0, **setting})
+        assert Chooser(config, frozenset(), str, seed)(scores, likeliest) == likeliest
 
 
 def test_log_probabilities_are_those_of_the_model(folders: dict[str, Path]) -> None:

@@ -51,9 +51,13 @@ def attend(
     value: torch.Tensor,
     attention_mask: torch.Tensor | None,
     scaling: float | None = None,
+    softcap: float | None = None,
+    s_aux: torch.Tensor | None = None,
     **_: Any,
 ) -> tuple[torch.Tensor, None]:
     """transformers' attention interface; the keys are those of ``over``, or plainly those given where there is none.
+
+    Masks of the model's own are not seen here, and so ``check_invariance`` compares with its own attention.
 
     Args:
         query: [rows, heads, queries, dim].
@@ -61,7 +65,12 @@ def attend(
 
     Returns:
         [rows, queries, heads, dim], and no weights.
+
+    Raises:
+        ValueError: for scores that are capped, or shared with sinks.
     """
+    if softcap is not None or s_aux is not None:
+        raise ValueError(f"attention by pages has no {'soft caps' if s_aux is None else 'sinks'}")
     rows = getattr(_over, "rows", None)
     if rows is None:
         groups = query.shape[1] // key.shape[1]

@@ -11,14 +11,12 @@ import torch
 
 from ...errors import ModelUnavailable
 from ...wire import Response
-from . import attention
 from .batcher import Lane
 from .checks import check_invariance
 from .decoder import Decoder, Row
-from .engine import Asked, LocalEngine, Prompt, response_of
+from .engine import Answer, Asked, LocalEngine, Prompt
 from .loading import quiet
 from .prefix import PrefixStore
-from .sampling import Chooser
 from .shape import Shape
 
 PREFIX_BYTES = 512 * 2**20
@@ -38,8 +36,8 @@ WORKERS = 4
 class CausalEngine(LocalEngine):
     """A causal LM; see ``LocalEngine``.
 
-    A model whose layers are neither full attention nor short convolutions, one on an accelerator, or one whose
-    answers turn out to depend on their batch on this machine, is served one call at a time.
+    A model whose layers are neither plain full attention nor short convolutions, one on an accelerator, or one whose
+    answers turn out to depend on their batch on this machine, is served one call at a time, with its own attention.
     """
 
     kind = "causal"
@@ -72,14 +70,9 @@ class CausalEngine(LocalEngine):
         shape = Shape.of(model) if model.device.type == "cpu" else None
         if shape is None:
             return None
-        attention.register()
-        model.set_attn_implementation(attention.NAME)
         with quiet():
             problem = check_invariance(model, shape)
-        if problem is not None:
-            model.set_attn_implementation("sdpa")
-            return None
-        return Decoder(model, shape, PrefixStore(PREFIX_BYTES))
+        return Decoder(model, shape, PrefixStore(PREFIX_BYTES)) if problem is None else None
 
     def serve(self, calls: Sequence[Asked], lane: Lane[Prompt, Response]) -> None:
         """All together through the decoder, joined by those who come on the way, or one after another."""
@@ -100,16 +93,18 @@ class CausalEngine(LocalEngine):
     def _rows(self, calls: Sequence[Asked]) -> list[Row]:
         """A row for each call, which finishes it when it has ended."""
         found = []
-        for call, chooser in self.begun(calls):
-            request, ids = call.item
-            chooser.most = most = self.loaded[2].room(len(ids), request.config.max_tokens)
-            begun = chooser.begin()
-
-            def ended(call: Asked = call, chooser: Chooser = chooser) -> None:
-                call.finish(response_of(len(call.item[1]), chooser, call.item[0]))
-
-            found.append(Row([*ids, *begun], chooser, most - len(begun), ended))
+        for answer in self.begun(calls):
+            try:
+                found.append(self._row(answer))
+            except Exception as error:
+                answer.call.finish(error)
         return found
+
+    def _row(self, answer: Answer) -> Row:
+        request, ids = answer.call.item
+        answer.chooser.most = most = self.loaded[2].room(len(ids), request.config.max_tokens)
+        begun = answer.chooser.begin()
+        return Row([*ids, *begun], answer, most - len(begun), answer.end)
 
     @torch.inference_mode()
     def _alone(self, row: Row) -> None:

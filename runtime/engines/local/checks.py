@@ -7,41 +7,60 @@ from typing import Any
 import torch
 
 from ...derive import derive
+from . import attention
 from .decoder import Decoder, Row
+from .loading import context_of
 from .prefix import PrefixStore
 from .shape import Shape
 
 
 def check_invariance(model: Any, shape: Shape, *, tokens: int = 12) -> str | None:
-    """What is wrong with batching this model here, or ``None``.
+    """Give a model ``attention.attend``, and see what is wrong with batching it here; ``None`` if nothing is.
 
     Random prompts of mixed lengths, some with a common prefix, are completed alone and together; the logits must be
-    equal to the last bit. The first prompt's logits must also agree with the model's own forward pass (to rounding),
-    which shows that positions, masks and states mean to this model what we take them to mean.
+    equal to the last bit. One prompt's logits must also agree with the model's forward pass with the attention that it
+    came with (to rounding), which shows that positions, masks and states mean to this model what we take them to mean.
+    A model with which something is wrong gets that attention back.
     """
+    tokens = min(tokens, context_of(model) // 2)
+    prompts, own = _prompts(model, tokens), model.config._attn_implementation
+    attention.register()
     try:
-        return _compare(model, shape, tokens)
-    except (RuntimeError, TypeError, ValueError, AttributeError) as error:
-        return f"it cannot be batched: {error}"
+        plain = _plain(model, prompts[3])
+        model.set_attn_implementation(attention.NAME)
+        problem = _compare(model, shape, prompts, tokens, plain)
+    except (RuntimeError, TypeError, ValueError, AttributeError, IndexError) as error:
+        problem = f"it cannot be batched: {error}"
+    if problem is not None:
+        model.set_attn_implementation(own)
+    return problem
 
 
-def _compare(model: Any, shape: Shape, tokens: int) -> str | None:
+def _prompts(model: Any, tokens: int) -> list[list[int]]:
+    """Prompts that fit into the context together with answers of so many tokens."""
     chance = derive(0, "batch invariance")
     vocabulary = model.get_input_embeddings().num_embeddings
-    shared = [chance.randrange(vocabulary) for _ in range(81)]
-    prompts = [[chance.randrange(vocabulary) for _ in range(n)] for n in (1, 7, 17, 70, 131)]
-    prompts += [[*shared, chance.randrange(vocabulary)] for _ in range(14)]
+    longest = context_of(model) - tokens
+    shared = [chance.randrange(vocabulary) for _ in range(min(81, longest - 1))]
+    prompts = [[chance.randrange(vocabulary) for _ in range(min(n, longest))] for n in (1, 7, 17, 70, 131)]
+    return prompts + [[*shared, chance.randrange(vocabulary)] for _ in range(14)]
+
+
+@torch.inference_mode()
+def _plain(model: Any, ids: list[int]) -> torch.Tensor:
+    logits: torch.Tensor = model(input_ids=torch.tensor([ids]), use_cache=False).logits[0, -1].float()
+    return logits
+
+
+def _compare(model: Any, shape: Shape, prompts: list[list[int]], tokens: int, plain: torch.Tensor) -> str | None:
     together = _logits(model, shape, prompts, tokens)
     for index in (0, 3, 5, 7):
         alone = _logits(model, shape, [prompts[index]], tokens)[0]
         if not torch.equal(alone, together[index]):
             return "answers depend on which other calls share their batch"
-    probe = torch.tensor([prompts[3]], device=model.device)
-    with torch.inference_mode():
-        plain = model(input_ids=probe, use_cache=False).logits[0, -1].float()
     near = max(1e-3, 8 * torch.finfo(model.dtype).eps)
     close = torch.allclose(plain, together[3][0], rtol=near, atol=near * float(plain.abs().max()))
-    return None if close else "its layers do not keep their state as transformers' models usually do"
+    return None if close else "its layers do not keep their state, or do not attend, as transformers' models usually do"
 
 
 def _logits(model: Any, shape: Shape, prompts: list[list[int]], tokens: int) -> list[torch.Tensor]:

@@ -3,7 +3,8 @@
 The form is a regular language over bytes (``grammar``); which tokens fit a state is found once, by walking all tokens
 along the automaton a byte at a time, and kept (Willard and Louf, "Efficient Guided Generation for Large Language
 Models", 2307.09702). Tokens after which the answer could no longer be finished in the room that is left are ruled out
-too, so that an answer is never cut off before its end.
+too, so that an answer is never cut off before its end. So are those after which a vocabulary that lacks bytes could
+not write the rest.
 
 What must come whatever the model says is not asked of it: what an answer begins with is read with its prompt, and what
 it ends with is written down (as in SGLang's jump-forward decoding, Zheng et al., 2312.07104).
@@ -11,6 +12,7 @@ it ends with is written down (as in SGLang's jump-forward decoding, Zheng et al.
 
 from __future__ import annotations
 
+import heapq
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
@@ -33,6 +35,8 @@ class Vocabulary:
             (place for place, data in enumerate(tokens) if data), key=lambda place: -len(tokens[place] or b"")
         )
         self._order = np.array(order, dtype=np.int64)
+        self.whole = len({data for data in tokens if data and len(data) == 1}) == 256
+        """Whether every byte is a token, so that whatever a form asks for can be written."""
         longest = len(tokens[order[0]] or b"") if order else 0
         lengths = np.array([len(tokens[place] or b"") for place in order])
         self._columns = [
@@ -86,16 +90,21 @@ class Form:
         self._vocabulary = vocabulary
         self._fitting: dict[int, tuple[torch.Tensor, torch.Tensor, int]] = {}
         self._need: dict[int, int] = {}
+        self._dead: set[int] = set()
         self._sure: dict[int, tuple[list[int], int] | None] = {}
         self._finding = threading.RLock()  # an automaton learns as it is asked
 
     def fitting(self, state: int) -> tuple[torch.Tensor, torch.Tensor, int]:
-        """Tokens (n,) that fit a state, the states (n,) after them, and the most bytes that are then still needed."""
+        """Tokens (n,) that fit a state, the states (n,) after them, and with how many tokens any is then ended."""
         if state in self._fitting:
             return self._fitting[state]
         with self._finding:
             tokens, states = self._vocabulary.walk(self.automaton, state)
-            most = max((self.automaton.left(after) for after in np.unique(states).tolist()), default=0)
+            live = [after for after in np.unique(states).tolist() if self.can_end(after)]
+            kept = np.isin(states, live)
+            tokens, states = tokens[kept], states[kept]
+            # A vocabulary without holes needs a token a byte at most, which is known at once.
+            most = max(map(self.automaton.left if self._vocabulary.whole else self.need, live), default=0)
             self._fitting[state] = torch.from_numpy(tokens), torch.from_numpy(states), most
         return self._fitting[state]
 
@@ -123,17 +132,49 @@ class Form:
                 return None
             data, after = data[: line[0]], line[1]
         tokens = self._vocabulary.tokens(bytes(data)) if data else None
-        return None if tokens is None else (tokens, after)
+        return None if tokens is None or not self.can_end(after) else (tokens, after)
 
     def need(self, state: int) -> int:
-        """Tokens with which an answer can be ended from a state; a byte takes one at most, and mostly less."""
-        if state in self._need:
-            return self._need[state]
-        with self._finding:
-            data = self.automaton.shortest(state)
-            tokens = self._vocabulary.tokens(data)
-            self._need[state] = len(data) if tokens is None else min(len(tokens), len(data))
+        """Tokens with which an answer can be ended from a state where it can; mostly fewer than bytes are left."""
+        if state not in self._need and self.can_end(state) and self._vocabulary.whole:
+            with self._finding:
+                data = self.automaton.shortest(state)
+                tokens = self._vocabulary.tokens(data)
+                self._need[state] = len(data) if tokens is None else min(len(tokens), len(data))
         return self._need[state]
+
+    def can_end(self, state: int = 0) -> bool:
+        """Whether the vocabulary has the tokens to bring an answer from a state, or from the start, to an end."""
+        if self._vocabulary.whole:
+            return True
+        with self._finding:
+            if state not in self._need and state not in self._dead:
+                self._find_end(state)
+        return state in self._need
+
+    def _find_end(self, state: int) -> None:
+        """Look for an end token by token, where fewest bytes are left first.
+
+        Then it is known of all states on the way, or, where none leads to an end, of all that were seen.
+        """
+        before: dict[int, int | None] = {state: None}
+        queue = [(self.automaton.left(state), state)]
+        while queue:
+            at = heapq.heappop(queue)[1]
+            if self.automaton.ends(at) or at in self._need:
+                need, on = self._need.get(at, 0), before[at]
+                self._need[at] = need
+                while on is not None:
+                    need += 1
+                    self._need[on], on = need, before[on]
+                return
+            if at in self._dead:
+                continue
+            for after in np.unique(self._vocabulary.walk(self.automaton, at)[1]).tolist():
+                if after not in before:
+                    before[after] = at
+                    heapq.heappush(queue, (self.automaton.left(after), after))
+        self._dead.update(before)
 
     def over(self, state: int) -> bool:
         """Whether an answer has its form and nothing may follow."""
@@ -158,13 +199,14 @@ class Guide:
             room: tokens that the answer may still have, this one included.
         """
         tokens, states, most = self._form.fitting(self._state)
+        may_end = bool(self._ends) and self._form.automaton.ends(self._state)
         if room is not None and most > room - 1:
             near = [after for after in states.unique().tolist() if self._form.need(after) <= room - 1]
             kept = torch.isin(states, torch.tensor(near, dtype=states.dtype))
-            tokens = tokens[kept] if near else tokens
+            tokens = tokens[kept] if near or may_end else tokens  # nothing else leads to an end: then it is cut off
         found = torch.full_like(logits, -torch.inf)
         found[tokens] = logits[tokens]
-        if self._form.automaton.ends(self._state) and self._ends:
+        if may_end:
             ends = torch.tensor(self._ends)
             found[ends] = logits[ends]
         return found

@@ -22,7 +22,7 @@ from .batcher import Batcher, Call, Lane
 from .constrain import Form, Guide, Vocabulary
 from .forms import asked_at, asked_form, response_form
 from .grammar import Part
-from .loading import find_folder, load, weights_digest
+from .loading import context_of, find_folder, load, weights_digest
 from .prompt import Prompter
 from .sampling import Chooser
 
@@ -111,9 +111,7 @@ class LocalEngine(Priced):
     @cached_property
     def _loaded(self) -> tuple[Any, Any, Prompter]:
         model, tokenizer = load(self.loader, self.folder, dtype=self._dtype)
-        config = model.config.get_text_config(decoder=True)
-        context = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None) or 2048
-        return model, tokenizer, Prompter(tokenizer, context, self.name)
+        return model, tokenizer, Prompter(tokenizer, context_of(model), self.name)
 
     def open(self) -> None:
         """Load the weights, where that was not done; with the first call at the latest."""
@@ -134,7 +132,8 @@ class LocalEngine(Priced):
 
         Raises:
             lm15.ContextLengthError: for a prompt beyond the model's context, naming both lengths.
-            lm15.UnsupportedFeatureError: for a form of answers where the tokenizer's bytes are not known.
+            lm15.UnsupportedFeatureError: for a form of answers where the tokenizer's bytes are not known, or where it
+                lacks some without which no answer can have the form.
         """
         wanted = request.config.response_format or (self.constrained and self.form is None)
         if wanted and self._vocabulary is None:
@@ -148,12 +147,12 @@ class LocalEngine(Priced):
         """End the worker; the weights go when nobody holds the engine."""
         self._batcher.close()
 
-    def begun(self, calls: Sequence[Asked]) -> list[tuple[Asked, Chooser]]:
-        """The calls with the choices of their answers; one whose form cannot be kept to has ended."""
+    def begun(self, calls: Sequence[Asked]) -> list[Answer]:
+        """The answers to calls; one whose form cannot be kept to has ended."""
         found = []
         for call in calls:
             try:
-                found.append((call, self.chooser(call.item[0])))
+                found.append(Answer(call, self.chooser(call.item[0])))
             except Exception as error:
                 call.finish(error)
         return found
@@ -166,12 +165,19 @@ class LocalEngine(Priced):
         elif form is None and self.constrained:
             last = request.messages[-1].text or ""
             form = self._form(str(request.system or ""), last[asked_at(last) :]) if asked_at(last) >= 0 else None
+        if form is not None and not form.can_end():
+            shortest = form.automaton.shortest(0).decode(errors="replace")
+            raise lm15.UnsupportedFeatureError(
+                f"{self.name} cannot hold answers to this form: its tokenizer lacks characters without which none has "
+                f"it; the shortest would be {shortest!r}; leave out constrained=True and response formats"
+            )
         guide = None if form is None else Guide(form, self._ends)
         return Chooser(request.config, self._ends, self._decode, request.config.seed or 0, guide)
 
     def answers_in(self, part: Part) -> bool:
         """Hold every answer from now on to a form; whether this model's tokenizer allows it."""
-        self.form = None if self._vocabulary is None else Form(part, self._vocabulary)
+        form = None if self._vocabulary is None else Form(part, self._vocabulary)
+        self.form = form if form is not None and form.can_end() else None
         return self.form is not None
 
     def _new_form(self, said: str, last: str) -> Form | None:
@@ -197,6 +203,31 @@ class LocalEngine(Priced):
         return lambda tokens: str(
             tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         )
+
+
+class Answer:
+    """What a call is told; what goes wrong with it ends this call alone, and none of those that share its batch."""
+
+    def __init__(self, call: Asked, chooser: Chooser) -> None:
+        self.call, self.chooser = call, chooser
+
+    def __call__(self, logits: torch.Tensor, likeliest: int) -> int | None:
+        """The next token, or ``None`` to end."""
+        try:
+            return self.chooser(logits, likeliest)
+        except Exception as error:
+            self.call.finish(error)
+            return None
+
+    def end(self) -> None:
+        """Let the caller go on with what was said, unless something went wrong."""
+        if self.call.ended:
+            return
+        request, ids = self.call.item
+        try:
+            self.call.finish(response_of(len(ids), self.chooser, request))
+        except Exception as error:
+            self.call.finish(error)
 
 
 def response_of(prompt: int, chooser: Chooser, request: Request) -> Response:

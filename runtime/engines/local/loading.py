@@ -121,6 +121,12 @@ def load(kind: str, folder: Path, *, dtype: str, device: str | None = None) -> t
     return model.eval().requires_grad_(False).to(place), tokenizer
 
 
+def context_of(model: Any) -> int:
+    """The most tokens that a language model reads and writes, as its configuration says."""
+    config = model.config.get_text_config(decoder=True)
+    return int(getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None) or 2048)
+
+
 def _first(error: BaseException) -> str:
     lines = redact(str(error)).strip().splitlines()
     return lines[0] if lines else type(error).__name__

@@ -105,12 +105,15 @@ class Chooser:
         return text[: min(found)] if found else text
 
     def _sample(self, logits: torch.Tensor) -> int:
-        scores, order = torch.sort(logits.double() / self._temperature, descending=True, stable=True)
-        chances = torch.softmax(scores, dim=-1)
+        """A token by its chance; the likeliest always has one, however little ``top_p`` leaves."""
+        scores, order = torch.sort(logits.double(), descending=True, stable=True)
+        # From the likeliest down, so that a temperature next to zero leaves it alone and does not overflow.
+        chances = torch.softmax((scores - scores[0]) / self._temperature, dim=-1)
         if self._top_k is not None:
             chances[self._top_k :] = 0.0
-        before = torch.cumsum(chances, dim=-1) - chances
-        chances = torch.where(before < self._top_p, chances, 0.0)
+        kept = torch.cumsum(chances, dim=-1) - chances < self._top_p
+        kept[0] = True
+        chances = torch.where(kept, chances, 0.0)
         reach = torch.cumsum(chances, dim=-1)
         place = int(torch.searchsorted(reach, self._chance.random() * float(reach[-1]), right=True))
         return int(order[min(place, int((chances > 0).sum()) - 1)])

@@ -11,8 +11,7 @@ import torch
 from ...derive import derive
 from ...wire import Response
 from .batcher import Lane
-from .engine import Asked, LocalEngine, Prompt, response_of
-from .sampling import Chooser
+from .engine import Answer, Asked, LocalEngine, Prompt
 
 STRIDE = 32
 """Inputs are padded to a multiple of so many tokens; only inputs of one padded length share a batch."""
@@ -54,22 +53,21 @@ class Seq2SeqEngine(LocalEngine):
 
     def serve(self, calls: Sequence[Asked], lane: Lane[Prompt, Response]) -> None:
         """Inputs of one padded length together."""
-        groups: dict[int, list[tuple[Asked, Chooser]]] = {}
-        for index, (call, chooser) in enumerate(self.begun(calls)):
-            asked = call.item[0].config.max_tokens or self.longest_answer
-            chooser.most = min(asked, positions(self.loaded[0], "decoder") or asked)
-            padded = -(-len(call.item[1]) // STRIDE)
-            groups.setdefault(padded if self.together else -index - 1, []).append((call, chooser))
+        groups: dict[int, list[Answer]] = {}
+        for index, answer in enumerate(self.begun(calls)):
+            asked = answer.call.item[0].config.max_tokens or self.longest_answer
+            answer.chooser.most = min(asked, positions(self.loaded[0], "decoder") or asked)
+            padded = -(-len(answer.call.item[1]) // STRIDE)
+            groups.setdefault(padded if self.together else -index - 1, []).append(answer)
         for members in (group[at : at + ROWS] for group in groups.values() for at in range(0, len(group), ROWS)):
             generate(
                 self.loaded[0],
-                [call.item[1] for call, _ in members],
-                [chooser for _, chooser in members],
-                [chooser.most for _, chooser in members],
+                [answer.call.item[1] for answer in members],
+                members,
+                [answer.chooser.most for answer in members],
             )
-            for call, chooser in members:
-                request, ids = call.item
-                call.finish(response_of(len(ids), chooser, request))
+            for answer in members:
+                answer.end()
 
 
 def positions(model: Any, half: Literal["encoder", "decoder"]) -> int | None:
