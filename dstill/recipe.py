@@ -119,6 +119,12 @@ class AlternateTable(_Table):
         optimizer = optimizer_of(prompts.pop("optimizer"), **prompts)
         return Alternation(self.strategy, optimizer, recipe_of(weights.pop("recipe"), **weights), self.margin)
 
+    def stages_of(self) -> Recipe:
+        """The recipe of the students."""
+        from .distill.recipes import recipe_of
+
+        return recipe_of(self.how().recipe)
+
 
 class EvalTable(_Table):
     """``[eval]``: the split that the board shows, and how it is scored."""

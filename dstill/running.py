@@ -11,7 +11,6 @@ from .distill.alternate import alternate
 from .distill.checking import check_trainable, weights_of
 from .distill.distill import distill
 from .distill.distilled import DistilledProgram
-from .distill.recipes import Recipe, recipe_of
 from .distill.stages.common import base_digest
 from .eval.board import Board, leaderboard
 from .eval.clusters import clustered
@@ -75,16 +74,21 @@ def run_recipe(
         raise BadInput(f"run(recipe={recipe!r}): expected a TOML file's path, or its tables as a dictionary")
     task = task_named(recipe.task.name, **recipe.task.args)
     place = run_folder(folder or recipe.name, recipe.name, {})
-    if replay is None:
+    if replay is None and _trained(recipe):
         _check_students(recipe, task)
     config = {
         "recipe": recipe.model_dump(mode="json"), "source": dict(task.source or {}), "data": task.digests,
-        **({"students": _students(recipe)} if recipe.distill or recipe.alternate else {}),
+        **({"students": students} if (students := _students(recipe)) else {}),
     }  # fmt: skip
     with RunDir(place, kind="run", config=config, replace=replace_other) as out:
         shared = journal if journal is not None else default_journal(out.path)
         session = Session(shared, run=out.id, budget=_budget(recipe.budget), replay=replay)
         return _Run(recipe, task, out, session, replace_other, say).carry_out()
+
+
+def _trained(recipe: RunRecipe) -> list[DistillTable | AlternateTable]:
+    """The steps that train students."""
+    return [*recipe.distill, *recipe.alternate]
 
 
 def _check_students(recipe: RunRecipe, task: Task) -> None:
@@ -93,25 +97,18 @@ def _check_students(recipe: RunRecipe, task: Task) -> None:
     Raises:
         BadInput, ModelUnavailable: as ``distill`` does, naming the step.
     """
-    steps: list[tuple[str, str, Recipe]] = [(one.name, one.student, one.stages_of()) for one in recipe.distill]
-    steps += [(one.name, one.student, recipe_of(one.how().recipe)) for one in recipe.alternate]
-    lm = lm_for(recipe.lm.model, **recipe.lm.settings()) if steps else None
-    for name, student, stages in steps:
-        assert lm is not None
+    lm = lm_for(recipe.lm.model, **recipe.lm.settings())
+    for one in _trained(recipe):
         try:
-            check_trainable(stages, student, task.program, lm, task.adapter)
+            check_trainable(one.stages_of(), one.student, task.program, lm, task.adapter)
         except (BadInput, ModelUnavailable) as error:
-            raise type(error)(f"{name}: {error}") from None
+            raise type(error)(f"{one.name}: {error}") from None
 
 
 def _students(recipe: RunRecipe) -> dict[str, Any]:
     """What the files that a recipe names say: its stages, and the digests of the models that are trained or teach."""
-    steps: list[DistillTable | AlternateTable] = [*recipe.distill, *recipe.alternate]
-    found = {}
-    for one in steps:
-        stages = one.stages_of() if isinstance(one, DistillTable) else recipe_of(one.how().recipe)
-        found[one.name] = {**stages.dump(), "base": base_digest(one.student), "models": weights_of(stages)}
-    return found
+    found = {one.name: (one.stages_of(), base_digest(one.student)) for one in _trained(recipe)}
+    return {name: {**made.dump(), "base": base, "models": weights_of(made)} for name, (made, base) in found.items()}
 
 
 def estimate_recipe(recipe: RunRecipe) -> str:
